@@ -1,0 +1,58 @@
+# headcond: `make run` runs the default study, `make test` the tests; `make help` tells the rest.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VENV ?= .venv
+STUDY ?=
+PROFILE ?= default
+CORES ?= $(shell nproc)
+ARGS ?=
+
+export PATH := $(abspath $(VENV))/bin:$(PATH)
+# Ranks and side-by-side jobs share the cores; nested BLAS threads would fight over them.
+export OPENBLAS_NUM_THREADS ?= 1
+
+STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
+PYTHON_FILES := src scripts tests benchmarks
+SNAKE_FILES := Snakefile workflow/rules
+
+.PHONY: help setup run test test-slow lint format lock clean distclean
+
+help: ## Show this list
+	@echo "make TARGET [STUDY=studies/x.yaml] [PROFILE=default|slurm] [CORES=n] [ARGS='...']"
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+
+setup: ## Make the virtual environment (the other targets do it by themselves)
+	@envs/install.sh $(VENV)
+
+run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
+	@snakemake --profile profiles/$(PROFILE) --cores $(CORES) $(STUDY_FILES) $(ARGS)
+	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
+
+test: setup ## Run the tests (slow ones excluded)
+	@python -m pytest -m "not slow" $(ARGS)
+
+test-slow: setup ## Run the slow tests
+	@python -m pytest -m slow $(ARGS)
+
+lint: setup ## Check style: ruff, snakefmt, snakemake --lint
+	@ruff check $(PYTHON_FILES)
+	@ruff format --check $(PYTHON_FILES)
+	@snakefmt --check $(SNAKE_FILES)
+	@snakemake --lint
+
+format: setup ## Bring the code into the house style
+	@ruff check --fix $(PYTHON_FILES)
+	@ruff format $(PYTHON_FILES)
+	@snakefmt $(SNAKE_FILES)
+
+lock: setup ## Compile requirements.in into requirements.lock
+	@envs/lock.sh $(VENV)
+
+clean: ## Remove results and caches; the virtual environment stays
+	@rm -rf results .snakemake .pytest_cache .ruff_cache .hypothesis build lightning_logs
+	@find src scripts tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+distclean: clean ## Remove the virtual environment too
+	@rm -rf $(VENV)

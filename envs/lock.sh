@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Compile requirements.in into requirements.lock for the CPU build of torch.
+#
+#   envs/lock.sh VENV
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+python=$1/bin/python
+links=$("$python" -m pip config list 2>/dev/null | sed -nE "s/^global\.find-links='(.*)'/\1/p" || true)
+source=(--extra-index-url "${HEADCOND_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}")
+[ -n "$links" ] && source=(--find-links "$links")
+cd "$root"
+"$python" -m uv pip compile -q --python-version 3.11 "${source[@]}" --no-emit-index-url \
+    --no-emit-find-links --custom-compile-command "make lock" \
+    --no-emit-package uv -o requirements.lock.new requirements.in
+# Every build of torch (CPU, CUDA) has to satisfy the lock, so the local part goes.
+sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock.new
+! grep -qE '^(nvidia|triton)' requirements.lock.new || {
+    echo "lock: CUDA packages crept into requirements.lock.new" >&2; exit 1; }
+mv requirements.lock.new requirements.lock

@@ -1,0 +1,31 @@
+"""Align T2w to T1w and bring both onto the study's grid."""
+
+import numpy as np
+
+from headcond import io
+from headcond.mri.align import rigid
+from headcond.mri.conform import conform, like
+
+
+def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, provenance):
+    """Write T1w and T2w on one RAS+ grid, and how well they were aligned."""
+    fixed, fixed_affine = io.read_volume(t1)
+    moving, moving_affine = io.read_volume(t2)
+    found = rigid(moving, moving_affine, fixed, fixed_affine, seed)
+    first, affine = conform(fixed, fixed_affine, voxel_size_mm, tuple(shape))
+    # T2w is interpolated once, straight from its own voxels, laid where the head is in T1w.
+    laid = np.linalg.inv(found.transform) @ moving_affine
+    second = like(moving, laid, affine, tuple(shape))
+    about = {"units": "arbitrary", "provenance": provenance}
+    io.write_volume(grid_t1, first, affine, **about)
+    io.write_volume(grid_t2, second, affine, **about)
+    io.write_json(
+        alignment,
+        {"transform": found.transform, "quality": found.quality, "provenance": provenance},
+    )
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,33 @@
+"""Mesh a labelled head and put its electrodes on."""
+
+import numpy as np
+
+from headcond import io
+from headcond.caps import cap_positions
+from headcond.head.electrodes import place_discs
+from headcond.head.formats import write_head, write_mesh
+from headcond.head.meshing import mesh_labels
+from headcond.head.quality import report
+
+
+def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance):
+    """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
+    tissue, affine = io.read_volume(labels, dtype="uint8")
+    matrix = np.array(io.read_json(mni)["matrix"])
+    made = mesh_labels(tissue, affine, size, method=method)
+    positions = cap_positions(electrodes["cap"], matrix)
+    discs = place_discs(
+        made,
+        list(positions),
+        np.array(list(positions.values())) / 1e3,
+        electrodes["diameter"],
+    )
+    write_head(head, made, discs, provenance=provenance)
+    write_mesh(mesh, made, discs)
+    io.write_json(quality, {**report(made, tissue, affine), "provenance": provenance})
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

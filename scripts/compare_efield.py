@@ -1,0 +1,46 @@
+"""Compare the fields of all conductivity maps with that of the uniform one (Table III)."""
+
+import numpy as np
+import pandas as pd
+from regions import head_regions
+
+from headcond import io
+from headcond.metrics import global_error_table
+from headcond.metrics import peaks as peaks_of
+
+PERCENTILES = (99.0, 99.9)
+
+
+def main(labels, mni, efields, errors, peaks, subject, models, position, hand_knob, provenance):
+    """Write global errors for all regions and readings of eq. 6, and the fields' peaks."""
+    regions, _ = head_regions(labels, mni, hand_knob)
+    fields = {
+        name: np.moveaxis(io.read_components(path)[0], 0, -1)
+        for name, path in zip(models, efields, strict=True)
+    }
+    head = regions.pop("head")
+    comparisons = [("uniform", name) for name in models if name != "uniform"]
+    if "true" in models:
+        comparisons += [("true", name) for name in models if name != "true"]
+    table = global_error_table(
+        fields, regions, head, subject=subject, coil=position, comparisons=comparisons
+    )
+    io.write_table(
+        errors, table, units={"mean_percent": "%", "std_percent": "%"}, provenance=provenance
+    )
+    rows = []
+    for name, field in fields.items():
+        for region, mask in {**regions, "head": head}.items():
+            values = peaks_of(field, mask, PERCENTILES)
+            row = {"subject": subject, "model": name, "region": region}
+            rows += [
+                {**row, "percentile": level, "field": value}
+                for level, value in zip(PERCENTILES, values, strict=True)
+            ]
+    io.write_table(peaks, pd.DataFrame(rows), units={"field": "V/m"}, provenance=provenance)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,17 @@
+"""Draw the relative errors of the estimated conductivities."""
+
+from headcond import io
+from headcond.figures.curves import relative_errors
+from headcond.figures.style import save
+
+
+def main(errors, estimates, modes, provenance):
+    """Write boxes of the relative error, per tissue and mode."""
+    table = io.read_table(errors)
+    save(relative_errors(table, list(table["parameter"].unique()), modes), estimates)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

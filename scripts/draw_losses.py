@@ -1,0 +1,19 @@
+"""Draw the losses of the three networks."""
+
+from headcond import io
+from headcond.figures.curves import losses as draw
+from headcond.figures.style import save
+
+
+def main(histories, losses, axes, provenance):
+    """Write Fig. 4 of the CondNet paper for this study."""
+    save(
+        draw({axis: io.read_table(path) for axis, path in zip(axes, histories, strict=True)}),
+        losses,
+    )
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,18 @@
+"""Draw how the greedy search went, and certified bounds against true errors."""
+
+from headcond import io
+from headcond.figures.curves import bound_and_error
+from headcond.figures.curves import greedy as draw_greedy
+from headcond.figures.style import save
+
+
+def main(greedy, validation, greedy_figure, bound, provenance):
+    """Write both figures of the reduced model."""
+    save(draw_greedy(io.read_table(greedy)), greedy_figure)
+    save(bound_and_error(io.read_table(validation)), bound)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,17 @@
+"""Take in the scans of a person without labels."""
+
+from headcond import io
+from headcond.cohort.bids import read_scan
+
+
+def main(scan_t1, scan_t2, t1, t2, provenance):
+    """Check both scans and write them beside the study's other subjects."""
+    for source, target in ((scan_t1, t1), (scan_t2, t2)):
+        scan = read_scan(source)
+        io.write_volume(target, scan.data, scan.affine, units="arbitrary", provenance=provenance)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

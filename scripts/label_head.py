@@ -1,0 +1,25 @@
+"""Turn the thirteen tissues of a head into the six of the EIT wing, with a closed skull."""
+
+import numpy as np
+
+from headcond import io
+from headcond.cohort.labels import close_skull
+from headcond.tissues import EIT_TISSUES, to_eit6
+
+
+def main(labels, mni, eit_labels, head_mni, provenance):
+    """Write the six-tissue labels and pass on the way to MNI space."""
+    tissue, affine = io.read_volume(labels, dtype="uint8")
+    closed, filled = close_skull(to_eit6(tissue))
+    counts = np.bincount(closed.ravel(), minlength=len(EIT_TISSUES) + 1)[1:]
+    io.write_volume(
+        eit_labels, closed, affine, units="eit6 tissue", provenance=provenance,
+        voxels=dict(zip(EIT_TISSUES, counts.tolist(), strict=True)), skull_voxels_closed=filled,
+    )  # fmt: skip
+    io.write_json(head_mni, {**io.read_json(mni), "provenance": provenance})
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

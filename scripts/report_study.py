@@ -1,0 +1,53 @@
+"""Put figures and tables of a study into its one page."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from headcond import io
+from headcond.reporting import impedance, stimulation
+from headcond.reporting.page import render, run_times
+
+
+def joined(paths):
+    """One table of several files."""
+    return pd.concat([io.read_table(path) for path in paths], ignore_index=True)
+
+
+def by_subject(paths, read):
+    """What `read` makes of each file, by the subject that its name begins with."""
+    return {Path(path).name.split("_")[0]: read(path) for path in paths}
+
+
+def main(
+    figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
+    networks=(), map_errors=(), globalerror=(), peaks=(), efields=(), qualities=(),
+    validations=(), relative_errors=(),
+):  # fmt: skip
+    """Write the report of the study."""
+    shown = dict(zip(figure_names, figures, strict=True))
+    sections, notes = [], []
+    if "tms" in study["wings"]:
+        notes.append(stimulation.ORIGIN[study["cohort"]["source"]])
+        losses = dict(zip(study["condnet"]["axes"], map(io.read_table, networks), strict=True))
+        solves = {Path(path).name: io.read_json(io.sidecar_path(path)) for path in efields}
+        sections += [
+            stimulation.cohort_section(
+                study, shown, by_subject(facts, io.read_json), by_subject(alignments, io.read_json)
+            ),
+            stimulation.conductivity_section(study, shown, losses, joined(map_errors)),
+            stimulation.field_section(study, shown, joined(globalerror), joined(peaks), solves),
+        ]
+    if "eit" in study["wings"]:
+        sections += [
+            impedance.head_section(shown, by_subject(qualities, io.read_json)),
+            impedance.rom_section(study, shown, by_subject(validations, io.read_table)),
+            impedance.estimate_section(study, shown, by_subject(relative_errors, io.read_table)),
+        ]
+    render(report, template, study, sections, notes, run_times(benchmarks))
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,86 @@
+"""What every script shares: from Snakemake's names to plain arguments, log and provenance."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from headcond.checks import InputError
+
+
+def run(main: Callable, snakemake) -> None:
+    """Call `main` with the named inputs, outputs and params of a rule, and a provenance record.
+
+    The param `source` (digest of the code) goes into the record, not to `main`. Everything
+    that is printed or logged goes to the rule's log file.
+    """
+    arguments = {**snakemake.input, **snakemake.output, **snakemake.params}
+    source = arguments.pop("source")
+    if "threads" in inspect.signature(main).parameters:  # a machine setting, hence no param
+        arguments["threads"] = snakemake.threads
+    log = open(snakemake.log[0], "w", buffering=1) if snakemake.log else None  # noqa: SIM115
+    if log:
+        os.dup2(log.fileno(), 1)
+        os.dup2(log.fileno(), 2)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
+    record = provenance(
+        snakemake.rule,
+        source,
+        dict(snakemake.params),
+        dict(snakemake.wildcards),
+        dict(snakemake.input),
+    )
+    refuse_politely(lambda: main(**arguments, provenance=record))
+
+
+def refuse_politely(call: Callable) -> None:
+    """Run `call`; an `InputError` ends the program with its message instead of a traceback."""
+    try:
+        call()
+    except InputError as error:
+        logging.getLogger("headcond").error("%s", error)
+        sys.exit(1)
+
+
+def provenance(
+    rule: str, source: str, params: Mapping, wildcards: Mapping, inputs: Mapping
+) -> dict:
+    """Return what made a result: rule, code digest, parameters, wildcards and input files."""
+    plain = {key: value for key, value in params.items() if key not in ("source", "call")}
+    return {
+        "rule": rule,
+        "source": source,
+        "parameters": plain,
+        "wildcards": dict(wildcards),
+        "inputs": {key: str(value) for key, value in inputs.items()},
+    }
+
+
+@contextmanager
+def resumable(folder, record: Mapping, inputs: list, lead: bool = True, communicator=None):
+    """Yield a folder for the state of a long step; it is removed when the step ends well.
+
+    Its name holds a digest of parameters, code and the contents of the inputs, so that a
+    rerun resumes only what it would compute itself. Under MPI the rank with `lead` makes
+    and removes it.
+    """
+    facts = json.dumps([record["parameters"], record["source"]], sort_keys=True, default=str)
+    digest = hashlib.sha256(facts.encode())
+    for path in inputs:
+        with open(path, "rb") as handle:
+            digest.update(hashlib.file_digest(handle, "sha256").digest())
+    state = Path(folder) / f"{record['rule']}-{digest.hexdigest()[:16]}"
+    state.mkdir(parents=True, exist_ok=True)
+    yield state
+    if communicator is not None:
+        communicator.barrier()
+    if lead:
+        shutil.rmtree(state)

@@ -1,0 +1,76 @@
+"""Train the reduced models of a batch of pairs; MPI ranks split the pairs.
+
+mpirun -n RANKS python scripts/train_basis.py --ranks RANKS --source DIGEST JSON
+"""
+
+import argparse
+import json
+import logging
+import sys
+from functools import partial
+
+import step
+from headcond import io
+from headcond.caps import injection_pairs
+from headcond.fem.operator import AffineOperator
+from headcond.fem.solvers import make_solver
+from headcond.parallel import world
+from headcond.rom.affine import named_box
+from headcond.rom.greedy import train_pairs
+from headcond.rom.settings import Settings
+
+
+def main(
+    operators, model, batch, electrodes, settings, current, seed, state, communicator, provenance
+):
+    """Write the reduced models of the pairs of one batch."""
+    operator = AffineOperator.read(operators)
+    tissues = [name for name in operator.names if name != "contact"]
+    box = named_box(
+        settings["box"], tissues, fixed={"contact": 1.0 / electrodes["contact_impedance"]}
+    )
+    pairs = injection_pairs(operator.electrodes, electrodes["sink"], settings["pairs"])
+    size = settings["batch"]
+    rule = Settings(
+        current=current,
+        training=settings["training_points"],
+        seed=seed,
+        max_snapshots=settings["snapshots"],
+        tolerance=settings["tolerance"] or None,
+        norm=settings["norm"],
+    )
+    solver = partial(
+        make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
+    )
+    lead = communicator.Get_rank() == 0
+    with step.resumable(state, provenance, [operators], lead, communicator) as folder:
+        trained = train_pairs(
+            operator, pairs[batch * size : (batch + 1) * size], box, rule,
+            solver_factory=solver, communicator=communicator, state=folder,
+        )  # fmt: skip
+        if lead:
+            trained.write(model)
+            io.write_sidecar(model, provenance=provenance)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--ranks", type=int, required=True)
+    parser.add_argument("--source", required=True)
+    parser.add_argument("call", type=json.loads)
+    given = parser.parse_args()
+    ranks = world(given.ranks)
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format=f"%(asctime)s rank {ranks.Get_rank()} %(message)s",
+    )
+    call = given.call
+    record = step.provenance(
+        "train_basis",
+        given.source,
+        {key: call[key] for key in ("batch", "electrodes", "settings", "current", "seed")},
+        {"batch": call["batch"]},
+        {"operators": call["operators"]},
+    )
+    step.refuse_politely(lambda: main(**call, communicator=ranks, provenance=record))

@@ -1,0 +1,33 @@
+"""Compare the reduced model with full solutions at random conductivities."""
+
+from functools import partial
+
+from headcond import io
+from headcond.fem.operator import AffineOperator
+from headcond.fem.solvers import make_solver
+from headcond.random import generator
+from headcond.rom.model import ReducedModel
+from headcond.rom.validation import validate
+
+
+def main(operators, model, validation, seed, points, backend, preconditioner, provenance):
+    """Write true errors, bounds and effectivities; a bound below its error is a failure."""
+    operator = AffineOperator.read(operators)
+    reduced = ReducedModel.read(model)
+    draw = generator(seed, "rom", "validation")
+    sigma = draw.uniform(reduced.lower, reduced.upper, (points, len(reduced.names)))
+    solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
+    table = validate(reduced, operator, solver, sigma)
+    units = {"error": "W^0.5", "bound": "W^0.5", "passive_error": "V"}
+    io.write_table(validation, table, units=units, provenance=provenance)
+    violated = int(table["violated"].sum())
+    if violated:
+        raise RuntimeError(
+            f"{violated} of {len(table)} bounds lie below the true error: see {validation}."
+        )
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,186 @@
+"""Named electrode caps in MNI space, and their positions on one head."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import mne
+import numpy as np
+
+from headcond.checks import InputError, check_affine, check_option
+
+# 32 of the 10-10 positions that cover the head down to Iz and the F9-P9 row; Cz is the usual sink.
+EIT32 = (
+    "Fpz", "AF7", "AF8", "F9", "F7", "F3", "Fz", "F4", "F8", "F10", "FC5", "FC1", "FC2", "FC6",
+    "T7", "C3", "Cz", "C4", "T8", "CP5", "CP1", "CP2", "CP6", "P9", "P7", "P3", "Pz", "P4", "P8",
+    "P10", "Oz", "Iz",
+)  # fmt: skip
+
+# HydroCel sensors at 10-20 positions (Luu & Ferree 2005, Determination of the HydroCel Geodesic
+# Sensor Nets' average electrode positions and their 10-10 international equivalents).
+_HYDROCEL = {
+    "E22": "Fp1", "E9": "Fp2", "E11": "Fz", "E24": "F3", "E124": "F4", "E33": "F7", "E122": "F8",
+    "E36": "C3", "E104": "C4", "E45": "T7", "E108": "T8", "E62": "Pz", "E52": "P3", "E92": "P4",
+    "E58": "P7", "E96": "P8", "E70": "O1", "E83": "O2", "E75": "Oz",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cap:
+    """A cap: an MNE montage, or some names of one.
+
+    Attributes
+    ----------
+    montage : MNE's name.
+    names : subset in this order; empty for all.
+    landmarks : the montage whose names, and those of its electrodes that stand at positions
+        of 10-05, fit this one's frame to MNI; empty where positions are in MNI already.
+    same_place : names in `landmarks` -> names of 10-05; empty where the names agree.
+    """
+
+    montage: str
+    names: tuple[str, ...] = ()
+    landmarks: str = ""
+    same_place: tuple[tuple[str, str], ...] = ()
+
+
+CAPS: dict[str, Cap] = {
+    "eit32": Cap("standard_1005", EIT32),
+    "standard_1005": Cap("standard_1005"),
+    "standard_1020": Cap("standard_1020"),
+    "biosemi32": Cap("biosemi32", landmarks="biosemi64"),
+    "biosemi64": Cap("biosemi64", landmarks="biosemi64"),
+    # ABC names say nothing of 10-20, but the sphere is that of the 64.
+    "biosemi128": Cap("biosemi128", landmarks="biosemi64"),
+    "GSN-HydroCel-128": Cap("GSN-HydroCel-128", landmarks="GSN-HydroCel-129",
+                            same_place=(*_HYDROCEL.items(), ("Cz", "Cz"))),
+    "GSN-HydroCel-129": Cap("GSN-HydroCel-129", landmarks="GSN-HydroCel-129",
+                            same_place=(*_HYDROCEL.items(), ("Cz", "Cz"))),
+}  # fmt: skip
+
+
+def cap_positions(
+    cap: str, mni: np.ndarray, names: Sequence[str] = ()
+) -> dict[str, np.ndarray]:  # fmt: skip
+    """Positions of a cap's electrodes on one head, near its scalp.
+
+    Parameters
+    ----------
+    cap : a name of `CAPS`.
+    mni : (4, 4) head world mm -> MNI mm.
+    names : which electrodes, in this order; all of the cap's if empty.
+
+    Returns
+    -------
+    dict label -> (3,) head world millimetres. Project them before use
+    (`headcond.head.electrodes.place_discs`, in metres).
+
+    Raises
+    ------
+    InputError
+        If there is no such cap, or it has no electrode of a name.
+    """
+    check_option("cap", cap, tuple(CAPS))
+    template, _ = template_positions(cap)
+    unknown = [name for name in names if name not in template]
+    if unknown:
+        raise InputError(f"Cap {cap} has no electrode {', '.join(unknown)}.")
+    back = np.linalg.inv(check_affine("mni", mni))
+    return {name: back[:3, :3] @ template[name] + back[:3, 3] for name in names or template}
+
+
+def injection_pairs(
+    electrodes: Sequence[str], sink: str, sources: int | Sequence[str]
+) -> list[tuple[str, str]]:
+    """Injection pairs (source, sink) against one common sink.
+
+    Parameters
+    ----------
+    electrodes : labels on the head.
+    sink : the electrode that all pairs share.
+    sources : labels of the injecting electrodes, or how many: the first is then the one
+        furthest from the sink, each next the one furthest from the sink and those before,
+        on the cap's template. Labels that no one cap of `CAPS` has are taken at even
+        steps of their order.
+
+    Raises
+    ------
+    InputError
+        If the sink or a source is no electrode of the head, or there are too few.
+    """
+    missing = [
+        name
+        for name in (sink, *(() if isinstance(sources, int) else sources))
+        if name not in electrodes
+    ]
+    if missing:
+        raise InputError(f"The head has no electrode {', '.join(missing)}.")
+    if not isinstance(sources, int):
+        if sink in sources:
+            raise InputError(f"{sink} is the sink of all pairs and cannot be a source.")
+        return [(source, sink) for source in sources]
+    others = [name for name in electrodes if name != sink]
+    if not 1 <= sources <= len(others):
+        raise InputError(f"{sources} injection pairs asked for; {sink} allows 1 to {len(others)}.")
+    known = next((t for t, _ in map(template_positions, CAPS) if set(electrodes) <= set(t)), None)
+    if known is None:
+        picks = (np.arange(sources) * len(others)) // sources
+        return [(others[n], sink) for n in picks]
+    places = np.array([known[name] for name in others])
+    far = np.linalg.norm(places - known[sink], axis=1)
+    pairs = []
+    for _ in range(sources):
+        best = int(np.argmax(far))
+        pairs.append((others[best], sink))
+        far = np.minimum(far, np.linalg.norm(places - places[best], axis=1))
+    return pairs
+
+
+@functools.cache
+def template_positions(cap: str) -> tuple[dict[str, np.ndarray], float]:
+    """Positions of a cap in MNI space and how well its frame fits.
+
+    MNE's 10-05 positions lie on the head of Colin27, in MNI coordinates; they are taken
+    as they are. The others lie on a sphere (BioSemi) or on an average head of their own
+    frame (HydroCel): an affine map by least squares brings their electrodes at 10-05 positions
+    and their fiducials onto those of 10-05.
+
+    Returns
+    -------
+    positions : label -> (3,) MNI millimetres.
+    error : root mean square distance of the fitted landmarks, mm; 0 where nothing was fitted.
+    """
+    entry = CAPS[cap]
+    channels, _ = _montage(entry.montage)
+    if entry.names:
+        channels = {name: channels[name] for name in entry.names}
+    if not entry.landmarks:
+        return channels, 0.0
+    source, source_fiducials = _montage(entry.landmarks)
+    goal, goal_fiducials = _montage("standard_1005")
+    same = dict(entry.same_place) or {name: name for name in source if name in goal}
+    one = np.array([source[a] for a in same] + [source_fiducials[f] for f in _FIDUCIALS])
+    two = np.array([goal[b] for b in same.values()] + [goal_fiducials[f] for f in _FIDUCIALS])
+    design = np.column_stack([one, np.ones(len(one))])
+    fit = np.linalg.lstsq(design, two, rcond=None)[0]
+    error = float(np.sqrt(np.mean(np.sum((design @ fit - two) ** 2, axis=1))))
+    return {name: np.append(xyz, 1.0) @ fit for name, xyz in channels.items()}, error
+
+
+_FIDUCIALS = ("nasion", "lpa", "rpa")
+
+
+@functools.cache
+def _montage(name: str) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Channels and fiducials of an MNE montage, millimetres in its own frame."""
+    renamed = name.replace("standard_", "colin27_")  # MNE 1.13 renamed the montages on Colin27
+    if renamed in mne.channels.get_builtin_montages():
+        name = renamed
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        content = mne.channels.make_standard_montage(name).get_positions()
+    channels = {key: 1e3 * np.asarray(xyz, float) for key, xyz in content["ch_pos"].items()}
+    return channels, {key: 1e3 * np.asarray(content[key], float) for key in _FIDUCIALS}

@@ -1,0 +1,1 @@
+"""Cohorts: generated heads, label maps with simulated contrast, real scans."""

@@ -1,0 +1,172 @@
+"""Real scans from a BIDS-like folder: who is in it, which files, and are they usable."""
+
+from __future__ import annotations
+
+import logging
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from headcond.checks import InputError, check_option, check_positive, voxel_sizes
+from headcond.io import read_volume
+
+logger = logging.getLogger(__name__)
+
+SPLITS = ("train", "test")
+_LABEL = re.compile(r"[A-Za-z0-9]+")
+_SUFFIX = re.compile(r"(?:[a-z]+-[A-Za-z0-9]+_)*[A-Za-z0-9]+")
+
+
+@dataclass(frozen=True)
+class Scan:
+    """A scan that passed the checks.
+
+    Attributes
+    ----------
+    data : (nx, ny, nz) float32, the file's voxel order, no negative values.
+    affine : (4, 4) voxel -> RAS world, mm.
+    warnings : what a reader of the results should know of; empty if nothing.
+    """
+
+    data: np.ndarray
+    affine: np.ndarray
+    warnings: tuple[str, ...]
+
+
+def participants(folder: str | Path) -> list[dict[str, str]]:
+    """Read participants.tsv.
+
+    Parameters
+    ----------
+    folder : holds participants.tsv with a column participant_id ("sub-01" or "01"), an
+        optional column split ("train" or "test"), and any others.
+
+    Returns
+    -------
+    One dict per row, in the file's order: `participant_id` with its "sub-", all other
+    columns as text, absent values ("n/a") left out.
+
+    Raises
+    ------
+    InputError
+        If the file is missing or no table, the column is absent, an id is listed twice
+        or is anything but letters and digits, or a split is neither train nor test.
+    """
+    path = Path(folder) / "participants.tsv"
+    if not path.is_file():
+        raise InputError(f"{path} is missing: list the participants there, one per line.")
+    try:
+        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a TSV table ({error}).") from error
+    if "participant_id" not in table:
+        raise InputError(f"{path}: has no column participant_id, only {list(table)}.")
+    rows: list[dict[str, str]] = []
+    seen: set[str] = set()
+    for number, record in enumerate(table.to_dict("records"), start=2):
+        row = {
+            key: text.strip()
+            for key, text in record.items()
+            if text is not None and text.strip() not in ("", "n/a")
+        }
+        try:
+            row["participant_id"] = subject_name(row.get("participant_id", ""))
+            if "split" in row:
+                check_option("split", row["split"], SPLITS)
+        except InputError as error:
+            raise InputError(f"{path}, line {number}: {error}") from error
+        if row["participant_id"] in seen:
+            raise InputError(f"{path}, line {number}: {row['participant_id']} is listed twice.")
+        seen.add(row["participant_id"])
+        rows.append(row)
+    if not rows:
+        raise InputError(f"{path}: lists no participant.")
+    return rows
+
+
+def subject_name(subject: str) -> str:
+    """Return "sub-XX" for "XX" or "sub-XX"; letters and digits only, so no path can hide in it."""
+    label = subject.removeprefix("sub-")
+    if not _LABEL.fullmatch(label):
+        raise InputError(
+            f"{subject!r} is no participant id: use letters and digits, with or without 'sub-'."
+        )
+    return f"sub-{label}"
+
+
+def find(folder: str | Path, subject: str, suffix: str) -> Path:
+    """Path of one of a participant's images.
+
+    Parameters
+    ----------
+    folder : root of the study, holds sub-XX/anat/.
+    subject : "01" or "sub-01".
+    suffix : "T1w", "T2w", or with entities "desc-synthseg_dseg".
+
+    Returns
+    -------
+    folder/sub-XX/anat/sub-XX_<suffix>.nii.gz, or .nii where only that is there.
+
+    Raises
+    ------
+    InputError
+        If the id or suffix is malformed, the file is missing (it is named, and what is
+        there instead), or it leads outside `folder` by a link.
+    """
+    name = subject_name(subject)
+    if not _SUFFIX.fullmatch(suffix):
+        raise InputError(f"{suffix!r} is no suffix: use 'T1w', 'T2w' or 'desc-<scheme>_dseg'.")
+    root = Path(folder)
+    anat = root / name / "anat"
+    wanted = anat / f"{name}_{suffix}.nii.gz"
+    plain = wanted.with_suffix("")
+    path = wanted if wanted.is_file() or not plain.is_file() else plain
+    if not path.is_file():
+        present = sorted(p.name for p in anat.glob("*.nii*")) if anat.is_dir() else []
+        there = f"that folder holds {', '.join(present)}" if present else "no image is there"
+        raise InputError(f"{wanted} is missing; {there}.")
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise InputError(f"{path} is a link to {path.resolve()}, outside {root.resolve()}.")
+    return path
+
+
+def read_scan(path: str | Path, maximum_anisotropy: float = 2.0) -> Scan:
+    """Read a magnitude image and refuse what the pipeline could not use.
+
+    Parameters
+    ----------
+    path : 3-D NIfTI file.
+    maximum_anisotropy : ratio of the longest to the shortest voxel edge above which the
+        scan comes with a warning: thin layers such as the skull blur along thick slices.
+
+    Raises
+    ------
+    InputError
+        If the image is not 3-D (a series of volumes must be reduced to one), holds NaN,
+        infinite or negative values, or is constant.
+    """
+    limit = check_positive("maximum_anisotropy", maximum_anisotropy)
+    data, affine = read_volume(path)
+    bad = int(np.count_nonzero(~np.isfinite(data)))
+    if bad:
+        raise InputError(f"{path}: {bad} voxels are NaN or infinite. Export the scan again.")
+    if data.min() < 0:
+        raise InputError(
+            f"{path}: {np.count_nonzero(data < 0)} voxels are negative (lowest {data.min():g}). "
+            "A magnitude image is not: set interpolation undershoot to 0, or add the offset back."
+        )
+    if data.min() == data.max():
+        raise InputError(f"{path}: every voxel is {data.flat[0]:g}, the image is empty.")
+    sizes = voxel_sizes(affine)
+    warnings = []
+    if sizes.max() / sizes.min() > limit:
+        edges = " x ".join(f"{edge:.3g}" for edge in sizes)
+        warnings.append(
+            f"{Path(path).name}: voxels of {edges} mm are {sizes.max() / sizes.min():.1f} times "
+            f"longer than wide (limit {limit:g}): thin layers are blurred along the slices."
+        )
+        logger.warning(warnings[-1])
+    return Scan(data, affine, tuple(warnings))

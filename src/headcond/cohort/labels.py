@@ -1,0 +1,426 @@
+"""Label maps of real heads into the package's schemes, with what was done to them counted."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+from scipy import ndimage
+
+from headcond.checks import (
+    InputError,
+    check_affine,
+    check_option,
+    check_positive,
+    check_shape,
+    voxel_sizes,
+)
+from headcond.io import read_volume
+from headcond.mri.conform import like, to_ras
+from headcond.tissues import EIT_TISSUES, SOFT_TISSUE, label_scheme, tissue_id, to_tissues
+
+logger = logging.getLogger(__name__)
+
+FAT_DEPTH_MM = 4.0
+"""Undivided soft tissue up to this far from the skin becomes fat, deeper becomes muscle."""
+BUBBLE_MM3 = 200.0
+"""Air enclosed on all sides and smaller than this is a labelling hole and is filled."""
+FLAT_FACE_MM2 = 1500.0
+"""A head with a slice larger than this within 2 mm of its end was cut there. A round end
+has 2 pi R h = 1000 mm^2 at h = 2 mm (R = 80 mm); a cut may have a ragged last slice."""
+FACES = ("left", "right", "posterior", "anterior", "inferior", "superior")
+"""Ends of the R, A and S axes, low end first."""
+
+_SCALP, _COMPACT, _SPONGY, _CSF, _GM, _WM = range(1, len(EIT_TISSUES) + 1)
+_ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
+
+
+@dataclass(frozen=True)
+class PreparedLabels:
+    """A head ready for the solvers.
+
+    Attributes
+    ----------
+    labels13 : (nx, ny, nz) uint8, headcond13, RAS order, air on every border.
+    affine : (4, 4) voxel -> RAS world, mm.
+    cut : names among `FACES` where the head was cut off by the image -> voxels of the
+        source image on the cut, see `cut_faces`. It stays insulated: outside is air.
+    counts : voxels of the source image that were changed, by step.
+    """
+
+    labels13: np.ndarray
+    affine: np.ndarray
+    cut: dict[str, int]
+    counts: dict[str, int]
+
+
+def read_labels(path: str | Path, scheme: str) -> tuple[np.ndarray, np.ndarray]:
+    """Read a label map and check that its ids belong to a scheme.
+
+    Parameters
+    ----------
+    path : NIfTI file.
+    scheme : name known to `headcond.tissues.label_scheme`.
+
+    Returns
+    -------
+    labels : (nx, ny, nz) int16, the file's own ids and voxel order.
+    affine : (4, 4) voxel -> RAS world, mm.
+
+    Raises
+    ------
+    InputError
+        If the file is no volume of whole numbers or holds an id that the scheme lacks.
+    """
+    known = label_scheme(scheme)
+    values, affine = read_volume(path)
+    ids = np.unique(values)
+    if not np.isfinite(ids).all() or (ids != np.rint(ids)).any():
+        raise InputError(f"{path}: labels are no whole numbers; was the map interpolated?")
+    foreign = [int(i) for i in ids if int(i) not in known]
+    if foreign:
+        raise InputError(f"{path}: ids {foreign} do not belong to the scheme {scheme!r}.")
+    return values.astype(np.int16), affine
+
+
+def prepare(
+    labels: np.ndarray,
+    affine: np.ndarray,
+    scheme: str,
+    voxel_size: float = 1.0,
+    margin: int = 4,
+) -> PreparedLabels:
+    """Turn a real head's label map into headcond13 on a grid that the solvers can use.
+
+    In the source's own voxels: axes to RAS; ids translated; only the largest connected
+    piece kept; enclosed air below `BUBBLE_MM3` given its nearest tissue's id; undivided
+    soft tissue split by its distance to the nearest skin voxel (up to `FAT_DEPTH_MM` fat,
+    deeper muscle, so the fat behind the eyes becomes muscle); and, where the scheme has
+    no dura, a stand-in for it: CSF and brain voxels that share a face with bone become
+    dura, a shell of one voxel inside the skull and the spinal canal. Then the map is
+    brought to `voxel_size` (majority of whole blocks, else the nearest voxel), cropped to
+    the head and padded with air.
+
+    Parameters
+    ----------
+    labels : (nx, ny, nz) whole numbers, any orientation.
+    affine : (4, 4) voxel -> RAS world, mm.
+    scheme : name known to `headcond.tissues.label_scheme`.
+    voxel_size : edge of the result's voxels, mm.
+    margin : voxels of air on every side, at least 1.
+
+    Raises
+    ------
+    InputError
+        If the ids do not fit the scheme, the map is empty, voxels are oblique to the
+        world's axes, or `margin` is below 1.
+    """
+    affine = check_affine("affine", affine)
+    size = check_positive("voxel_size", voxel_size)
+    if margin != int(margin) or margin < 1:
+        raise InputError(f"margin must be a whole number of voxels from 1 on, got {margin!r}.")
+    labels, affine = to_ras(check_shape("labels", labels, (None, None, None)), affine)
+    sizes = voxel_sizes(affine)
+    if not np.allclose(affine[:3, :3], np.diag(sizes), atol=1e-3):
+        raise InputError(
+            "The label map's axes are oblique to the world's: resample it with "
+            "headcond.mri.conform.conform(..., order=0) first."
+        )
+    tissues = to_tissues(labels, scheme)
+    if not tissues.any():
+        raise InputError("The label map holds nothing but air.")
+    volume = float(np.prod(sizes))
+
+    head = largest_component(tissues != 0)
+    counts = {"specks_removed": int(np.count_nonzero(tissues) - np.count_nonzero(head))}
+    tissues[~head] = 0
+    cut = cut_faces(tissues, sizes)
+    box = ndimage.find_objects(head.view(np.uint8))[0]
+    head, labels = np.pad(head[box], 1), np.pad(labels[box], 1)
+    tissues = np.pad(tissues[box], 1)
+    affine = affine @ _shift([side.start - 1 for side in box])
+
+    bubbles = _small_enclosed(~head, BUBBLE_MM3 / volume)
+    counts["bubbles_filled"] = int(np.count_nonzero(bubbles))
+    _fill_from_nearest(tissues, bubbles, tissues != 0)
+
+    soft = [number for number, name in label_scheme(scheme).items() if name == SOFT_TISSUE]
+    if soft:
+        undivided = np.isin(labels, soft) & head
+        depth = ndimage.distance_transform_edt(tissues != tissue_id("skin"), sampling=sizes)
+        fat = undivided & (depth <= FAT_DEPTH_MM)
+        tissues[fat] = tissue_id("fat")
+        counts["soft_tissue_to_fat"] = int(np.count_nonzero(fat))
+        counts["soft_tissue_to_muscle"] = int(np.count_nonzero(undivided & ~fat))
+    if not (tissues == tissue_id("dura")).any():
+        counts["dura_shell"] = _add_dura(tissues)
+
+    out, out_affine = _at_voxel_size(tissues, affine, size, int(margin))
+    if cut:
+        logger.warning("The head is cut at its %s end: insulated there.", ", ".join(cut))
+    return PreparedLabels(out, out_affine, cut, counts)
+
+
+def cut_faces(labels: np.ndarray, sizes: np.ndarray) -> dict[str, int]:
+    """Ends (`FACES`) where a head in RAS order was cut, with the voxels of the cut.
+
+    An end counts as cut if the head reaches the image's border there, or if a slice
+    within 2 mm of the end is larger than `FLAT_FACE_MM2`. The voxels are those of the
+    largest slice within 2 mm.
+
+    Parameters
+    ----------
+    labels : (nx, ny, nz), 0 is air.
+    sizes : (3,) edges of a voxel, mm.
+    """
+    body = np.asarray(labels) != 0
+    cut = {}
+    for axis in range(3):
+        per_slice = np.count_nonzero(body, axis=tuple(a for a in range(3) if a != axis))
+        filled = np.flatnonzero(per_slice)
+        if filled.size == 0:
+            continue
+        area = float(np.prod(sizes) / sizes[axis])
+        reach = max(1, round(2.0 / sizes[axis]))
+        first, last = filled[0], filled[-1]
+        for name, slices, at_border in (
+            (FACES[2 * axis], per_slice[first : first + reach], first == 0),
+            (FACES[2 * axis + 1], per_slice[max(0, last + 1 - reach) : last + 1],
+             last == body.shape[axis] - 1),
+        ):  # fmt: skip
+            if at_border or slices.max() * area > FLAT_FACE_MM2:
+                cut[name] = int(slices.max())
+    return cut
+
+
+def close_skull(labels_eit6: np.ndarray) -> tuple[np.ndarray, int]:
+    """Close the skull: CSF and brain touch neither scalp nor air, not even at a corner.
+
+    Pieces of CSF or brain apart from the largest one are no inside of the skull and take
+    the id of their nearest scalp or bone. Then scalp and air voxels that touch CSF or
+    brain (26 neighbours, because tetrahedra leak through a shared node) become compact
+    bone, and scalp is laid over the bone grown into air, so that bone comes no nearer to
+    the surface than it was.
+
+    Parameters
+    ----------
+    labels_eit6 : (nx, ny, nz) ids of the scheme eit6.
+
+    Returns
+    -------
+    labels : (nx, ny, nz) uint8, a new array.
+    leaks_filled : voxels of scalp and air that became bone.
+
+    Raises
+    ------
+    InputError
+        If an id is none of eit6, or there is no bone or no CSF or brain.
+    """
+    labels = check_shape("labels_eit6", labels_eit6, (None, None, None))
+    ids = np.unique(labels)
+    if not np.isin(ids, list(label_scheme("eit6"))).all():
+        raise InputError(f"labels_eit6 holds ids {ids.tolist()}, not those of the scheme eit6.")
+    out = labels.astype(np.uint8)
+    inside = out >= _CSF
+    if not inside.any() or not np.isin(out, (_COMPACT, _SPONGY)).any():
+        raise InputError("labels_eit6 has no bone, or no CSF or brain: no skull to close.")
+    stray = inside & ~largest_component(inside)
+    _fill_from_nearest(out, stray, (out >= _SCALP) & (out <= _SPONGY))
+    inside &= ~stray
+    outside = out <= _SCALP
+    leak = outside & ndimage.binary_dilation(inside, _ALL_NEIGHBOURS)
+    into_air = leak & (out == 0)
+    out[leak] = _COMPACT
+    out[ndimage.binary_dilation(into_air, _ALL_NEIGHBOURS) & (out == 0)] = _SCALP
+    if leak.any() or stray.any():
+        logger.info(
+            "Skull closed: %d voxels became bone, %d of them air; %d stray voxels relabelled.",
+            leak.sum(), into_air.sum(), stray.sum(),
+        )  # fmt: skip
+    return out, int(np.count_nonzero(leak))
+
+
+def spongy_inside(skull: np.ndarray, sizes: np.ndarray, table_thickness: float) -> np.ndarray:
+    """Voxels (bool) of a skull whose centre lies `table_thickness` mm or more below its surface."""
+    padded = np.pad(skull, 1)
+    # From a voxel's centre to that of the nearest voxel outside is half a voxel too far.
+    depth = ndimage.distance_transform_edt(padded, sampling=sizes)[1:-1, 1:-1, 1:-1]
+    return skull & (depth - min(sizes) / 2 >= table_thickness)
+
+
+def read_colin27(
+    folder: str | Path, table_thickness: float = 1.5
+) -> tuple[np.ndarray, np.ndarray, dict]:
+    """Read the six-tissue EIT head of Colin27 (Holmes et al. 1998) from FieldTrip's files.
+
+    `standard_seg.mat` gives the shells (scalp, skull, inside of the skull),
+    `brainweb_discrete.mat` (BrainWeb; Collins et al. 1998) what lies in them. Both hold
+    the same voxels: the agreement of tissue and shell falls when one is shifted by a
+    voxel along y, although their transforms differ by 1 mm there. World coordinates are
+    those of BrainWeb's transform, which is MINC's (y starts at -126 mm); FieldTrip counts
+    voxels from 1.
+
+    - inside of the skull: CSF as labelled; grey and glial matter are GM; white matter WM;
+      meninges and sinuses (labelled as soft tissue in there) become CSF; bone labelled
+      within 2 mm of the skull shell is inner table and joins the skull.
+    - skull: compact bone, and spongy bone at `table_thickness` or more below its surface
+      on both sides. Neither file tells bone from the air of sinuses: they stay bone.
+    - scalp: everything else that the shells call head or that BrainWeb calls head and the
+      T1 volume shows (its labels beside the head show nothing), opened with a ball of
+      2 mm; air enclosed in the head is filled.
+    - the skull is closed (`close_skull`) and covered by at least one voxel of scalp.
+
+    Parameters
+    ----------
+    folder : holds standard_seg.mat, brainweb_discrete.mat and standard_mri.mat.
+    table_thickness : of the compact tables, mm, at the voxels' centres.
+
+    Returns
+    -------
+    labels_eit6 : (181, 217, 181) uint8, 1 mm.
+    affine : (4, 4) voxel -> MNI mm, RAS.
+    details : `t1` (the T1 volume, float32, same grid), `leaks_filled`, `air_filled`,
+        `meninges_to_csf`, `volumes_ml` per tissue, `cut` (as `cut_faces`),
+        `mri_offset_mm` (origin of standard_mri's transform less the affine's).
+
+    Raises
+    ------
+    InputError
+        If a file or field is missing or the grids do not fit.
+    """
+    table_thickness = check_positive("table_thickness", table_thickness)
+    folder = Path(folder)
+    shells, _ = _matlab(folder / "standard_seg.mat", "mri", "seg")
+    classes, affine = _matlab(folder / "brainweb_discrete.mat", "atlas", "tissue")
+    t1, mri_affine = _matlab(folder / "standard_mri.mat", "mri", "anatomy")
+    if not shells.shape == classes.shape == t1.shape:
+        raise InputError(f"{folder}: the three volumes of Colin27 differ in shape.")
+    sizes = voxel_sizes(affine)
+    names = label_scheme("brainweb")
+    tissue = {name: np.isin(classes, [i for i, n in names.items() if n == name])
+              for name in ("csf", "gm", "wm", "bone_cortical")}  # fmt: skip
+
+    skull = shells == 2
+    near = ndimage.distance_transform_edt(~skull, sampling=sizes) <= 2.0
+    skull |= near & tissue["bone_cortical"] & (shells == 3)
+    inside = largest_component((shells == 3) & ~skull)
+    body = (shells > 0) | ((classes > 0) & (t1 > 0))
+    # Background voxels beyond the border, so that opening does not eat the cut faces.
+    ball = _ball(2)
+    body = ndimage.binary_opening(np.pad(body, 4, mode="edge"), ball)[4:-4, 4:-4, 4:-4]
+    body = largest_component(body | skull | inside)
+    filled = ndimage.binary_fill_holes(body)
+    details = {"air_filled": int(np.count_nonzero(filled & ~body))}
+
+    labels = np.where(filled, _SCALP, 0).astype(np.uint8)
+    labels[skull & filled] = _COMPACT
+    labels[inside] = _CSF
+    details["meninges_to_csf"] = int(
+        np.count_nonzero(inside & ~tissue["csf"] & ~tissue["gm"] & ~tissue["wm"])
+    )
+    labels[inside & tissue["gm"]] = _GM
+    labels[inside & tissue["wm"]] = _WM
+    labels, details["leaks_filled"] = close_skull(labels)
+    skull = labels == _COMPACT
+    labels[spongy_inside(skull, sizes, table_thickness)] = _SPONGY
+    cover = ndimage.binary_dilation(skull, _ALL_NEIGHBOURS) & (labels == 0)
+    labels[cover] = _SCALP
+    details |= {
+        "scalp_cover_added": int(np.count_nonzero(cover)),
+        "volumes_ml": {
+            name: float(np.count_nonzero(labels == i + 1) * np.prod(sizes) / 1e3)
+            for i, name in enumerate(EIT_TISSUES)
+        },
+        "cut": cut_faces(labels, sizes),
+        "mri_offset_mm": (mri_affine[:3, 3] - affine[:3, 3]).tolist(),
+        "t1": t1.astype(np.float32),
+    }
+    return labels, affine, details
+
+
+def largest_component(mask: np.ndarray) -> np.ndarray:
+    """The largest face-connected piece (bool) of a mask."""
+    pieces, number = ndimage.label(mask)
+    if number <= 1:
+        return mask.copy()
+    sizes = np.bincount(pieces.ravel())
+    sizes[0] = 0
+    return pieces == sizes.argmax()
+
+
+def _small_enclosed(air: np.ndarray, limit: float) -> np.ndarray:
+    """Pieces of air smaller than `limit` voxels that do not reach the image's border."""
+    pieces, _ = ndimage.label(air)
+    sizes = np.bincount(pieces.ravel())
+    small = sizes < limit
+    small[0] = False
+    for axis in range(3):
+        for end in (0, -1):
+            small[np.unique(np.take(pieces, end, axis))] = False
+    return small[pieces]
+
+
+def _fill_from_nearest(labels: np.ndarray, where: np.ndarray, source: np.ndarray) -> None:
+    """Give the voxels `where` the label of their nearest `source` voxel, in place."""
+    if where.any():
+        nearest = ndimage.distance_transform_edt(
+            ~source, return_distances=False, return_indices=True
+        )
+        labels[where] = labels[tuple(axis[where] for axis in nearest)]
+
+
+def _add_dura(tissues: np.ndarray) -> int:
+    bone = np.isin(tissues, [tissue_id(name) for name in ("bone_cortical", "bone_cancellous")])
+    inner = np.isin(tissues, [tissue_id(name) for name in ("csf", "gm", "wm", "cerebellum")])
+    shell = inner & ndimage.binary_dilation(bone)
+    tissues[shell] = tissue_id("dura")
+    return int(np.count_nonzero(shell))
+
+
+def _at_voxel_size(
+    tissues: np.ndarray, affine: np.ndarray, size: float, margin: int
+) -> tuple[np.ndarray, np.ndarray]:
+    sizes = voxel_sizes(affine)
+    index = np.nonzero(tissues)
+    low = np.array([axis.min() for axis in index])
+    length = np.array([axis.max() for axis in index]) + 1 - low
+    shape = np.ceil(length * sizes / size - 1e-6).astype(int) + 2 * margin
+    target = np.diag([size] * 3 + [1.0])
+    # The outer corner of the head's first voxel is the corner of the first voxel past the margin.
+    corner = affine[:3, 3] + (low - 0.5) * sizes
+    target[:3, 3] = corner + (0.5 - margin) * size
+    return like(tissues, affine, target, tuple(int(n) for n in shape), order=0), target
+
+
+def _matlab(path: Path, variable: str, field: str) -> tuple[np.ndarray, np.ndarray]:
+    """Volume and 0-based RAS affine of a FieldTrip volume; FieldTrip counts voxels from 1."""
+    try:
+        content = scipy.io.loadmat(path, variable_names=[variable])
+    except (OSError, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path}: cannot be read as a MATLAB file ({error}).") from error
+    if variable not in content:
+        raise InputError(f"{path}: holds no variable {variable!r}.")
+    record = content[variable][0, 0]
+    for name in (field, "transform", "unit"):
+        check_option(f"{path}: field of {variable}", name, record.dtype.names)
+    if record["unit"].item() != "mm":
+        raise InputError(f"{path}: its unit is {record['unit'].item()!r}, expected 'mm'.")
+    one = np.eye(4)
+    one[:3, 3] = 1.0
+    affine = check_affine(f"{path}: transform", record["transform"].astype(float) @ one)
+    return check_shape(f"{path}: {field}", record[field], (None, None, None)), affine
+
+
+def _shift(voxels: list[int]) -> np.ndarray:
+    matrix = np.eye(4)
+    matrix[:3, 3] = voxels
+    return matrix
+
+
+def _ball(radius: int) -> np.ndarray:
+    axis = np.arange(-radius, radius + 1)
+    x, y, z = np.meshgrid(axis, axis, axis, indexing="ij")
+    return x**2 + y**2 + z**2 <= radius**2

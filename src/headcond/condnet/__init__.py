@@ -1,0 +1,1 @@
+"""CondNet: slices of T1 and T2 to slices of conductivity, one network per axis."""

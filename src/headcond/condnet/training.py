@@ -1,0 +1,397 @@
+"""Train one CondNet per slicing axis, resumably and reproducibly."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import hashlib
+import logging
+import math
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.plugins.environments import LightningEnvironment
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.utils.data import DataLoader, Subset
+
+from headcond.checks import InputError, check_option, check_positive
+from headcond.condnet.network import CondNet
+from headcond.condnet.prediction import (
+    Checkpoint,
+    check_facts,
+    plain,
+    save_checkpoint,
+    torch_threads,
+)
+from headcond.condnet.slices import EpochShuffle, SliceDataset
+from headcond.io import atomic
+from headcond.random import generator
+
+logger = logging.getLogger(__name__)
+
+STATE_FILE = "state.ckpt"
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingSettings:
+    """What decides a training besides its data; the defaults are the paper's where it says.
+
+    Parameters
+    ----------
+    epochs : passes over the training slices.
+    batch_size : slices per step.
+    learning_rate : of ADAM; the paper does not give one, 1e-3 is this package's choice.
+    validation : "subject" holds one subject out, "slice" a tenth of all slices (the paper's,
+        in which training and validation share heads).
+    empty : "drop" leaves out slices without any head, "keep" is the paper's.
+    seed : the study's seed; it names the weights, the split and the shuffles.
+    depth, encoder_kernels, decoder_kernels, map_kernels : of `network.CondNet`.
+    accelerator : "cpu", "gpu", or "auto" for a GPU where there is one. Runs repeat bit by bit
+        on a CPU with the same threads; a GPU rounds differently.
+
+    Raises
+    ------
+    InputError
+        If a setting is unusable; the message names it.
+    """
+
+    epochs: int = 50
+    batch_size: int = 4
+    learning_rate: float = 1e-3
+    validation: str = "subject"
+    empty: str = "drop"
+    seed: int = 0
+    depth: int = 6
+    encoder_kernels: int | list[int] = 3
+    decoder_kernels: int | list[int] = 5
+    map_kernels: int | list[int] = 5
+    accelerator: str = "cpu"
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch_size"):
+            value = getattr(self, name)
+            if not isinstance(value, int) or value < 1:
+                raise InputError(f"{name} must be a whole number of at least 1, got {value!r}.")
+        check_positive("learning_rate", self.learning_rate)
+        check_option("validation", self.validation, ("subject", "slice"))
+        check_option("empty", self.empty, ("drop", "keep"))
+        check_option("accelerator", self.accelerator, ("cpu", "gpu", "auto"))
+
+
+def train_axis(
+    images: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    axis: str,
+    settings: TrainingSettings,
+    *,
+    tables: Mapping[str, Mapping[str, float]],
+    tau: float,
+    normalisation: Mapping[str, Any],
+    grid: Mapping[str, Any],
+    checkpoint: str | Path,
+    folder: str | Path,
+    threads: int = 1,
+) -> pd.DataFrame:
+    """Train the network of one slicing axis and write it to `checkpoint`.
+
+    The loss is the binary cross-entropy of soft targets in [0, 1], averaged over voxels and
+    outputs and minimised by ADAM. Its smallest possible value is not 0 but the targets' mean
+    entropy, which the history states as the floor of each set.
+
+    A state is written to `folder` after every epoch. A call that finds the state of the same
+    training there goes on after its last finished epoch, with the same slices in the same
+    order, and ends with the weights of a run that was never interrupted.
+
+    Parameters
+    ----------
+    images : per subject (U, nx, ny, nz) float32 in [0, 1], on one conformed grid.
+    targets : per subject (V, nx, ny, nz) float32, sigma / max(sigma) * (1 - tau)
+        (`fusion.targets`), one per table, in the order of `tables`.
+    axis : slicing direction, "sagittal", "coronal" or "axial".
+    settings : what decides the training.
+    tables : conductivity tables behind the targets, name -> tissue -> S/m.
+    tau : scaling margin of the targets, in [0, 1).
+    normalisation : facts of the images' normalisation that prediction must share.
+    grid : facts of the grid (`slices.grid_facts`).
+    checkpoint : file to write the trained network to (`prediction.load_checkpoint`).
+    folder : folder of the resumable state; it stays until the caller removes it.
+    threads : threads of the linear algebra.
+
+    Returns
+    -------
+    Table with a row per epoch: `epoch` (from 1), `train_loss` (mean over the epoch's steps, in
+    training mode), `validation_loss` (after the epoch, in evaluation mode), `train_floor`,
+    `validation_floor`, `seconds`.
+
+    Raises
+    ------
+    InputError
+        If data and settings do not fit together, or `folder` holds another training's state.
+    RuntimeError
+        If the loss is no longer finite.
+    """
+    grid, normalisation = plain("grid", grid), plain("normalisation", normalisation)
+    tables = plain("tables", tables)
+    dataset = SliceDataset(images, targets, axis, settings.empty)
+    _check_against_facts(images, targets, tables, tau, grid)
+    training, validation = dataset.split(settings.validation, settings.seed, axis)
+    inputs = next(iter(images.values())).shape[0]
+    identity = plain("settings", dataclasses.asdict(settings)) | {
+        "axis": axis,
+        "tables": tables,
+        "tau": tau,
+        "normalisation": normalisation,
+        "grid": grid,
+        "subjects": dataset.subjects,
+        "data": _digest(images, targets),
+    }
+    del identity["epochs"]  # a finished training may be prolonged
+    state = Path(folder) / STATE_FILE
+    _check_state(state, identity, settings.epochs)
+
+    # forked: neither the weights nor the loaders touch the caller's random state
+    with torch_threads(threads), torch.random.fork_rng(devices=[]), _quiet_lightning():
+        network = _new_network(settings, axis, inputs, len(tables))
+        shuffle = EpochShuffle(training, settings.seed, axis)
+        module = _AxisTraining(
+            network,
+            settings,
+            identity,
+            floors=(entropy_floor(dataset, training), entropy_floor(dataset, validation)),
+        )
+        trainer = pl.Trainer(
+            accelerator=settings.accelerator,
+            devices=1,
+            max_epochs=settings.epochs,
+            plugins=[LightningEnvironment()],  # else Slurm's variables decide ranks and devices
+            callbacks=[_StateFile(state)],
+            logger=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            default_root_dir=folder,
+        )
+        trainer.fit(
+            module,
+            DataLoader(dataset, batch_size=settings.batch_size, sampler=shuffle),
+            DataLoader(Subset(dataset, validation), batch_size=settings.batch_size),
+            ckpt_path=state if state.exists() else None,
+            weights_only=True,
+        )
+
+    facts = {
+        "settings": dataclasses.asdict(settings),
+        "subjects": dataset.subjects,
+        "validation_subjects": [
+            dataset.subjects[i] for i in np.unique(dataset.index[validation, 0])
+        ],
+        "training_slices": len(training),
+        "validation_slices": len(validation),
+        "history": module.history,
+    }
+    save_checkpoint(
+        checkpoint, Checkpoint(network.cpu(), axis, tables, tau, normalisation, grid, facts)
+    )
+    return pd.DataFrame(module.history)
+
+
+def entropy_floor(dataset: SliceDataset, items: np.ndarray) -> float:
+    """Mean entropy of the targets of slices `items`: the least cross-entropy they allow, nats.
+
+    It is the mean of -t ln t - (1 - t) ln(1 - t) over voxels and outputs.
+    """
+    sums = []
+    for item in items:
+        target = dataset[item][1].double()
+        sums.append((torch.special.entr(target) + torch.special.entr(1 - target)).mean().item())
+    return math.fsum(sums) / len(sums)
+
+
+class _AxisTraining(pl.LightningModule):
+    """Loss, optimiser and record of one axis' training."""
+
+    def __init__(
+        self,
+        network: CondNet,
+        settings: TrainingSettings,
+        identity: dict[str, Any],
+        floors: tuple[float, float],
+    ) -> None:
+        super().__init__()
+        # channels last: a third less time per step on a CPU
+        self.network = network.to(memory_format=torch.channels_last)
+        self.history: list[dict[str, float]] = []
+        self._settings, self._identity, self._floors = settings, identity, floors
+        self._sums: dict[str, list] = {}
+        self._first_epoch = 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(
+            self.network.parameters(), lr=self._settings.learning_rate, fused=True
+        )
+
+    def training_step(self, batch: list[torch.Tensor], number: int) -> torch.Tensor:
+        return self._loss("train", batch)
+
+    def validation_step(self, batch: list[torch.Tensor], number: int) -> None:
+        self._loss("validation", batch)
+
+    def _loss(self, stage: str, batch: list[torch.Tensor]) -> torch.Tensor:
+        images, targets = batch
+        logits = self.network.logits(images.contiguous(memory_format=torch.channels_last))
+        loss = binary_cross_entropy_with_logits(logits, targets)
+        self._sums[stage].append((loss.detach(), len(images)))
+        return loss
+
+    def on_train_start(self) -> None:
+        self._first_epoch = self.current_epoch
+        self._started = time.monotonic()
+
+    def on_train_epoch_start(self) -> None:
+        self._sums = {"train": [], "validation": []}
+        self._epoch_started = time.monotonic()
+
+    def on_train_epoch_end(self) -> None:
+        losses = {}
+        for stage, parts in self._sums.items():
+            slices = sum(count for _, count in parts)
+            losses[stage] = math.fsum(float(loss) * count for loss, count in parts) / slices
+            if not math.isfinite(losses[stage]):
+                raise RuntimeError(
+                    f"The {self._identity['axis']} network's {stage} loss is {losses[stage]} in "
+                    f"epoch {self.current_epoch + 1}: lower the learning_rate "
+                    f"({self._settings.learning_rate:g})."
+                )
+        now = time.monotonic()
+        done, epochs = self.current_epoch + 1, self._settings.epochs
+        self.history.append(
+            {
+                "epoch": done,
+                "train_loss": losses["train"],
+                "validation_loss": losses["validation"],
+                "train_floor": self._floors[0],
+                "validation_floor": self._floors[1],
+                "seconds": now - self._epoch_started,
+            }
+        )
+        left = (now - self._started) / (done - self._first_epoch) * (epochs - done)
+        logger.info(
+            "%s network: epoch %d of %d, loss %.5f (floor %.5f), validation %.5f (floor %.5f), "
+            "about %s left",
+            self._identity["axis"],
+            done,
+            epochs,
+            losses["train"],
+            self._floors[0],
+            losses["validation"],
+            self._floors[1],
+            datetime.timedelta(seconds=round(left)),
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["headcond"] = {"identity": self._identity, "history": self.history}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self.history = list(checkpoint["headcond"]["history"])
+
+
+class _StateFile(pl.callbacks.Checkpoint):
+    """Write the whole state of the training after each epoch, atomically, under one name."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        with atomic(self._path) as temporary:
+            trainer.save_checkpoint(temporary)
+
+
+def _new_network(settings: TrainingSettings, axis: str, inputs: int, outputs: int) -> CondNet:
+    torch.manual_seed(int(generator(settings.seed, "weights", axis).integers(2**63)))
+    return CondNet(
+        inputs,
+        outputs,
+        settings.depth,
+        settings.encoder_kernels,
+        settings.decoder_kernels,
+        settings.map_kernels,
+    )
+
+
+def _check_against_facts(
+    images: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    tables: Mapping[str, Mapping[str, float]],
+    tau: float,
+    grid: Mapping[str, Any],
+) -> None:
+    if not 0 <= tau < 1:
+        raise InputError(f"tau must lie in [0, 1), got {tau!r}.")
+    for subject, image in images.items():
+        if list(image.shape[1:]) != list(grid["shape"]):
+            raise InputError(
+                f"images of subject {subject} have the grid {image.shape[1:]}, but "
+                f"the grid facts say {tuple(grid['shape'])}."
+            )
+        target = targets[subject]
+        if len(target) != len(tables):
+            raise InputError(
+                f"targets of subject {subject} hold {len(target)} maps, but there are "
+                f"{len(tables)} conductivity tables."
+            )
+        if target.max() > 1 - tau + 1e-6:
+            raise InputError(
+                f"targets of subject {subject} reach {target.max():.6g}, above "
+                f"1 - tau = {1 - tau:g}: scale them with fusion.targets."
+            )
+
+
+def _check_state(state: Path, identity: dict[str, Any], epochs: int) -> None:
+    """Refuse to go on from the state of another training."""
+    if not state.exists():
+        return
+    found = torch.load(state, map_location="cpu", weights_only=True)["headcond"]
+    check_facts(
+        "training",
+        identity,
+        found["identity"],
+        f"{state} is the state of another training: use another folder.",
+    )
+    if len(found["history"]) > epochs:
+        raise InputError(
+            f"{state} has finished {len(found['history'])} epochs already, but "
+            f"epochs is {epochs}: use another folder."
+        )
+    logger.info("going on after epoch %d, from %s", len(found["history"]), state)
+
+
+def _digest(*volumes: Mapping[str, np.ndarray]) -> str:
+    digest = hashlib.sha256()
+    for volume in volumes:
+        for subject in sorted(volume):
+            digest.update(np.ascontiguousarray(volume[subject], np.float32).data)
+    return digest.hexdigest()
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's remarks on devices, worker processes and its own use of torch."""
+    remarks = logging.getLogger("pytorch_lightning")
+    level = remarks.level
+    remarks.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # the slices are in memory: worker processes would only copy them
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            warnings.filterwarnings("ignore", message=".*LeafSpec")
+            yield
+    finally:
+        remarks.setLevel(level)

@@ -1,0 +1,1 @@
+"""Finite elements: the complete electrode model on tetrahedra, and its solvers."""

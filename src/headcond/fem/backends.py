@@ -1,0 +1,270 @@
+"""Back ends of `headcond.fem.solvers`: sparse LU, PyAMG, and PETSc on any number of ranks.
+
+Each solves A x = b for one right-hand side that sums to zero, up to a reduction of the residual
+that it measures itself; `headcond.fem.solvers` checks the true one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import scipy.sparse as sparse
+import scipy.sparse.linalg as sparse_linalg
+
+from headcond.checks import InputError
+
+# Below this part of the largest, a singular value of the coarsest level is the constants'.
+_COARSE_ZERO = 1e-10
+# Smoothed aggregation with the filter and smoother that need fewest cycles on head models;
+# PCSOR sweeps forward and back, so the V-cycle stays symmetric. The coarsest level is
+# singular too, hence its singular value decomposition.
+_GAMG = {
+    "pc_gamg_type": "agg",
+    "pc_gamg_threshold": 0.02,
+    "mg_levels_ksp_type": "chebyshev",
+    "mg_levels_ksp_max_it": 2,
+    "mg_levels_pc_type": "sor",
+    "mg_coarse_pc_type": "bjacobi",
+    "mg_coarse_sub_pc_type": "svd",
+    "mg_coarse_sub_pc_svd_zero_sing": _COARSE_ZERO,
+}
+_prefixes = (f"headcond{number}_" for number in itertools.count())
+
+
+class Backend(Protocol):
+    """What a solver needs of a back end; all three calls are collective where ranks share."""
+
+    def solve(
+        self, load: np.ndarray, reduction: float, max_iterations: int
+    ) -> tuple[np.ndarray, int, str]:
+        """Return x, iterations and the reason of a failure ('' if it converged)."""
+
+    def precondition(self, residual: np.ndarray) -> np.ndarray:
+        """Apply the preconditioner to one vector."""
+
+    def close(self) -> None:
+        """Free what the back end holds."""
+
+
+def project(vector: np.ndarray) -> np.ndarray:
+    """Return `vector` (n,) without its mean: the projection along the constants."""
+    return vector - vector.mean()
+
+
+def conjugate_gradients(
+    matrix: sparse.csr_matrix,
+    load: np.ndarray,
+    precondition: Callable[[np.ndarray], np.ndarray],
+    reduction: float,
+    max_iterations: int,
+) -> tuple[np.ndarray, int, str]:
+    """Preconditioned conjugate gradients from zero on the quotient by constants.
+
+    Parameters
+    ----------
+    matrix : (n, n), kernel = constants.
+    load : (n,), sum zero.
+    precondition : symmetric positive map (n,) -> (n,).
+    reduction : stop when the recursion residual is below `reduction` * ||load||.
+    max_iterations : give up after so many.
+
+    Returns
+    -------
+    x (n,), iterations, and the reason of a failure ('' if it converged).
+    """
+    x = np.zeros_like(load)
+    residual = load.copy()
+    target = reduction * np.linalg.norm(load)
+    direction = np.zeros_like(load)
+    previous = 1.0
+    for iteration in range(max_iterations):
+        z = project(precondition(residual))
+        rho = residual @ z
+        if not rho > 0:
+            return x, iteration, "the preconditioner is not positive definite"
+        direction = z + (rho / previous if iteration else 0.0) * direction
+        image = matrix @ direction
+        curvature = direction @ image
+        if not curvature > 0:
+            return x, iteration, "the matrix is not positive definite on the quotient"
+        step = rho / curvature
+        x += step * direction
+        residual -= step * image
+        previous = rho
+        if np.linalg.norm(residual) <= target:
+            return x, iteration + 1, ""
+    return x, max_iterations, f"{max_iterations} iterations were not enough"
+
+
+class Direct:
+    """LU of the matrix without its first row and column (u_0 = 0), then projected."""
+
+    def __init__(self, matrix: sparse.csr_matrix) -> None:
+        self._factor = sparse_linalg.splu(
+            matrix[1:, 1:].tocsc(), permc_spec="MMD_AT_PLUS_A", options={"SymmetricMode": True}
+        )
+
+    def solve(
+        self, load: np.ndarray, reduction: float, max_iterations: int
+    ) -> tuple[np.ndarray, int, str]:
+        """Return x, one "iteration" and no reason: what is left of the residual is round-off."""
+        return self.precondition(load), 1, ""
+
+    def precondition(self, residual: np.ndarray) -> np.ndarray:
+        """Return the solution with u_0 = 0."""
+        return np.concatenate(([0.0], self._factor.solve(residual[1:])))
+
+    def close(self) -> None:
+        """Free the memory."""
+        del self._factor
+
+
+class PyAMG:
+    """Conjugate gradients with a Ruge-Stuben V-cycle."""
+
+    def __init__(self, matrix: sparse.csr_matrix) -> None:
+        try:
+            import pyamg
+        except ImportError as error:
+            raise RuntimeError(
+                "The solver back end 'pyamg' is not installed: pip install pyamg."
+            ) from error
+        self._matrix = matrix
+        # Strength by the most negative entry: mass terms of electrodes are positive couplings.
+        hierarchy = pyamg.ruge_stuben_solver(
+            matrix,
+            strength=("classical", {"theta": 0.25, "norm": "min"}),
+            coarse_solver=("pinv", {"rtol": _COARSE_ZERO}),
+        )
+        self._cycle = hierarchy.aspreconditioner(cycle="V").matvec
+
+    def solve(
+        self, load: np.ndarray, reduction: float, max_iterations: int
+    ) -> tuple[np.ndarray, int, str]:
+        """Return x, iterations and the reason of a failure ('' if it converged)."""
+        return conjugate_gradients(self._matrix, load, self._cycle, reduction, max_iterations)
+
+    def precondition(self, residual: np.ndarray) -> np.ndarray:
+        """Apply one V-cycle."""
+        return self._cycle(residual)
+
+    def close(self) -> None:
+        """Free the memory."""
+        del self._cycle
+
+
+class Petsc:
+    """PETSc's conjugate gradients; rows are distributed in bands of neighbours."""
+
+    def __init__(self, matrix: sparse.csr_matrix, preconditioner: str, communicator: Any) -> None:
+        petsc = _import_petsc()
+        size = matrix.shape[0]
+        if matrix.nnz > np.iinfo(petsc.IntType).max:
+            raise InputError(
+                f"The matrix has {matrix.nnz} entries, too many for a PETSc with 32-bit "
+                "indices: build PETSc with --with-64-bit-indices."
+            )
+        comm = petsc.COMM_SELF if communicator is None else communicator
+        self._order = None
+        if communicator is not None:
+            # Any numbering of the nodes gives compact parts: bands of the Cuthill-McKee order.
+            self._order = sparse.csgraph.reverse_cuthill_mckee(matrix, symmetric_mode=True)
+        rank, ranks = (
+            (0, 1) if communicator is None else (communicator.Get_rank(), communicator.Get_size())
+        )
+        first, last = (size * rank) // ranks, (size * (rank + 1)) // ranks
+        self._rows = slice(first, last)
+        part = matrix
+        if self._order is not None:
+            part = matrix[self._order[first:last]][:, self._order].tocsr()
+            part.sort_indices()
+        csr = (part.indptr.astype(petsc.IntType, copy=False),
+               part.indices.astype(petsc.IntType, copy=False), part.data)  # fmt: skip
+        local = last - first
+        self._matrix = petsc.Mat().createAIJ(((local, size), (local, size)), csr=csr, comm=comm)
+        self._matrix.setOption(petsc.Mat.Option.SPD, True)
+        self._kernel = petsc.NullSpace().create(constant=True, comm=comm)
+        self._matrix.setNullSpace(self._kernel)
+        self._matrix.setNearNullSpace(self._kernel)
+        self._load, self._x = self._matrix.createVecs()
+        self._reasons = {
+            value: key for key, value in vars(petsc.KSP.ConvergedReason).items()
+            if isinstance(value, int)
+        }  # fmt: skip
+        self._gather = self._whole = None
+        if communicator is not None:
+            self._gather, self._whole = petsc.Scatter.toAll(self._x)
+        self._ksp = self._make_ksp(petsc, comm, preconditioner, communicator is not None)
+
+    def _make_ksp(self, petsc: Any, comm: Any, preconditioner: str, several: bool) -> Any:
+        ksp = petsc.KSP().create(comm=comm)
+        ksp.setOperators(self._matrix)
+        ksp.setType(petsc.KSP.Type.CG)
+        ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
+        options = {"pc_type": preconditioner}
+        if preconditioner == "gamg":
+            options |= _GAMG
+        elif several and preconditioner in ("ilu", "icc"):
+            options = {"pc_type": "bjacobi", "sub_pc_type": preconditioner}
+        prefix = next(_prefixes)
+        ksp.setOptionsPrefix(prefix)
+        database = petsc.Options(prefix)
+        for key, value in options.items():
+            database.setValue(key, value)
+        try:
+            ksp.setFromOptions()
+            ksp.setUp()
+        finally:  # the database is global: leave nothing behind
+            for key in options:
+                database.delValue(key)
+        return ksp
+
+    def solve(
+        self, load: np.ndarray, reduction: float, max_iterations: int
+    ) -> tuple[np.ndarray, int, str]:
+        """Return x, iterations and PETSc's reason of a failure ('' if it converged)."""
+        self._ksp.setTolerances(rtol=reduction, atol=0.0, divtol=1e10, max_it=max_iterations)
+        self._put(load)
+        self._ksp.solve(self._load, self._x)
+        code = self._ksp.getConvergedReason()
+        reason = "" if code > 0 else f"PETSc: {self._reasons.get(code, code)}"
+        return self._get(), self._ksp.getIterationNumber(), reason
+
+    def precondition(self, residual: np.ndarray) -> np.ndarray:
+        """Apply the preconditioner once: with GAMG one V-cycle."""
+        self._put(residual)
+        self._ksp.getPC().apply(self._load, self._x)
+        return self._get()
+
+    def close(self) -> None:
+        """Free the memory."""
+        for item in (self._ksp, self._matrix, self._kernel, self._load, self._x,
+                     self._gather, self._whole):  # fmt: skip
+            if item is not None:
+                item.destroy()
+
+    def _put(self, values: np.ndarray) -> None:
+        mine = values if self._order is None else values[self._order[self._rows]]
+        self._load.setArray(mine)
+
+    def _get(self) -> np.ndarray:
+        if self._order is None:
+            return self._x.getArray().copy()
+        self._gather.scatter(self._x, self._whole)
+        values = np.empty(len(self._order))
+        values[self._order] = self._whole.getArray()
+        return values
+
+
+def _import_petsc() -> Any:
+    try:
+        from petsc4py import PETSc
+    except ImportError as error:
+        raise RuntimeError(
+            f"The solver back end 'petsc' is not available ({error}): install PETSc and petsc4py "
+            "as the README says, or choose the back end 'pyamg'."
+        ) from error
+    return PETSc

@@ -1,0 +1,247 @@
+"""Solvers for the singular systems of the forward problem: one interface, three back ends.
+
+The matrices are symmetric positive semidefinite with the constants as kernel (the complete
+electrode model without a grounded node). Every solution is checked against its own
+true residual, whatever the back end says of itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+
+from headcond.checks import InputError, check_finite, check_option, check_positive
+from headcond.fem.backends import Backend, Direct, Petsc, PyAMG, project
+
+BACKENDS = ("petsc", "pyamg", "direct")
+PRECONDITIONERS = ("gamg", "ilu", "icc", "jacobi")
+
+_RESTARTS = 6
+# The recursion residual of CG runs ahead of the true one; a little reserve saves restarts.
+_RESERVE = 0.8
+
+
+class ConvergenceError(RuntimeError):
+    """A linear solve that missed its tolerance.
+
+    Attributes
+    ----------
+    name : what was solved (an injection pair, say).
+    residual : true relative residual that was reached.
+    reason : what the solver said.
+    """
+
+    def __init__(self, name: str, residual: float, tolerance: float, reason: str) -> None:
+        super().__init__(
+            f"{name or 'linear system'}: no convergence, true relative residual {residual:.3e} "
+            f"instead of {tolerance:.3e} ({reason})."
+        )
+        self.name, self.residual, self.reason = name, residual, reason
+
+
+@dataclass(frozen=True)
+class Solution:
+    """Solutions of A x = b for one or several loads.
+
+    Attributes
+    ----------
+    x : (n,) or (n, k) as the loads; mean zero in every column.
+    iterations : (k,) int.
+    residual : (k,) true relative residuals ||b - A x|| / ||b||.
+    """
+
+    x: np.ndarray
+    iterations: np.ndarray
+    residual: np.ndarray
+
+
+class Solver:
+    """What `make_solver` returns: a matrix with its preconditioner, set up once."""
+
+    def __init__(self, matrix: sparse.csr_matrix, backend: Backend, tolerance: float,
+                 max_iterations: int, communicator: Any) -> None:  # fmt: skip
+        self.matrix = matrix
+        self.tolerance = tolerance
+        self.max_iterations = max_iterations
+        self._backend = backend
+        self._communicator = communicator
+
+    def solve(self, loads: np.ndarray, guess: np.ndarray | None = None,
+              tolerance: float | None = None, name: str = "") -> Solution:  # fmt: skip
+        """Solve A x = b for one or several right-hand sides.
+
+        Collective on the communicator: every rank passes the same loads and receives the
+        whole solution.
+
+        Parameters
+        ----------
+        loads : (n,) or (n, k); every column sums to zero.
+        guess : start, of the same shape; zero by default.
+        tolerance : bound on ||b - A x|| / ||b||; the solver's own by default.
+        name : what is solved, for error messages.
+
+        Returns
+        -------
+        Solution with x of the same shape as `loads`, mean zero in every column.
+
+        Raises
+        ------
+        InputError
+            If a load has another shape, is not finite or does not sum to zero.
+        ConvergenceError
+            If the true residual stays above the tolerance.
+        """
+        bound = check_positive("tolerance", self.tolerance if tolerance is None else tolerance)
+        columns = _columns("loads", loads, self.matrix.shape[0])
+        start = np.zeros_like(columns)
+        if guess is not None:
+            start = _columns("guess", guess, self.matrix.shape[0])
+            if start.shape != columns.shape:
+                raise InputError(
+                    f"guess has {start.shape[1]} columns, the loads have {columns.shape[1]}."
+                )
+        excess = np.abs(columns.sum(axis=0))
+        if np.any(excess > 1e-9 * np.abs(columns).sum(axis=0)):
+            worst = int(np.argmax(excess))
+            raise InputError(
+                f"{name or 'Load'}: right-hand side {worst} sums to {excess[worst]:.3e}: what "
+                "enters must leave, the loads of a system without ground sum to zero."
+            )
+        count = columns.shape[1]
+        x = np.empty_like(columns)
+        iterations, residual = np.zeros(count, int), np.zeros(count)
+        for k in range(count):
+            label = name if count == 1 else f"{name or 'right-hand side'} [{k}]"
+            x[:, k], iterations[k], residual[k] = self._solve_one(
+                np.ascontiguousarray(columns[:, k]), start[:, k], bound, label
+            )
+        return Solution(x.reshape(np.shape(loads)), iterations, residual)
+
+    def apply_preconditioner(self, residual: np.ndarray) -> np.ndarray:
+        """Apply B ~ A^+ (one symmetric V-cycle with multigrid) on the quotient by constants.
+
+        Parameters
+        ----------
+        residual : (n,) or (n, k).
+
+        Returns
+        -------
+        P B P r of the same shape, where P projects the constants out. Linear, symmetric
+        and, on the quotient, positive definite; so it serves as a Riesz map.
+        """
+        columns = _columns("residual", residual, self.matrix.shape[0])
+        out = np.empty_like(columns)
+        for k in range(columns.shape[1]):
+            out[:, k] = project(self._backend.precondition(project(columns[:, k])))
+        return out.reshape(np.shape(residual))
+
+    def close(self) -> None:
+        """Free the back end's memory; collective on the communicator."""
+        self._backend.close()
+
+    def _solve_one(
+        self, load: np.ndarray, start: np.ndarray, bound: float, name: str
+    ) -> tuple[np.ndarray, int, float]:
+        # Warm start and restart are one: correct x by what solves for its true residual.
+        scale = np.linalg.norm(load)
+        if scale == 0:
+            return np.zeros_like(load), 0, 0.0
+        load = project(load)
+        x, spent, last, reason = project(start), 0, np.inf, ""
+        for _ in range(_RESTARTS + 1):
+            remainder = project(load - self.matrix @ x)
+            reached = np.linalg.norm(remainder) / scale
+            if self._communicator is not None:  # ranks must take the same branch
+                reached = self._communicator.bcast(reached)
+            if reached <= bound:
+                return x, spent, float(reached)
+            if not np.isfinite(reached):
+                reason = reason or "the iterates are no numbers"
+            elif reached > 0.5 * last:
+                reason = reason or "restarts no longer reduce it: round-off"
+            if reason:
+                raise ConvergenceError(name, reached, bound, reason)
+            last = reached
+            step, used, reason = self._backend.solve(
+                remainder, min(_RESERVE * bound / reached, 0.5), self.max_iterations - spent
+            )
+            x, spent = project(x + step), spent + used
+        raise ConvergenceError(name, reached, bound, f"{_RESTARTS} restarts")
+
+
+def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
+                preconditioner: str = "gamg", tolerance: float = 1e-10,
+                max_iterations: int = 6000, communicator: Any = None) -> Solver:  # fmt: skip
+    """Set up a solver for a symmetric semidefinite matrix whose kernel is the constants.
+
+    Parameters
+    ----------
+    matrix : (n, n) CSR. On several ranks each passes the same whole matrix; PETSc then
+        keeps only a rank's own rows (about 12 bytes per entry, plus the multigrid levels:
+        as much again), so a rank holds the matrix once and its share twice.
+    backend : "petsc" (conjugate gradients, any number of ranks), "pyamg" (conjugate
+        gradients with Ruge-Stuben multigrid, one process), "direct" (sparse LU with one
+        node held at zero, for small problems).
+    preconditioner : of the PETSc back end: "gamg", or "ilu"/"icc" without fill (block
+        Jacobi over ranks), or "jacobi". The others bring their own.
+    tolerance : default bound on the true relative residual.
+    max_iterations : per right-hand side.
+    communicator : mpi4py communicator over whose ranks PETSc distributes the rows; this
+        process alone by default.
+
+    Raises
+    ------
+    InputError
+        If the matrix is no such matrix, or an option is not known.
+    RuntimeError
+        If the back end is not installed; the message says how to install it.
+    """
+    check_option("backend", backend, BACKENDS)
+    check_option("preconditioner", preconditioner, PRECONDITIONERS)
+    check_positive("tolerance", tolerance)
+    if communicator is not None and communicator.Get_size() == 1:
+        communicator = None
+    if communicator is not None and backend != "petsc":
+        raise InputError(
+            f"The back end {backend!r} runs in one process, but the communicator has "
+            f"{communicator.Get_size()} ranks: choose 'petsc', or no communicator."
+        )
+    matrix = _check_matrix(matrix)
+    made: Backend
+    if backend == "petsc":
+        made = Petsc(matrix, preconditioner, communicator)
+    elif backend == "pyamg":
+        made = PyAMG(matrix)
+    else:
+        made = Direct(matrix)
+    return Solver(matrix, made, float(tolerance), int(max_iterations), communicator)
+
+
+def _check_matrix(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    matrix = sparse.csr_matrix(matrix, dtype=float)
+    if matrix.shape[0] != matrix.shape[1] or matrix.shape[0] < 2:
+        raise InputError(f"The system matrix must be square, got shape {matrix.shape}.")
+    check_finite("system matrix", matrix.data)
+    diagonal = matrix.diagonal()
+    if not np.all(diagonal > 0):
+        raise InputError(
+            f"{np.count_nonzero(diagonal <= 0)} unknowns have no positive diagonal entry: is "
+            "every node part of a tetrahedron, every coefficient above zero?"
+        )
+    scale = diagonal.max()
+    if np.abs(matrix @ np.ones(matrix.shape[0])).max() > 1e-9 * scale:
+        raise InputError("The constants are not in the kernel of the system matrix.")
+    probe = np.cos(np.arange(matrix.shape[0], dtype=float))
+    if np.abs(matrix @ probe - matrix.T @ probe).max() > 1e-9 * scale:
+        raise InputError("The system matrix is not symmetric.")
+    return matrix
+
+
+def _columns(name: str, values: np.ndarray, size: int) -> np.ndarray:
+    values = np.asarray(values, float)
+    if values.ndim not in (1, 2) or values.shape[0] != size:
+        raise InputError(f"{name} must have shape ({size},) or ({size}, k), got {values.shape}.")
+    return check_finite(name, values.reshape(size, -1))

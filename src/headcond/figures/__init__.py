@@ -1,0 +1,1 @@
+"""Figures: plain functions from arrays and tables to matplotlib figures."""

@@ -1,0 +1,207 @@
+"""Slices of volumes on one RAS+ grid: anatomy, conductivity maps, fields, and profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
+
+from headcond.checks import voxel_sizes
+from headcond.figures.style import COLOURS, TISSUE_COLOURS, new_figure, upper_limit
+
+# Array axis that is cut, and the array axes shown along x and y.
+PLANES = {"axial": (2, 0, 1), "sagittal": (0, 1, 2), "coronal": (1, 0, 2)}
+_ENDS = {0: ("L", "R"), 1: ("P", "A"), 2: ("I", "S")}
+
+
+def bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice]:
+    """Slices of the smallest box around `mask`, widened by `margin` voxels."""
+    box = []
+    for axis in range(3):
+        filled = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
+        box.append(
+            slice(max(filled[0] - margin, 0), min(filled[-1] + margin + 1, mask.shape[axis]))
+        )
+    return tuple(box)
+
+
+def slices(
+    volumes: Mapping[str, np.ndarray],
+    affine: np.ndarray,
+    centre: Sequence[int],
+    *,
+    unit: str | Mapping[str, str],
+    limits: Mapping[str, tuple[float, float]] | tuple[float, float],
+    colour_map: str | Mapping[str, str] = "viridis",
+    mark: bool = False,
+) -> Figure:
+    """Draw the three planes through voxel `centre`, one column per volume.
+
+    Parameters
+    ----------
+    volumes : title -> (nx, ny, nz) array; all on the RAS+ grid of `affine`.
+    affine : (4, 4) voxel to world, mm.
+    centre : voxel (i, j, k) through which the planes go.
+    unit : label of the colour bars, for all volumes or by title.
+    limits : colour range, for all volumes or by title.
+    colour_map : matplotlib name, for all volumes or by title.
+    mark : draw a cross at `centre`.
+
+    A colour bar stands beside the last column, and beside every column whose range or map
+    differs from its neighbour's.
+    """
+    sizes = voxel_sizes(affine)
+    titles = list(volumes)
+    shape = np.array(next(iter(volumes.values())).shape)
+    heights = [shape[PLANES[plane][2]] * sizes[PLANES[plane][2]] for plane in PLANES]
+    width = max(shape[PLANES[plane][1]] * sizes[PLANES[plane][1]] for plane in PLANES)
+    inch = 2.1 / width
+    figure, axes = new_figure(
+        2.15 * len(titles) + 0.7,
+        sum(heights) * inch + 0.5,
+        len(PLANES),
+        len(titles),
+        gridspec_kw={"height_ratios": heights},
+    )
+
+    def look(title: str) -> tuple:
+        span = limits[title] if isinstance(limits, Mapping) else limits
+        name = colour_map[title] if isinstance(colour_map, Mapping) else colour_map
+        label = unit[title] if isinstance(unit, Mapping) else unit
+        return tuple(span), name, label
+
+    for column, title in enumerate(titles):
+        (low, high), name, label = look(title)
+        for row, (plane, (cut, across, up)) in enumerate(PLANES.items()):
+            panel = axes[row, column]
+            picture = np.take(volumes[title], centre[cut], axis=cut).T
+            image = panel.imshow(
+                picture,
+                origin="lower",
+                vmin=low,
+                vmax=high,
+                cmap=name,
+                interpolation="nearest",
+                aspect=sizes[up] / sizes[across],
+            )
+            _frame(panel, across, up, f"{plane}" if column == 0 else "")
+            if mark:
+                panel.plot(centre[across], centre[up], "+", color="white", markersize=9)
+            if row == 0:
+                panel.set_title(title)
+        if column == len(titles) - 1 or look(titles[column + 1]) != look(title):
+            figure.colorbar(image, ax=axes[:, column], label=label, shrink=0.6, pad=0.02)
+    return figure
+
+
+def anatomy(
+    images: Mapping[str, np.ndarray],
+    labels: np.ndarray | None,
+    tissues: Sequence[str],
+    affine: np.ndarray,
+    centre: Sequence[int],
+) -> Figure:
+    """Draw T1w, T2w, ... in grey and, where there are labels, the tissues beside them."""
+    sizes = voxel_sizes(affine)
+    columns = len(images) + (labels is not None)
+    shape = np.array(next(iter(images.values())).shape)
+    heights = [shape[PLANES[plane][2]] * sizes[PLANES[plane][2]] for plane in PLANES]
+    figure, axes = new_figure(
+        2.2 * columns + 1.4,
+        2.1 * len(PLANES) + 0.2,
+        len(PLANES),
+        columns,
+        gridspec_kw={"height_ratios": heights},
+    )
+    for column, (title, volume) in enumerate(images.items()):
+        high = upper_limit(volume, 99.8)
+        for row, (plane, (cut, across, up)) in enumerate(PLANES.items()):
+            panel = axes[row, column]
+            panel.imshow(
+                np.take(volume, centre[cut], axis=cut).T,
+                origin="lower",
+                cmap="gray",
+                vmin=0,
+                vmax=high,
+                aspect=sizes[up] / sizes[across],
+            )
+            _frame(panel, across, up, plane if column == 0 else "")
+        axes[0, column].set_title(title)
+    if labels is not None:
+        colours = ListedColormap(["black", *(TISSUE_COLOURS[name] for name in tissues)])
+        for row, (cut, across, up) in enumerate(PLANES.values()):
+            panel = axes[row, -1]
+            panel.imshow(
+                np.take(labels, centre[cut], axis=cut).T,
+                origin="lower",
+                cmap=colours,
+                vmin=-0.5,
+                vmax=len(tissues) + 0.5,
+                interpolation="nearest",
+                aspect=sizes[up] / sizes[across],
+            )
+            _frame(panel, across, up, "")
+        axes[0, -1].set_title("tissues")
+        present = [name for index, name in enumerate(tissues, 1) if np.any(labels == index)]
+        marks = [
+            axes[0, -1].plot([], [], "s", color=TISSUE_COLOURS[name], markeredgecolor="0.5")[0]
+            for name in present
+        ]
+        figure.legend(
+            marks,
+            [name.replace("_", " ") for name in present],
+            loc="outside right center",
+            fontsize=8,
+        )
+    return figure
+
+
+def profile(volumes: Mapping[str, np.ndarray], affine: np.ndarray, centre: Sequence[int]) -> Figure:
+    """Draw conductivity along the left-right line through voxel `centre`, one curve per map."""
+    figure, axes = new_figure(7.5, 3.0)
+    panel = axes[0, 0]
+    shape = next(iter(volumes.values())).shape
+    position = (np.arange(shape[0]) - centre[0]) * voxel_sizes(affine)[0]
+    for colour, (title, volume) in zip(COLOURS, volumes.items(), strict=False):
+        style = "-" if title != "uniform" else "--"
+        panel.step(
+            position,
+            volume[:, centre[1], centre[2]],
+            style,
+            where="mid",
+            color=colour,
+            label=title,
+            linewidth=1.2,
+        )
+    panel.set_xlabel("position along the left-right line (mm)")
+    panel.set_ylabel("conductivity (S/m)")
+    filled = np.flatnonzero(next(iter(volumes.values()))[:, centre[1], centre[2]])
+    if filled.size:
+        panel.set_xlim(position[filled[0]] - 5, position[filled[-1]] + 5)
+    panel.legend(ncols=len(volumes), loc="upper center")
+    return figure
+
+
+def _frame(panel: object, across: int, up: int, label: str) -> None:
+    panel.set_xticks([])
+    panel.set_yticks([])
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+    panel.set_ylabel(label)
+    panel.set_facecolor("black")
+    for text, place, align in (
+        (_ENDS[across][0], (0.01, 0.5), "left"),
+        (_ENDS[across][1], (0.99, 0.5), "right"),
+        (_ENDS[up][1], (0.5, 0.97), "center"),
+    ):
+        panel.text(
+            *place,
+            text,
+            transform=panel.transAxes,
+            color="white",
+            fontsize=7,
+            ha=align,
+            va="center",
+        )

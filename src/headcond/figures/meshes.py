@@ -1,0 +1,165 @@
+"""Meshes: cuts through the tissues, and the head from three sides with what stands on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.collections import PolyCollection
+from matplotlib.figure import Figure
+
+from headcond.figures.style import COLOURS, TISSUE_COLOURS, new_figure
+
+# Direction from which a person looks, the world axes along x and y, and their signs.
+VIEWS = {
+    "from the left": ((-1, 0, 0), ((1, -1), (2, 1))),
+    "from the front": ((0, 1, 0), ((0, -1), (2, 1))),
+    "from above": ((0, 0, 1), ((0, 1), (1, 1))),
+}
+_EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
+
+
+def cut(
+    nodes: np.ndarray,
+    tetrahedra: np.ndarray,
+    tissue: np.ndarray,
+    names: Sequence[str],
+    through: np.ndarray,
+) -> Figure:
+    """Draw three cuts of a mesh through the point `through` (3,) m, coloured by tissue.
+
+    nodes (N, 3) m, tetrahedra (M, 4), tissue (M,) with id k standing for names[k - 1].
+    """
+    figure, axes = new_figure(11.5, 4.0, 1, 3)
+    for panel, (title, axis, across, up) in zip(
+        axes[0], (("axial", 2, 0, 1), ("sagittal", 0, 1, 2), ("coronal", 1, 0, 2)), strict=True
+    ):
+        polygons, owner = plane_polygons(nodes, tetrahedra, axis, through[axis])
+        shown = [polygon[:, (across, up)] * 1e3 for polygon in polygons]
+        colours = [TISSUE_COLOURS[names[tissue[element] - 1]] for element in owner]
+        panel.add_collection(
+            PolyCollection(shown, facecolors=colours, edgecolors="0.25", linewidths=0.15)
+        )
+        panel.autoscale_view()
+        panel.set_aspect("equal")
+        panel.set_title(title)
+        panel.set_xlabel(f"{'xyz'[across]} (mm)")
+        panel.set_ylabel(f"{'xyz'[up]} (mm)")
+    marks = [
+        axes[0, 0].plot([], [], "s", color=TISSUE_COLOURS[name], markeredgecolor="0.4")[0]
+        for name in names
+    ]
+    figure.legend(
+        marks,
+        [name.replace("_", " ") for name in names],
+        loc="outside lower center",
+        ncols=len(names),
+    )
+    return figure
+
+
+def plane_polygons(
+    nodes: np.ndarray, tetrahedra: np.ndarray, axis: int, height: float
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Polygons in which the plane x[axis] = height cuts the tetrahedra.
+
+    Returns
+    -------
+    polygons : list of (3 or 4, 3) corners in order around the polygon.
+    owner : (number of polygons,) index of the tetrahedron of each.
+    """
+    side = nodes[:, axis] >= height
+    above = side[tetrahedra].sum(axis=1)
+    owner = np.flatnonzero((above > 0) & (above < 4))
+    corners = nodes[tetrahedra[owner]]
+    start, end = corners[:, _EDGES[:, 0]], corners[:, _EDGES[:, 1]]
+    crossed = side[tetrahedra[owner]][:, _EDGES[:, 0]] != side[tetrahedra[owner]][:, _EDGES[:, 1]]
+    rise = end[..., axis] - start[..., axis]
+    part = np.where(crossed, (height - start[..., axis]) / np.where(crossed, rise, 1.0), 0.0)
+    points = start + part[..., None] * (end - start)
+    plane = [i for i in range(3) if i != axis]
+    polygons = []
+    for point, hit in zip(points, crossed, strict=True):
+        polygon = point[hit]
+        around = polygon[:, plane] - polygon[:, plane].mean(axis=0)
+        polygons.append(polygon[np.argsort(np.arctan2(around[:, 1], around[:, 0]))])
+    return polygons, owner
+
+
+def surface_views(
+    nodes: np.ndarray,
+    triangles: np.ndarray,
+    *,
+    values: np.ndarray | None = None,
+    unit: str = "",
+    marked: np.ndarray | None = None,
+    points: dict[str, np.ndarray] | None = None,
+    cloud: np.ndarray | None = None,
+    lines: Sequence[np.ndarray] = (),
+) -> Figure:
+    """Draw a surface from the left, the front and above.
+
+    Parameters
+    ----------
+    nodes, triangles : (N, 3) m and (F, 3), outward oriented.
+    values : (F,) colours the triangles on a scale labelled `unit`; without, plain skin.
+    marked : (F,) bool, triangles drawn in dark grey (electrode patches).
+    points : names and world positions (3,) m to write beside a dot, where visible.
+    cloud : points (K, 3) m drawn over the surface as dots (the windings of a coil).
+    lines : polylines (K, 3) m drawn over the surface (its handle).
+    """
+    figure, axes = new_figure(12.0, 4.4, 1, 3)
+    corners = nodes[triangles]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+    light = np.array([-0.35, 0.5, 0.8]) / np.linalg.norm([-0.35, 0.5, 0.8])
+    image = None
+    for panel, (title, (towards, plane)) in zip(axes[0], VIEWS.items(), strict=True):
+        view = np.array(towards, float)
+        seen = np.flatnonzero(normals @ view > 0)
+        # Painter's order: far triangles first.
+        seen = seen[np.argsort((corners[seen].mean(axis=1)) @ view)]
+
+        def flat(xyz: np.ndarray, plane: tuple = plane) -> np.ndarray:
+            return np.stack([xyz[..., axis] * sign for axis, sign in plane], axis=-1) * 1e3
+
+        faces = PolyCollection(flat(corners[seen]), linewidths=0.1)
+        if values is None:
+            shade = 0.55 + 0.45 * np.clip(normals[seen] @ (light + view) / 1.6, 0, 1)
+            colour = np.array([0.91, 0.76, 0.66])[None] * shade[:, None]
+            if marked is not None:
+                colour[marked[seen]] = (0.15, 0.25, 0.45)
+            faces.set_facecolor(colour)
+            faces.set_edgecolor(colour)
+        else:
+            span = np.max(np.abs(values))
+            faces.set(array=values[seen], cmap="RdBu_r", clim=(-span, span), edgecolor="face")
+            image = faces
+        panel.add_collection(faces)
+        for name, position in (points or {}).items():
+            nearest = np.argmin(np.linalg.norm(corners.mean(axis=1) - position, axis=1))
+            if normals[nearest] @ view > 0.15:
+                panel.annotate(
+                    name,
+                    flat(position),
+                    fontsize=7,
+                    ha="center",
+                    va="bottom",
+                    xytext=(0, 3),
+                    textcoords="offset points",
+                )
+                panel.plot(*flat(position), ".", color="black", markersize=3)
+        if cloud is not None:
+            panel.plot(*flat(cloud).T, ".", color=COLOURS[1], markersize=1)
+        for line in lines:
+            panel.plot(*flat(line).T, "-", color=COLOURS[1], linewidth=0.8)
+        panel.autoscale_view()
+        panel.set_aspect("equal")
+        panel.set_title(title)
+        panel.set_xticks([])
+        panel.set_yticks([])
+        for spine in panel.spines.values():
+            spine.set_visible(False)
+    if image is not None:
+        figure.colorbar(image, ax=axes[0].tolist(), label=unit, shrink=0.7)
+    return figure

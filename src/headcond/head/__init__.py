@@ -1,0 +1,1 @@
+"""Head models: tetrahedral meshes of labelled heads, and electrodes on them."""

@@ -1,0 +1,264 @@
+"""Head models in files: one HDF5 file between stages, VTU for ParaView, foreign meshes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import h5py
+import meshio
+import numpy as np
+import scipy.io
+
+from headcond.checks import InputError, check_option, check_shape
+from headcond.head.mesh import Electrodes, Mesh
+from headcond.io import atomic, write_sidecar
+from headcond.tissues import EIT_TISSUES, label_scheme
+
+_FORMAT = "headcond-head-1"
+_UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
+# A head, or a good part of one, is this large (metres).
+_PLAUSIBLE = (0.05, 1.0)
+
+
+def write_head(path: str | Path, mesh: Mesh, electrodes: Electrodes, **facts: Any) -> None:
+    """Write mesh and electrodes into one HDF5 file with its JSON sidecar, atomically.
+
+    `facts` (JSON-like: provenance, cap, diameter, ...) go into the file and the sidecar.
+    """
+    offsets = np.cumsum([0, *map(len, electrodes.faces)])
+    with atomic(path) as temporary, h5py.File(temporary, "w") as file:
+        file.attrs["format"] = _FORMAT
+        file.attrs["tissue_names"] = list(mesh.tissue_names)
+        file.attrs["facts"] = json.dumps(facts)
+        for name in ("nodes", "tetrahedra", "tissue"):
+            file.create_dataset(
+                name, data=getattr(mesh, name), compression="gzip", compression_opts=1, shuffle=True
+            )
+        group = file.create_group("electrodes")
+        group.attrs["labels"] = list(electrodes.labels)
+        group["centres"] = np.asarray(electrodes.centres, float)
+        group["offsets"] = offsets
+        group["faces"] = np.concatenate([*electrodes.faces, np.empty((0, 3), np.int64)])
+        group["weights"] = np.concatenate([*electrodes.weights, np.empty(0)])
+    provenance = facts.get("provenance")
+    write_sidecar(
+        path,
+        units={"nodes": "m", "electrodes/centres": "m"},
+        provenance=provenance,
+        **{k: v for k, v in facts.items() if k != "provenance"},
+    )
+
+
+def read_head(path: str | Path) -> tuple[Mesh, Electrodes]:
+    """Read what `write_head` wrote.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, truncated or of another format.
+    """
+    try:
+        with h5py.File(path, "r") as file:
+            if file.attrs.get("format") != _FORMAT:
+                raise InputError(f"{path}: not a head file of format {_FORMAT}.")
+            mesh = Mesh(
+                file["nodes"][:],
+                file["tetrahedra"][:],
+                file["tissue"][:],
+                tuple(file.attrs["tissue_names"]),
+            )
+            group = file["electrodes"]
+            cuts = group["offsets"][1:-1]
+            electrodes = Electrodes(
+                tuple(group.attrs["labels"]),
+                group["centres"][:],
+                tuple(np.split(group["faces"][:].astype(np.int64), cuts)),
+                tuple(np.split(group["weights"][:], cuts)),
+            )
+    except (OSError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as a head file ({error}).") from error
+    return mesh, electrodes
+
+
+def write_mesh(
+    path: str | Path,
+    mesh: Mesh,
+    electrodes: Electrodes | None = None,
+    point_data: Mapping[str, np.ndarray] | None = None,
+) -> None:
+    """Write a mesh as VTU in millimetres, for ParaView and PyVista.
+
+    Parameters
+    ----------
+    path : ends in .vtu.
+    mesh : tetrahedra with the cell data `tissue`.
+    electrodes : their triangles as further cells, with the cell data `electrode` (number
+        from 1 in the order of the labels, 0 elsewhere) and `electrode_weight` (covered part).
+    point_data : fields at the nodes by name, (N,) or (N, k).
+    """
+    if Path(path).suffix != ".vtu":
+        raise InputError(f"{path}: meshes are exported as VTU; end the name in .vtu.")
+    fields = {
+        name: check_shape(f"point data {name}", values, (len(mesh.nodes), *np.shape(values)[1:]))
+        for name, values in (point_data or {}).items()
+    }
+    count = len(mesh.tetrahedra)
+    cells: list[tuple[str, np.ndarray]] = [("tetra", mesh.tetrahedra)]
+    data = {"tissue": [mesh.tissue]}
+    if electrodes is not None:
+        faces = np.concatenate(electrodes.faces)
+        number = np.repeat(np.arange(1, len(electrodes.labels) + 1), [*map(len, electrodes.faces)])
+        cells.append(("triangle", faces))
+        data["tissue"].append(np.zeros(len(faces), np.uint8))
+        data["electrode"] = [np.zeros(count, np.int32), number.astype(np.int32)]
+        data["electrode_weight"] = [np.zeros(count), np.concatenate(electrodes.weights)]
+    content = meshio.Mesh(1e3 * mesh.nodes, cells, point_data=fields, cell_data=data)
+    with atomic(path) as temporary:
+        content.write(temporary, file_format="vtu")
+
+
+def read_mesh(
+    path: str | Path, unit: str | None = None, tissue_names: tuple[str, ...] = EIT_TISSUES
+) -> Mesh:
+    """Read a tetrahedral head mesh made elsewhere, or by `write_mesh`.
+
+    - .vtu: tetrahedra with the cell data `tissue`, numbered as `tissue_names`.
+    - .msh (gmsh): physical groups of the tetrahedra in SimNIBS's numbering, merged into the six
+      tissues: eyes, muscle, fat and skin are scalp; blood (there the venous sinuses) is csf.
+    - .mat, or a folder with one: EIDORS's `vtx`, `tri` and `materials` (names and ref);
+      tissues keep the file's names in lower case. Unpack .7z archives first.
+
+    Parameters
+    ----------
+    path : file, or for EIDORS its folder.
+    unit : "m", "cm" or "mm", the unit of the file's coordinates; no format states it
+        reliably, so it is never assumed.
+    tissue_names : of a .vtu.
+
+    Returns
+    -------
+    Mesh in metres, positively oriented, without unused nodes.
+
+    Raises
+    ------
+    InputError
+        If `unit` is absent (the message guesses it from the extent) or makes no head, a
+        tissue is unknown, or elements are flat or oriented both ways.
+    """
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(path.glob("*.mat"))
+        if len(found) != 1:
+            raise InputError(f"{path}: expected one .mat file in the folder, found {len(found)}.")
+        path = found[0]
+    readers = {".vtu": _read_vtu, ".msh": _read_gmsh, ".mat": _read_eidors}
+    if path.suffix not in readers:
+        raise InputError(
+            f"{path}: no mesh format that can be read; known are .vtu, .msh, and EIDORS's .mat "
+            "(unpack a .7z archive first)."
+        )
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file.")
+    points, tets, tissue, names = readers[path.suffix](path, tissue_names)
+    points = np.asarray(points, float) * _scale(path, np.asarray(points, float), unit)
+    used, tets = np.unique(tets, return_inverse=True)
+    tets = tets.reshape(-1, 4).astype(np.int64)
+    mesh = Mesh(points[used], tets, tissue.astype(np.uint8), tuple(names))
+    return _oriented(path, mesh)
+
+
+def _scale(path: Path, points: np.ndarray, unit: str | None) -> float:
+    extent = float(np.ptp(points, axis=0).max())
+    low, high = _PLAUSIBLE
+    fits = [name for name, scale in _UNITS.items() if low <= extent * scale <= high]
+    likely = f"looks like {' or '.join(fits)}" if fits else "fits a head in none of m, cm, mm"
+    if unit is None:
+        raise InputError(
+            f"{path}: state the unit of its coordinates; the extent of {extent:.4g} {likely}."
+        )
+    check_option("unit", unit, tuple(_UNITS))
+    if unit not in fits:
+        raise InputError(
+            f"{path}: an extent of {extent:.4g} {unit} is no head; it {likely}. "
+            "State the right unit."
+        )
+    return _UNITS[unit]
+
+
+def _oriented(path: Path, mesh: Mesh) -> Mesh:
+    volume = mesh.volumes()
+    if np.all(volume < 0):  # the other convention
+        return Mesh(mesh.nodes, mesh.tetrahedra[:, [0, 2, 1, 3]], mesh.tissue, mesh.tissue_names)
+    bad = int(np.count_nonzero(volume <= 0))
+    if bad:
+        raise InputError(
+            f"{path}: {bad} of {len(volume)} tetrahedra are inverted or flat while the others are "
+            "not: the mesh folds over itself. Repair it in the program that made it."
+        )
+    return mesh
+
+
+def _read_vtu(path: Path, names: tuple[str, ...]) -> tuple:
+    content = _meshio(path)
+    tets, tissue = _tetra_block(path, content, "tissue")
+    return content.points, tets, tissue, names
+
+
+def _read_gmsh(path: Path, names: tuple[str, ...]) -> tuple:
+    content = _meshio(path)
+    tets, number = _tetra_block(path, content, "gmsh:physical")
+    merged = {
+        "wm": "wm",
+        "gm": "gm",
+        "cerebellum": "gm",
+        "csf": "csf",
+        "dura": "csf",
+        "blood": "csf",
+        "bone_cortical": "compact_bone",
+        "bone_cancellous": "spongy_bone",
+    }
+    table = {
+        key: EIT_TISSUES.index(merged.get(name, "scalp")) + 1
+        for key, name in label_scheme("simnibs").items()
+        if key > 0
+    }
+    unknown = sorted(set(np.unique(number).tolist()) - set(table))
+    if unknown:
+        raise InputError(f"{path}: physical groups {unknown} are none of SimNIBS's tissues.")
+    tissue = np.array([table.get(k, 0) for k in range(max(table) + 1)], np.uint8)[number]
+    return content.points, tets, tissue, EIT_TISSUES
+
+
+def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
+    try:
+        content = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
+        points, tets, materials = content["vtx"], content["tri"], content["materials"]
+        tissue = np.asarray(materials.ref)
+        found = tuple(str(name).strip().lower() for name in np.atleast_1d(materials.names))
+    except (KeyError, AttributeError, OSError, ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"{path}: not an EIDORS mesh with vtx, tri, materials ({error})."
+        ) from error
+    check_shape(f"{path}: vtx", points, (None, 3))
+    check_shape(f"{path}: tri", tets, (None, 4))
+    return points, tets.astype(np.int64) - 1, tissue, found
+
+
+def _meshio(path: Path) -> meshio.Mesh:
+    try:
+        return meshio.read(path)
+    except (meshio.ReadError, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: cannot be read as a mesh ({error}).") from error
+
+
+def _tetra_block(path: Path, content: meshio.Mesh, name: str) -> tuple[np.ndarray, np.ndarray]:
+    blocks = [n for n, block in enumerate(content.cells) if block.type == "tetra"]
+    if not blocks:
+        raise InputError(f"{path}: holds no tetrahedron.")
+    if name not in content.cell_data:
+        raise InputError(f"{path}: its tetrahedra have no cell data {name!r}.")
+    tets = np.concatenate([content.cells[n].data for n in blocks])
+    return tets, np.concatenate([content.cell_data[name][n] for n in blocks]).astype(np.int64)

@@ -1,0 +1,1 @@
+"""Conductivities from voltages."""

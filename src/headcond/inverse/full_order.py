@@ -1,0 +1,365 @@
+"""The full-order forward model, and the traditional estimation that ROM-pEIT is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+from numpy.typing import ArrayLike
+
+from headcond.checks import InputError, check_finite, check_option, check_positive, check_shape
+from headcond.fem.operator import AffineOperator
+from headcond.inverse import measurement
+from headcond.inverse.measurement import Protocol
+from headcond.inverse.objective import make_objective
+from headcond.rom.affine import Box
+
+
+class FullModel:
+    """Potentials and Jacobians by solving A(sigma) u = b (eq. 2) for every pair.
+
+    Parameters
+    ----------
+    operator : affine operator of the head.
+    box : the parameters with their ranges, and the coefficients of all other blocks.
+    pairs : (source, sink) electrode labels.
+    current : A.
+    solver_factory : matrix (n, n) CSR -> solver with `.solve(loads (n, k), name=...)` that
+        returns an object with `.x` (n, k) and raises if it did not converge, such as
+        `headcond.fem.solvers.make_solver`; a `.close()` is called where there is one.
+
+    Attributes
+    ----------
+    names, lower, upper, pairs, electrodes, current : see `objective.ForwardModel`.
+    systems_solved : linear systems solved so far, one per right-hand side.
+    """
+
+    def __init__(
+        self,
+        operator: AffineOperator,
+        box: Box,
+        *,
+        pairs: Sequence[tuple[str, str]],
+        current: float,
+        solver_factory: Callable[[sparse.csr_matrix], Any],
+    ) -> None:
+        self.operator, self.box = operator, box
+        self.names, self.lower, self.upper = box.names, box.lower, box.upper
+        self.pairs = tuple((str(source), str(sink)) for source, sink in pairs)
+        self.electrodes = operator.electrodes
+        self.current = check_positive("current", current)
+        self.systems_solved = 0
+        self._loads = np.stack([operator.load(*pair, current) for pair in self.pairs], axis=1)
+        self._blocks = box.blocks(operator)[: len(box.names)]
+        self._factory = solver_factory
+        self._held: dict[str, Any] = {}
+
+    def voltages(self, sigma: ArrayLike) -> np.ndarray:
+        """Electrode potentials (..., pairs, L) in V for sigma (..., P) in S/m; M systems each."""
+        return self._map(sigma, lambda point: self._read(self._fields(point, range(self._count))))
+
+    def jacobian(self, sigma: ArrayLike) -> np.ndarray:
+        """Derivatives (..., pairs, L, P) in V/(S/m): dU/dsigma_k = -E A^-1 A_k u.
+
+        Solves A^-1 A_k u for every pair and parameter, or the adjoint A^-1 E^T for every
+        electrode, whichever takes fewer systems.
+        """
+        return self._map(sigma, lambda point: self._slopes(point, range(self._count)))
+
+    def voltages_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
+        """Potentials (n, L) of the pairs of indices (n,), each at its own sigma (n, P)."""
+        points = self._points(sigma, pairs)
+        return np.stack([self._read(self._fields(point, [m]))[0] for point, m in points])
+
+    def jacobian_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
+        """Derivatives (n, L, P) of the pairs' potentials, each at its own sigma (n, P)."""
+        return np.stack([self._slopes(point, [m])[0] for point, m in self._points(sigma, pairs)])
+
+    def adjoint_gradient(self, sigma: np.ndarray, pair: int, dual: np.ndarray) -> np.ndarray:
+        """Gradient (P,) of dual . U(sigma) under one pair, by one adjoint system.
+
+        Parameters
+        ----------
+        sigma : (P,) S/m.
+        pair : index.
+        dual : (L,) weights of the electrode potentials; they sum to zero.
+        """
+        field = self._fields(sigma, [pair])[:, 0]
+        load = np.zeros(self.operator.size)
+        load[self.operator.nodes :] = dual
+        weight = np.abs(load).sum()
+        if weight == 0:
+            return np.zeros(len(self.names))
+        adjoint = self._solve(load[:, None] / weight, "adjoint")[:, 0] * weight
+        return np.array([-(adjoint @ (block @ field)) for block in self._blocks])
+
+    def parameter_slopes(
+        self, sigma: np.ndarray, pair: int, parameters: Sequence[int]
+    ) -> np.ndarray:
+        """Derivatives (L, F) of one pair's potentials by F parameters: F systems (eq. 11)."""
+        fields = self._fields(sigma, [pair])
+        return self._direct(fields, parameters)[0]
+
+    @property
+    def _count(self) -> int:
+        return len(self.pairs)
+
+    def _prepare(self, sigma: np.ndarray) -> None:
+        # One matrix is kept with its solver and fields: voltages, then the Jacobian there.
+        if self._held and np.array_equal(self._held["sigma"], sigma):
+            return
+        if np.any(sigma <= 0):
+            raise InputError(f"Conductivities must lie above 0 S/m, got {sigma}.")
+        if self._held and hasattr(self._held["solver"], "close"):
+            self._held["solver"].close()
+        solver = self._factory(self.operator.combine(self.box.coefficients(self.operator, sigma)))
+        self._held = {"sigma": sigma.copy(), "solver": solver, "fields": {}}
+
+    def _solve(self, loads: np.ndarray, name: str) -> np.ndarray:
+        self.systems_solved += loads.shape[1]
+        return self._held["solver"].solve(loads, name=name).x
+
+    def _fields(self, sigma: np.ndarray, pairs: Sequence[int]) -> np.ndarray:
+        self._prepare(sigma)
+        fields = self._held["fields"]
+        if missing := [m for m in pairs if m not in fields]:
+            solved = self._solve(self._loads[:, missing], "injection")
+            fields.update(zip(missing, solved.T, strict=True))
+        return np.stack([fields[m] for m in pairs], axis=1)
+
+    def _read(self, fields: np.ndarray) -> np.ndarray:
+        return fields[self.operator.nodes :].T.copy()
+
+    def _slopes(self, sigma: np.ndarray, pairs: Sequence[int]) -> np.ndarray:
+        fields = self._fields(sigma, pairs)
+        count, size = len(self.electrodes), len(self.names)
+        if len(pairs) * size <= count - 1:
+            return self._direct(fields, range(size))
+        loads = np.zeros((self.operator.size, count - 1))
+        loads[self.operator.nodes + np.arange(1, count), np.arange(count - 1)] = 1.0
+        loads[self.operator.nodes] = -1.0
+        adjoint = self._solve(loads, "adjoint")
+        slopes = np.zeros((len(pairs), count, size))
+        for k, block in enumerate(self._blocks):
+            slopes[:, 1:, k] = -(adjoint.T @ (block @ fields)).T
+        return slopes
+
+    def _direct(self, fields: np.ndarray, parameters: Sequence[int]) -> np.ndarray:
+        slopes = np.empty((fields.shape[1], len(self.electrodes), len(parameters)))
+        for f, k in enumerate(parameters):
+            loads = -(self._blocks[k] @ fields)
+            weight = np.maximum(np.abs(loads).sum(axis=0), np.finfo(float).tiny)
+            slopes[..., f] = self._read(self._solve(loads / weight, "derivative") * weight)
+        return slopes
+
+    def _map(self, sigma: ArrayLike, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        sigma = self._checked(sigma)
+        points = sigma.reshape(-1, len(self.names))
+        values = np.stack([function(point) for point in points])
+        return values.reshape(*sigma.shape[:-1], *values.shape[1:])
+
+    def _points(self, sigma: ArrayLike, pairs: Sequence[int]) -> list[tuple[np.ndarray, int]]:
+        sigma = self._checked(sigma)
+        if sigma.shape[:-1] != (len(pairs),):
+            raise InputError(f"sigma of shape {sigma.shape} for {len(pairs)} pairs.")
+        return [(point, int(m)) for point, m in zip(sigma, pairs, strict=True)]
+
+    def _checked(self, sigma: ArrayLike) -> np.ndarray:
+        sigma = check_finite("sigma", np.asarray(sigma, float))
+        if sigma.ndim == 0:
+            raise InputError(f"sigma needs {len(self.names)} conductivities, got one number.")
+        check_shape("sigma", sigma.reshape(-1, sigma.shape[-1]), (None, len(self.names)))
+        return sigma
+
+
+@dataclass(frozen=True)
+class TraditionalEstimate:
+    """One unconstrained quasi-Newton estimation on the full model, with its history.
+
+    Attributes
+    ----------
+    pair : (source, sink).
+    names : P parameter names.
+    sigma : (P,) S/m, the last iterate.
+    chi_square : squared whitened misfit there.
+    dof : independent readings less free parameters.
+    converged : whether the gradient test was met.
+    kept : whether the estimate passes the stated rule: it converged, and every
+        conductivity lies between a hundredth of its box's lower wall and a hundred times
+        the upper one.
+    reason : why it was not kept; empty if it was.
+    history : (iterations + 1, P) S/m, iterates from the start on.
+    systems : (iterations + 1,) linear systems solved up to each iterate.
+    """
+
+    pair: tuple[str, str]
+    names: tuple[str, ...]
+    sigma: np.ndarray
+    chi_square: float
+    dof: int
+    converged: bool
+    kept: bool
+    reason: str
+    history: np.ndarray
+    systems: np.ndarray
+
+
+def traditional(
+    model: FullModel,
+    data: np.ndarray,
+    protocol: Protocol,
+    noise: float,
+    pair: int,
+    *,
+    fixed: Mapping[str, float] | None = None,
+    start: ArrayLike | None = None,
+    gradient: str = "direct",
+    tolerance: float = 1e-2,
+    max_iterations: int = 100,
+) -> TraditionalEstimate:
+    """Estimate conductivities of one pair the traditional way (Experiment 2 of ROM-pEIT).
+
+    Unconstrained BFGS on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in units of its
+    start, with the gradient of this very f from eq. (11): J^T W^T W (v - v_meas). Where a
+    conductivity is not positive the operator is no longer definite and f is infinite, so
+    that the line search shortens the step.
+
+    Parameters
+    ----------
+    model : full-order model.
+    data : (pairs, L) readings in V.
+    protocol, noise : as in `optimise.estimate`.
+    pair : index of the injection pair.
+    fixed : conductivities in S/m that are not estimated, by name.
+    start : (P,) S/m; the box centre by default.
+    gradient : "direct" solves one system per free parameter as the paper does, "adjoint"
+        one in all; the values are the same.
+    tolerance : on the largest component of the gradient of f, per relative change of a
+        conductivity. f is half a chi-square, so 1e-2 is far below the noise.
+    max_iterations : BFGS iterations.
+
+    Raises
+    ------
+    InputError
+        As `objective.make_objective`, or for an unknown option.
+    """
+    check_option("gradient", gradient, ("direct", "adjoint"))
+    check_shape("data", np.asarray(data), (len(protocol.pairs), len(protocol.electrodes)))
+    problem = make_objective(
+        model, np.asarray(data, float)[None], protocol, noise,
+        fixed=fixed, start=None if start is None else np.asarray(start, float),
+    )  # fmt: skip
+    origin = problem.fixed[0, pair].copy()
+    free, column = problem.free, np.array([pair])
+    part, whiten = protocol.select(column), problem.whitener.select(column)
+    target = problem.data[0, column]
+    first_system = model.systems_solved
+
+    def point(y: np.ndarray) -> np.ndarray:
+        sigma = origin.copy()
+        sigma[free] = origin[free] * y
+        return sigma
+
+    def misfit(sigma: np.ndarray) -> np.ndarray:
+        potentials = model.voltages_each(sigma[None], column)
+        return whiten(measurement.readings(potentials, part) - target)
+
+    def value(y: np.ndarray) -> float:
+        sigma = point(y)
+        return np.inf if np.any(sigma <= 0) else 0.5 * float(np.sum(misfit(sigma) ** 2))
+
+    def slope(y: np.ndarray) -> np.ndarray:
+        sigma = point(y)
+        residual = misfit(sigma)
+        if gradient == "direct":
+            slopes = model.parameter_slopes(sigma, pair, free)[None]
+            weighted = whiten.jacobian(measurement.reading_jacobian(slopes, part))[0]
+            return (weighted.T @ residual[0]) * origin[free]
+        dual = measurement.readings_adjoint(whiten.adjoint(residual), part)[0]
+        return model.adjoint_gradient(sigma, pair, dual)[free] * origin[free]
+
+    history, systems = [], []
+
+    def record(y: np.ndarray) -> None:
+        history.append(point(y))
+        systems.append(model.systems_solved - first_system)
+
+    y, half, converged, reason = quasi_newton(
+        value, slope, np.ones(len(free)), tolerance, max_iterations, record
+    )
+    sigma = point(y)
+    reason = "" if converged else f"not converged: {reason}"
+    outside = (sigma < 1e-2 * model.lower) | (sigma > 1e2 * model.upper)
+    if not reason and np.any(outside):
+        reason = f"unrealistic {model.names[int(np.argmax(outside))]}"
+    return TraditionalEstimate(
+        pair=protocol.pairs[pair], names=model.names, sigma=sigma,
+        chi_square=2.0 * half, dof=int(problem.dof[pair]) - len(free),
+        converged=converged, kept=not reason, reason=reason,
+        history=np.array(history), systems=np.array(systems),
+    )  # fmt: skip
+
+
+def quasi_newton(
+    value: Callable[[np.ndarray], float],
+    gradient: Callable[[np.ndarray], np.ndarray],
+    start: np.ndarray,
+    tolerance: float,
+    max_iterations: int,
+    record: Callable[[np.ndarray], None],
+) -> tuple[np.ndarray, float, bool, str]:
+    """Minimise a function by BFGS with a bisecting line search (weak Wolfe conditions).
+
+    The gradient is asked for only where the function has decreased enough, and infinite
+    values bound the search, so the function may be infinite outside an open set.
+
+    Parameters
+    ----------
+    value, gradient : the function and its gradient (n,).
+    start : (n,), where the function is finite.
+    tolerance : on the largest component of the gradient.
+    max_iterations : line searches at most.
+    record : is given the start and every iterate.
+
+    Returns
+    -------
+    Last iterate, its value, whether the gradient test was met, and if not, why.
+    """
+    x, f, g = start, value(start), gradient(start)
+    record(x)
+    metric = np.eye(len(x))
+    # The first step changes conductivities by a tenth at most; curvature then sets the scale.
+    metric *= min(1.0, 0.1 / max(np.abs(g).max(), np.finfo(float).tiny))
+    for iteration in range(max_iterations):
+        if np.abs(g).max() <= tolerance:
+            return x, f, True, ""
+        direction = -metric @ g
+        descent = g @ direction
+        low, high, length = 0.0, np.inf, 1.0
+        for _ in range(60):
+            trial = x + length * direction
+            f_trial = value(trial)
+            if not f_trial <= f + 1e-4 * length * descent:
+                high = length
+            else:
+                g_trial = gradient(trial)
+                if g_trial @ direction >= 0.9 * descent:
+                    break
+                low = length
+            length = 0.5 * (low + high) if np.isfinite(high) else 2.0 * low
+        else:
+            return x, f, False, f"no decrease along the search line, gradient {np.abs(g).max():.1e}"
+        step, change = trial - x, g_trial - g
+        curvature = step @ change
+        if iteration == 0:
+            metric = np.eye(len(x)) * curvature / (change @ change)
+        if curvature > 0:
+            left = np.eye(len(x)) - np.outer(step, change) / curvature
+            metric = left @ metric @ left.T + np.outer(step, step) / curvature
+        x, f, g = trial, f_trial, g_trial
+        record(x)
+    done = bool(np.abs(g).max() <= tolerance)
+    return x, f, done, "" if done else f"{max_iterations} iterations"

@@ -1,0 +1,110 @@
+"""Measurement noise: white per electrode before re-referencing, and what whitens it after."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headcond.checks import check_positive
+from headcond.inverse.measurement import AVERAGE, Protocol, check_noise, rank_one
+
+# Standard deviation of Fernandez-Corazza et al. (2018), used by the ROM-pEIT study.
+DEFAULT_NOISE = 0.82e-6
+
+
+def add_noise(potentials: np.ndarray, std: float, generator: np.random.Generator) -> np.ndarray:
+    """Add independent Gaussian noise to every electrode's potential, before any reference.
+
+    Parameters
+    ----------
+    potentials : (..., pairs, L) V.
+    std : standard deviation of one electrode, V.
+    generator : see `headcond.random.generator`.
+
+    Returns
+    -------
+    A new array of the same shape.
+    """
+    check_positive("noise", std)
+    return potentials + std * generator.standard_normal(np.shape(potentials))
+
+
+def covariance(protocol: Protocol, std: float | np.ndarray) -> np.ndarray:
+    """Covariance (pairs, L, L) of the readings in V^2, zero where there is no reading.
+
+    With electrode noise of standard deviation s it is s^2 (I + 1 1^T) against one
+    electrode and s^2 (I - 1 1^T / R) against the average of R passive ones (singular: those
+    readings sum to zero).
+    """
+    variance = check_noise(std, protocol)[:, None, None] ** 2
+    mask = protocol.mask.astype(float)
+    outer = mask[:, :, None] * mask[:, None, :]
+    if protocol.reference == AVERAGE:
+        outer /= -mask.sum(axis=1)[:, None, None]
+    return variance * (mask[:, :, None] * np.eye(mask.shape[1]) + outer)
+
+
+@dataclass(frozen=True)
+class Whitener:
+    """Linear map that turns reading noise into independent standard normal numbers.
+
+    For each pair it is diag(scale) (I - shift weights^T), a rank-one change of a diagonal,
+    so that it costs a pass over the readings. Apply it to readings or their Jacobian.
+
+    Attributes
+    ----------
+    scale, shift, weights : (pairs, L).
+    dof : (pairs,) independent readings; this many entries of a result are not zero.
+    """
+
+    scale: np.ndarray
+    shift: np.ndarray
+    weights: np.ndarray
+    dof: np.ndarray
+
+    def __call__(self, values: np.ndarray) -> np.ndarray:
+        """Whiten readings (..., pairs, L) in V; entries that carry nothing are zero."""
+        return rank_one(values, self.scale, self.shift, self.weights)
+
+    def jacobian(self, values: np.ndarray) -> np.ndarray:
+        """Whiten a Jacobian (..., pairs, L, P) of readings."""
+        return rank_one(values, self.scale, self.shift, self.weights, trailing=True)
+
+    def select(self, pairs: Sequence[int]) -> Whitener:
+        """The whitener of the pairs of these indices, which may repeat."""
+        index = np.asarray(pairs, int)
+        return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index])
+
+    def adjoint(self, values: np.ndarray) -> np.ndarray:
+        """Apply the transpose to whitened values (..., pairs, L)."""
+        scaled = self.scale * values
+        return rank_one(scaled, np.ones_like(self.scale), self.weights, self.shift)
+
+
+def whitener(protocol: Protocol, std: float | np.ndarray) -> Whitener:
+    """Whiten the readings of a protocol under white electrode noise.
+
+    One reference, R readings: (I + 1 1^T)^(-1/2) = I - c 1 1^T with
+    c = (1 - (R + 1)^(-1/2)) / R. Average of R: an orthonormal basis of the contrasts, the
+    first R - 1 rows of the Householder reflection that takes 1/sqrt(R) to the last unit
+    vector; on readings that sum to zero it adds v_R / (sqrt(R) - 1) to each of the others.
+
+    Parameters
+    ----------
+    protocol : what is read.
+    std : standard deviation of an electrode's noise before re-referencing, V; one number,
+        or one per pair.
+    """
+    deviation = check_noise(std, protocol)[:, None]
+    mask = protocol.mask.astype(float)
+    count = mask.sum(axis=1, keepdims=True)
+    if protocol.reference != AVERAGE:
+        factor = (1.0 - 1.0 / np.sqrt(count + 1.0)) / count
+        return Whitener(mask / deviation, factor * mask, mask, protocol.dof)
+    last = np.zeros_like(mask)
+    position = mask.shape[1] - 1 - np.argmax(mask[:, ::-1], axis=1)
+    last[np.arange(len(mask)), position] = 1.0
+    kept = mask - last
+    return Whitener(kept / deviation, -kept / (np.sqrt(count) - 1.0), last, protocol.dof)

@@ -1,0 +1,283 @@
+"""The function that conductivity estimates minimise: whitened residuals in log conductivity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from headcond.checks import InputError, check_finite, check_option, check_shape
+from headcond.inverse import measurement, noise
+from headcond.inverse.measurement import Protocol as Readings
+
+# The box of every tissue spans less than a factor of 100, so no voltage moves by more.
+_UNIT_FACTOR = 100.0
+_MEMORY = 2.5e8
+
+
+class ForwardModel(Protocol):
+    """What an estimator sees of a head: a reduced or a full model.
+
+    Attributes
+    ----------
+    names : P parameter names.
+    lower, upper : (P,) box in S/m.
+    pairs : (source, sink) labels.
+    electrodes : L labels.
+    current : A.
+
+    Notes
+    -----
+    A model may also offer `voltages_each(sigma, pairs)` and `jacobian_each(sigma, pairs)`
+    with n points sigma (n, P) and as many pair indices (n,), one pair at each point; results
+    (n, L) and (n, L, P). Estimates per pair then cost a fraction.
+    """
+
+    names: Sequence[str]
+    lower: np.ndarray
+    upper: np.ndarray
+    pairs: Sequence[tuple[str, str]]
+    electrodes: Sequence[str]
+    current: float
+
+    def voltages(self, sigma: np.ndarray) -> np.ndarray:
+        """Electrode potentials (..., pairs, L) in V, for sigma (..., P) in S/m."""
+
+    def jacobian(self, sigma: np.ndarray) -> np.ndarray:
+        """Their derivatives (..., pairs, L, P) in V/(S/m)."""
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Least-squares problems 1/2 ||W (v(sigma) - v_meas)||^2 in x = log sigma of the free tissues.
+
+    `S` data sets times `K` groups of pairs: one group per pair if `each`, else one of all.
+    Problem number n is group n % K of data set n // K.
+
+    Attributes
+    ----------
+    model, protocol, whitener : forward model, readings and their noise.
+    data : (S, pairs, L) measured readings in V, zero where there is none.
+    each : whether every pair is a problem of its own.
+    free : (F,) indices of the free parameters.
+    fixed : (S, K, P) conductivities in S/m; the free ones' entries hold the start.
+    """
+
+    model: Any
+    protocol: Readings
+    whitener: noise.Whitener
+    data: np.ndarray
+    each: bool
+    free: np.ndarray
+    fixed: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of data sets S and of groups K."""
+        return self.fixed.shape[:2]
+
+    @property
+    def bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The model's box in log conductivity, two arrays (F,)."""
+        return (
+            np.log(np.asarray(self.model.lower, float)[self.free]),
+            np.log(np.asarray(self.model.upper, float)[self.free]),
+        )
+
+    @property
+    def dof(self) -> np.ndarray:
+        """Independent readings of each group (K,)."""
+        return self.whitener.dof if self.each else np.array([self.whitener.dof.sum()])
+
+    def sigma(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """All P conductivities (n, P) at the logarithms x (n, F) of the free ones."""
+        sigma = self.fixed.reshape(-1, self.fixed.shape[-1])[which]
+        # Inside to the last bit: a reduced model refuses what lies outside its box.
+        low = np.asarray(self.model.lower, float)[self.free]
+        high = np.asarray(self.model.upper, float)[self.free]
+        sigma[:, self.free] = np.clip(np.exp(x), low, high)
+        return sigma
+
+    def residual(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """Whitened residuals (n, D).
+
+        Parameters
+        ----------
+        x : (n, F) logarithms of the free conductivities in S/m.
+        which : (n,) numbers of the problems.
+        """
+        sigma = self.sigma(x, which)
+        row, group = np.divmod(which, self.shape[1])
+        if self.each:
+            part, whiten = self.protocol.select(group), self.whitener.select(group)
+            potentials = voltages_each(self.model, sigma, group)
+            return whiten(measurement.readings(potentials, part) - self.data[row, group])
+        misfit = measurement.readings(self.model.voltages(sigma), self.protocol) - self.data[row]
+        return self.whitener(misfit).reshape(len(which), -1)
+
+    def jacobian(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """Derivatives (n, D, F) of `residual` with respect to x."""
+        sigma = self.sigma(x, which)
+        group = which % self.shape[1]
+        if self.each:
+            part, whiten = self.protocol.select(group), self.whitener.select(group)
+            slopes = jacobian_each(self.model, sigma, group)[..., self.free]
+            slopes *= sigma[:, None, self.free]
+            return whiten.jacobian(measurement.reading_jacobian(slopes, part))
+        slopes = self.model.jacobian(sigma)[..., self.free]
+        slopes *= sigma[:, self.free][:, None, None, :]
+        slopes = self.whitener.jacobian(measurement.reading_jacobian(slopes, self.protocol))
+        return slopes.reshape(len(which), -1, len(self.free))
+
+    def signal(self, which: np.ndarray) -> np.ndarray:
+        """Squared norm of the whitened data (n,), the scale of their rounding errors."""
+        row, group = np.divmod(which, self.shape[1])
+        if self.each:
+            return np.sum(self.whitener.select(group)(self.data[row, group]) ** 2, axis=-1)
+        return np.sum(self.whitener(self.data[row]) ** 2, axis=(-2, -1))
+
+
+def make_objective(
+    model: ForwardModel,
+    data: np.ndarray,
+    protocol: Readings,
+    std: float | np.ndarray,
+    *,
+    pairs: str = "each",
+    fixed: Mapping[str, ArrayLike] | None = None,
+    start: ArrayLike | None = None,
+) -> Objective:
+    """Check everything that an estimation is given and pose its problems.
+
+    Parameters
+    ----------
+    model : forward model.
+    data : (S, pairs, L) readings in V, as `measurement.readings` gives them.
+    protocol : what was read; for the model's pairs and electrodes.
+    std : electrode noise before re-referencing in V, one number or one per pair.
+    pairs : "each" for one estimate per pair, "joint" for one over all pairs.
+    fixed : conductivities in S/m of tissues that are not estimated, by name: a number, or
+        an array that broadcasts to (S, K), K being the number of pairs or 1.
+    start : starting conductivities (P,) or broadcasting to (S, K, P) in S/m; the centre of
+        the box by default.
+
+    Raises
+    ------
+    InputError
+        If model, protocol and data do not belong together, a value lies outside the box,
+        no parameter is free, there are fewer independent readings than free parameters,
+        or the data are another unit's (off by more than a factor of 100).
+    """
+    check_option("pairs", pairs, ("each", "joint"))
+    each = pairs == "each"
+    _check_same(model, protocol)
+    data = measurement.check_data(check_shape("data", data, (None, None, None)), protocol)
+    names = [str(name) for name in model.names]
+    lower, upper = np.asarray(model.lower, float), np.asarray(model.upper, float)
+    if np.any(lower <= 0) or np.any(upper <= lower):
+        raise InputError("The model's box must have 0 < lower < upper for every parameter.")
+    shape = (len(data), len(protocol.pairs) if each else 1)
+    values = np.array(np.broadcast_to(_start(start, lower, upper, shape), (*shape, len(names))))
+    fixed = dict(fixed or {})
+    for name, value in fixed.items():
+        check_option("fixed tissue", name, names)
+        k = names.index(name)
+        value = check_finite(f"fixed[{name!r}]", np.asarray(value, float))
+        if np.any(value < lower[k] * (1 - 1e-12)) or np.any(value > upper[k] * (1 + 1e-12)):
+            raise InputError(
+                f"The fixed conductivity of {name} lies outside the model's box "
+                f"{lower[k]:g}..{upper[k]:g} S/m: give a value inside, or widen the box."
+            )
+        values[..., k] = _broadcast(f"fixed[{name!r}]", value, shape)
+    free = np.array([k for k, name in enumerate(names) if name not in fixed], int)
+    if not len(free):
+        raise InputError("Every parameter is fixed: there is nothing to estimate.")
+    whiten = noise.whitener(protocol, std)
+    problem = Objective(model, protocol, whiten, data, each, free, values)
+    if np.any(few := problem.dof < len(free)):
+        where = "-".join(protocol.pairs[int(np.argmax(few))]) if each else "all pairs together"
+        raise InputError(
+            f"{where}: {problem.dof.min()} independent readings for {len(free)} conductivities: "
+            "fix some of them."
+        )
+    _check_unit(problem)
+    return problem
+
+
+def normal_equations(residual: np.ndarray, jacobian: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Gauss-Newton matrix J^T J (..., F, F) and gradient J^T r (..., F)."""
+    transposed = np.swapaxes(jacobian, -1, -2)
+    return transposed @ jacobian, (transposed @ residual[..., None])[..., 0]
+
+
+def chunks(problem: Objective) -> list[np.ndarray]:
+    """Numbers of the problems in portions whose Jacobians fit the memory budget."""
+    readings = problem.data[0].size if not problem.each else problem.data.shape[-1]
+    count = max(1, int(_MEMORY / (8.0 * 4 * readings * problem.fixed.shape[-1])))
+    total = int(np.prod(problem.shape))
+    return [np.arange(i, min(i + count, total)) for i in range(0, total, count)]
+
+
+def voltages_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Potentials (n, L) of the pairs of indices (n,), each at its own point sigma (n, P)."""
+    if hasattr(model, "voltages_each"):
+        return model.voltages_each(sigma, pairs)
+    return model.voltages(sigma)[np.arange(len(pairs)), pairs]
+
+
+def jacobian_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """Derivatives (n, L, P) of the pairs' potentials, each at its own point."""
+    if hasattr(model, "jacobian_each"):
+        return model.jacobian_each(sigma, pairs)
+    return model.jacobian(sigma)[np.arange(len(pairs)), pairs]
+
+
+def _check_same(model: ForwardModel, protocol: Readings) -> None:
+    if tuple(map(str, model.electrodes)) != protocol.electrodes:
+        raise InputError(
+            f"The model was made for {len(model.electrodes)} electrodes, the protocol names "
+            f"{len(protocol.electrodes)}, or others, or in another order."
+        )
+    theirs = tuple((str(source), str(sink)) for source, sink in model.pairs)
+    if theirs != protocol.pairs:
+        raise InputError(
+            f"The model's {len(theirs)} injection pairs are not the protocol's "
+            f"{len(protocol.pairs)}, in the same order."
+        )
+
+
+def _start(
+    start: ArrayLike | None, lower: np.ndarray, upper: np.ndarray, shape: tuple[int, int]
+) -> np.ndarray:
+    if start is None:
+        return 0.5 * (lower + upper)
+    values = check_finite("start", np.asarray(start, float))
+    values = _broadcast("start", values, (*shape, len(lower)))
+    if np.any(values < lower * (1 - 1e-12)) or np.any(values > upper * (1 + 1e-12)):
+        raise InputError("start lies outside the model's box.")
+    return values
+
+
+def _broadcast(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.broadcast_to(values, shape)
+    except ValueError as error:
+        raise InputError(f"{name} of shape {values.shape} does not fit {shape}.") from error
+
+
+def _check_unit(problem: Objective) -> None:
+    model = problem.model
+    centre = np.sqrt(np.asarray(model.lower, float) * np.asarray(model.upper, float))
+    expected = np.abs(measurement.readings(model.voltages(centre), problem.protocol))
+    mask = problem.protocol.mask
+    found, wanted = np.median(np.abs(problem.data[:, mask])), np.median(expected[mask])
+    ratio = found / wanted
+    if not 1 / _UNIT_FACTOR < ratio < _UNIT_FACTOR:
+        raise InputError(
+            f"The data's typical reading is {found:.3g} V where the model expects {wanted:.3g} V "
+            f"at {model.current:g} A, {ratio:.2g} times as much: check the units of voltages (V) "
+            "and current (A)."
+        )

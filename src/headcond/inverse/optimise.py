@@ -1,0 +1,360 @@
+"""Bounded conductivity estimates: batched Gauss-Newton, or an interior point one by one."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.optimize
+from numpy.typing import ArrayLike
+
+from headcond.checks import InputError, check_option
+from headcond.inverse.information import inverse, log_std
+from headcond.inverse.measurement import Protocol
+from headcond.inverse.objective import (
+    ForwardModel,
+    Objective,
+    chunks,
+    make_objective,
+    normal_equations,
+)
+
+_log = logging.getLogger(__name__)
+
+# Largest Gauss-Newton step in log conductivity that still counts as a step.
+STEP_TOLERANCE = 1e-8
+# Share of the misfit that a Gauss-Newton step must promise to be worth taking.
+GAIN_TOLERANCE = 1e-10
+_DAMPING = 1e-2
+# A damping below this is no damping: prior deviations of 1000 in log conductivity.
+_WEAK = 1e-6
+# An interior point comes near a wall but never stands on it.
+_WALL = 1e-4
+
+
+class InversionError(RuntimeError):
+    """An estimation in which not a single inversion converged."""
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Conductivity estimates and what they are worth.
+
+    The leading shape `...` is that of the data, with the pairs after it if each pair was
+    estimated by itself.
+
+    Attributes
+    ----------
+    names : P parameter names.
+    free : (P,) bool, which of them were estimated.
+    sigma : (..., P) S/m.
+    covariance : (..., P, P) (S/m)^2, of the estimates with what stands at a wall held there;
+        zero for held and fixed parameters.
+    cramer_rao : (..., P) S/m, least standard deviation that any unbiased estimate without
+        walls can have at `sigma`; infinite where the readings say nothing, zero if fixed.
+    chi_square : (...) squared whitened misfit.
+    dof : (...) independent readings less free parameters: what `chi_square` should be.
+    iterations : (...) int.
+    converged : (...) bool.
+    at_wall : (..., P) bool, held by the box although the data pull outward.
+    """
+
+    names: tuple[str, ...]
+    free: np.ndarray
+    sigma: np.ndarray
+    covariance: np.ndarray
+    cramer_rao: np.ndarray
+    chi_square: np.ndarray
+    dof: np.ndarray
+    iterations: np.ndarray
+    converged: np.ndarray
+    at_wall: np.ndarray
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviations (..., P) in S/m, from `covariance`."""
+        return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
+
+
+def estimate(
+    model: ForwardModel,
+    data: np.ndarray,
+    protocol: Protocol,
+    noise: float | np.ndarray,
+    *,
+    pairs: str = "each",
+    fixed: Mapping[str, ArrayLike] | None = None,
+    method: str = "gauss-newton",
+    start: ArrayLike | None = None,
+    max_iterations: int | None = None,
+) -> Estimates:
+    """Estimate conductivities from voltages (eq. 1 of ROM-pEIT), inside the model's box.
+
+    Minimises the chi-square of the readings under white electrode noise, whatever they are
+    referenced to, over log conductivity.
+
+    Parameters
+    ----------
+    model : reduced or full model (`objective.ForwardModel`).
+    data : (..., pairs, L) readings in V as `measurement.readings` gives them; entries
+        outside the protocol's mask are ignored.
+    protocol : what was read.
+    noise : standard deviation of an electrode's noise before re-referencing in V; one
+        number, or one per pair.
+    pairs : "each" (one estimate per pair, as in the paper) or "joint" (one over all pairs).
+    fixed : conductivities in S/m of tissues that are not estimated, by name; a number, or
+        an array that broadcasts to the leading shape of the estimates.
+    method : "gauss-newton": projected Levenberg-Marquardt with the exact Jacobian, all
+        inversions at once; "interior-point": scipy's trust-constr, one after the other.
+    start : starting conductivities in S/m, (P,) or (..., P); the box centre by default.
+    max_iterations : 100 by default, 1000 for the interior point.
+
+    Raises
+    ------
+    InputError
+        See `objective.make_objective`.
+    InversionError
+        If no inversion converged. Single failures are flagged in `converged`.
+    """
+    check_option("method", method, ("gauss-newton", "interior-point"))
+    data = np.asarray(data, float)
+    if data.ndim < 2:
+        raise InputError(f"data must have shape (..., pairs, electrodes), got {data.shape}.")
+    lead = data.shape[:-2]
+    shape = (*lead, len(protocol.pairs)) if pairs == "each" else lead
+    problem = make_objective(
+        model, data.reshape(-1, *data.shape[-2:]), protocol, noise, pairs=pairs,
+        fixed={name: _flat(name, value, shape, pairs == "each")
+               for name, value in (fixed or {}).items()},
+        start=None if start is None else _flat_start(start, shape, len(model.names),
+                                                     pairs == "each"),
+    )  # fmt: skip
+    if method == "gauss-newton":
+        results = _gauss_newton(problem, max_iterations or 100)
+    else:
+        results = _interior_point(problem, max_iterations or 1000)
+    found = _summarise(problem, *results)
+    failed = int(np.count_nonzero(~found.converged))
+    if failed == found.converged.size:
+        raise InversionError(
+            f"{method}: none of {failed} inversions converged; the best chi-square is "
+            f"{found.chi_square.min():.3g} for {found.dof.min()} degrees of freedom."
+        )
+    if failed:
+        _log.warning("%s: %d of %d inversions did not converge", method, failed,
+                     found.converged.size)  # fmt: skip
+    return _reshape(found, shape)
+
+
+def _gauss_newton(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Logarithms x (n, F), iterations (n,) and whether they converged (n,)."""
+    x = np.log(problem.fixed[..., problem.free]).reshape(-1, len(problem.free))
+    iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
+    for which in chunks(problem):
+        x[which], iterations[which], converged[which] = _levenberg_marquardt(
+            problem, x[which], which, limit
+        )
+        _log.info("%d of %d inversions done", which[-1] + 1, len(x))
+    return x, iterations, converged
+
+
+def _levenberg_marquardt(
+    problem: Objective, start: np.ndarray, which: np.ndarray, limit: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    lower, upper = problem.bounds
+    x = np.clip(start, lower, upper)
+    residual = problem.residual(x, which)
+    info, slope = normal_equations(residual, problem.jacobian(x, which))
+    cost = 0.5 * np.sum(residual**2, axis=-1)
+    # Differences of costs below this are rounding: of voltages to 1e-13, of the cost itself.
+    rounding = 1e-26 * problem.signal(which)
+    damping, growth = np.full(len(x), _DAMPING), np.full(len(x), 2.0)
+    iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
+    active = np.arange(len(x))
+    for _ in range(limit):
+        low, high = lower - x[active], upper - x[active]
+        step, predicted = box_step(info[active], slope[active], damping[active], low, high)
+        small = np.max(np.abs(step), axis=-1) <= STEP_TOLERANCE
+        # Where tissues are nearly invisible the residual's own curvature outweighs theirs and
+        # steps shrink slowly; what is left of them no longer shows in the misfit.
+        _, left = box_step(info[active], slope[active], np.full(len(active), _WEAK), low, high)
+        flat = left <= GAIN_TOLERANCE * cost[active] + rounding[active]
+        finished = flat | (small & (damping[active] <= _WEAK))
+        converged[active[finished]] = True
+        moving = ~finished & (damping[active] < 1e30)
+        active, step, predicted = active[moving], step[moving], predicted[moving]
+        if not len(active):
+            break
+        trial = np.clip(x[active] + step, lower, upper)
+        residual = problem.residual(trial, which[active])
+        new_cost = 0.5 * np.sum(residual**2, axis=-1)
+        iterations[active] += 1
+        gain = cost[active] - new_cost + 1e-12 * cost[active] + rounding[active]
+        ratio = gain / np.maximum(predicted, 1e-300)
+        better = (gain >= 0) & (ratio > 1e-3)
+        good, bad = active[better], active[~better]
+        if len(good):
+            x[good], cost[good] = trial[better], new_cost[better]
+            jacobian = problem.jacobian(x[good], which[good])
+            info[good], slope[good] = normal_equations(residual[better], jacobian)
+        damping[good] *= np.select([ratio[better] > 0.75, ratio[better] > 0.25], [0.05, 0.3], 2.0)
+        damping[bad] = np.maximum(damping[bad], 1e-4) * growth[bad]
+        growth[good], growth[bad] = 2.0, 2.0 * growth[bad]
+    return x, iterations, converged
+
+
+def box_step(
+    info: np.ndarray, slope: np.ndarray, damping: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise slope.d + 1/2 d.(info + damping I) d over low <= d <= high, many at once.
+
+    A primal-dual active-set iteration: bounds that the solution crosses are held, held ones
+    whose multiplier has the wrong sign are freed, until nothing changes.
+
+    Parameters
+    ----------
+    info : (..., F, F) positive semidefinite.
+    slope : (..., F).
+    damping : (...) positive.
+    low, high : (..., F), low <= 0 <= high.
+
+    Returns
+    -------
+    step : (..., F) inside the bounds.
+    predicted : (...) decrease of the undamped quadratic model, -slope.d - 1/2 d.info.d.
+    """
+    size = slope.shape[-1]
+    eye = np.eye(size)
+    weight = damping + 1e-14 * np.trace(info, axis1=-2, axis2=-1)
+    full = info + np.maximum(weight, 1e-300)[..., None, None] * eye
+    held = ((low >= 0) & (slope > 0)) | ((high <= 0) & (slope < 0))
+    value = np.zeros_like(slope)
+    for sweep in range(3 * size):
+        free = ~held
+        matrix = np.where(free[..., :, None] & free[..., None, :], full, eye)
+        pinned = np.where(held, value, 0.0)
+        load = np.where(free, -slope - np.einsum("...ij,...j->...i", full, pinned), pinned)
+        step = np.linalg.solve(matrix, load[..., None])[..., 0]
+        gradient = slope + np.einsum("...ij,...j->...i", full, step)
+        below, above = free & (step < low), free & (step > high)
+        # Late sweeps only add bounds, so that the iteration ends.
+        wrong = held & np.where(value == high, gradient > 0, gradient < 0) & (sweep < 2 * size)
+        wrong &= low < high
+        if not np.any(below | above | wrong):
+            break
+        value = np.where(below, low, np.where(above, high, value))
+        held = (held | below | above) & ~wrong
+    step = np.clip(step, low, high)
+    curve = np.einsum("...i,...ij,...j->...", step, info, step)
+    return step, -np.sum(slope * step, axis=-1) - 0.5 * curve
+
+
+def _interior_point(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """As `_gauss_newton`, by scipy's trust-constr in raw conductivities scaled to the box."""
+    low, high = (np.exp(bound) for bound in problem.bounds)
+    x = np.log(problem.fixed[..., problem.free]).reshape(-1, len(problem.free))
+    iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
+    for n in range(len(x)):
+        which = np.array([n])
+        # trust-constr asks for value, gradient and Hessian at a point one after the other.
+        known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+        def local(
+            t: np.ndarray, which: np.ndarray = which, known: dict = known
+        ) -> tuple[np.ndarray, np.ndarray]:
+            if (key := t.tobytes()) not in known:
+                known.clear()
+                sigma = low + t * (high - low)
+                residual = problem.residual(np.log(sigma)[None], which)[0]
+                jacobian = problem.jacobian(np.log(sigma)[None], which)[0]
+                known[key] = residual, jacobian * ((high - low) / sigma)
+            return known[key]
+
+        result = scipy.optimize.minimize(
+            lambda t, f=local: 0.5 * np.sum(f(t)[0] ** 2),
+            np.clip((np.exp(x[n]) - low) / (high - low), 1e-3, 1 - 1e-3),
+            jac=lambda t, f=local: np.dot(*f(t)),
+            hess=lambda t, f=local: f(t)[1].T @ f(t)[1],
+            method="trust-constr",
+            bounds=scipy.optimize.Bounds(np.zeros(len(low)), np.ones(len(low)), True),
+            options={"gtol": 1e-9, "xtol": 1e-13, "barrier_tol": 1e-10, "maxiter": limit},
+        )
+        x[n] = np.log(low + np.clip(result.x, 0.0, 1.0) * (high - low))
+        iterations[n] = result.nit
+        converged[n] = _is_minimum(problem, x[n], which)
+    return x, iterations, converged
+
+
+def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
+    """Whether no Gauss-Newton step in the box could lower the chi-square by 1e-4."""
+    lower, upper = problem.bounds
+    residual = problem.residual(x[None], which)
+    info, slope = normal_equations(residual, problem.jacobian(x[None], which))
+    low, high = np.minimum(lower - x, 0.0)[None], np.maximum(upper - x, 0.0)[None]
+    _, predicted = box_step(info, slope, np.array([_WEAK]), low, high)
+    return bool(2 * predicted[0] <= 1e-4)
+
+
+def _summarise(
+    problem: Objective, x: np.ndarray, iterations: np.ndarray, converged: np.ndarray
+) -> Estimates:
+    free, (lower, upper) = problem.free, problem.bounds
+    count, size = len(x), problem.fixed.shape[-1]
+    sigma = problem.sigma(x, np.arange(count))
+    chi_square = np.empty(count)
+    wall = np.zeros((count, size), bool)
+    bound = np.zeros((count, size))
+    covariance = np.zeros((count, size, size))
+    for which in chunks(problem):
+        residual = problem.residual(x[which], which)
+        info, slope = normal_equations(residual, problem.jacobian(x[which], which))
+        chi_square[which] = np.sum(residual**2, axis=-1)
+        held = ((x[which] <= lower + _WALL) & (slope > 0)) | (
+            (x[which] >= upper - _WALL) & (slope < 0)
+        )
+        moving = ~held[:, :, None] & ~held[:, None, :]
+        inner = inverse(np.where(moving, info, np.eye(len(free))))
+        covariance[np.ix_(which, free, free)] = np.where(moving, inner, 0.0)
+        wall[np.ix_(which, free)] = held
+        bound[np.ix_(which, free)] = log_std(info)
+    flags = np.zeros(size, bool)
+    flags[free] = True
+    dof = np.broadcast_to(problem.dof - len(free), problem.shape).ravel().copy()
+    return Estimates(
+        tuple(str(name) for name in problem.model.names), flags, sigma,
+        covariance * sigma[:, :, None] * sigma[:, None, :], bound * sigma, chi_square, dof,
+        iterations, converged, wall,
+    )  # fmt: skip
+
+
+def _flat(name: str, value: ArrayLike, shape: tuple[int, ...], each: bool) -> np.ndarray:
+    try:
+        wide = np.broadcast_to(np.asarray(value, float), shape)
+    except ValueError as error:
+        raise InputError(
+            f"fixed[{name!r}] has shape {np.shape(value)}, the estimates have {shape}."
+        ) from error
+    return wide.reshape(-1, shape[-1]) if each else wide.reshape(-1, 1)
+
+
+def _flat_start(start: ArrayLike, shape: tuple[int, ...], size: int, each: bool) -> np.ndarray:
+    try:
+        wide = np.broadcast_to(np.asarray(start, float), (*shape, size))
+    except ValueError as error:
+        raise InputError(
+            f"start has shape {np.shape(start)}, which does not fit {(*shape, size)}."
+        ) from error
+    return wide.reshape(-1, shape[-1] if each else 1, size)
+
+
+def _reshape(found: Estimates, shape: tuple[int, ...]) -> Estimates:
+    size = len(found.names)
+    return Estimates(
+        found.names, found.free, found.sigma.reshape(*shape, size),
+        found.covariance.reshape(*shape, size, size), found.cramer_rao.reshape(*shape, size),
+        found.chi_square.reshape(shape), found.dof.reshape(shape),
+        found.iterations.reshape(shape), found.converged.reshape(shape),
+        found.at_wall.reshape(*shape, size),
+    )  # fmt: skip

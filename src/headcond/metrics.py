@@ -1,0 +1,324 @@
+"""Errors of fields, conductivity maps and estimates, as the two papers define them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import scipy.ndimage
+import scipy.optimize
+from numpy.typing import ArrayLike
+
+from headcond.checks import InputError, check_finite, check_option, check_positive, check_shape
+
+GLOBAL_ERROR_COLUMNS = ("subject", "coil", "region", "reference", "estimate", "kind",
+                        "denominator", "head_mask", "mean_percent", "std_percent",
+                        "voxels")  # fmt: skip
+HEAD = "head"
+
+
+class GlobalError(NamedTuple):
+    """Mean and standard deviation over a region's voxels, in percent."""
+
+    mean: float
+    std: float
+
+
+def global_error(
+    reference: np.ndarray,
+    estimate: np.ndarray,
+    region: np.ndarray,
+    *,
+    denominator: str = "region",
+    head: np.ndarray | None = None,
+    kind: str = "magnitude",
+) -> GlobalError:
+    """Global error of a field in percent (eq. 6 of CondNet).
+
+    100 |E_i - F_i| / max(E, F) over the voxels i of a region; mean and standard deviation.
+    The paper leaves open whether the maximum is taken over the region or over the head.
+
+    Parameters
+    ----------
+    reference, estimate : (nx, ny, nz) magnitudes or (nx, ny, nz, 3) vectors, V/m.
+    region : (nx, ny, nz) bool.
+    denominator : "region" or "head", where the larger of both fields' maxima is sought.
+    head : (nx, ny, nz) bool, needed for the denominator "head".
+    kind : "magnitude" compares |E|, "vector" takes the length of the difference vector.
+
+    Raises
+    ------
+    InputError
+        If shapes differ, the region is empty, a field in it is not finite, both fields
+        vanish, or vectors are asked for and magnitudes were given.
+    """
+    check_option("kind", kind, ("magnitude", "vector"))
+    check_option("denominator", denominator, ("region", "head"))
+    reference, estimate = np.asarray(reference), np.asarray(estimate)
+    if reference.shape != estimate.shape or reference.ndim not in (3, 4):
+        raise InputError(
+            f"reference {reference.shape} and estimate {estimate.shape} must both be "
+            "(nx, ny, nz) or (nx, ny, nz, 3)."
+        )
+    if kind == "vector" and reference.shape[3:] != (3,):
+        raise InputError("The kind 'vector' needs fields of shape (nx, ny, nz, 3).")
+    region = _mask("region", region, reference.shape[:3])
+    if denominator == "head":
+        if head is None:
+            raise InputError("The denominator 'head' needs the mask `head`.")
+        where = _mask("head", head, reference.shape[:3])
+    else:
+        where = region
+    largest = max(float(_magnitude(field[where]).max()) for field in (reference, estimate))
+    if not np.isfinite(largest) or largest <= 0:
+        raise InputError(f"The fields' maximum over the {denominator} is {largest} V/m.")
+    first, second = (
+        check_finite(name, np.asarray(field[region], float))
+        for name, field in (("reference", reference), ("estimate", estimate))
+    )
+    if kind == "vector":
+        difference = np.linalg.norm(first - second, axis=-1)
+    else:
+        difference = np.abs(_magnitude(first) - _magnitude(second))
+    percent = 100.0 * difference / largest
+    return GlobalError(float(percent.mean()), float(percent.std()))
+
+
+def global_error_table(
+    fields: Mapping[str, np.ndarray],
+    regions: Mapping[str, np.ndarray],
+    conductive: np.ndarray,
+    *,
+    subject: str,
+    coil: str,
+    comparisons: Sequence[tuple[str, str]],
+) -> pd.DataFrame:
+    """Global errors of every comparison, region, kind, denominator and head mask (Table III).
+
+    The head is a region too: all conducting voxels, or the whole grid with its air, which
+    is what the published values of the head suggest.
+
+    Parameters
+    ----------
+    fields : (nx, ny, nz, 3) V/m by conductivity model.
+    regions : (nx, ny, nz) bool by name, without the head.
+    conductive : (nx, ny, nz) bool, voxels that conduct.
+    subject, coil : written to the rows.
+    comparisons : (reference, estimate) names of fields.
+
+    Returns
+    -------
+    Table with the columns `GLOBAL_ERROR_COLUMNS`.
+    """
+    if HEAD in regions:
+        raise InputError("The head comes from `conductive`: leave it out of the regions.")
+    for pair in comparisons:
+        for name in pair:
+            check_option("field", name, list(fields))
+    conductive = np.asarray(conductive, bool)
+    heads = {"conductive": conductive, "grid": np.ones_like(conductive)}
+    rows = []
+    for first, second in comparisons:
+        for label, head in heads.items():
+            for name, region in {**regions, HEAD: head}.items():
+                for kind in ("magnitude", "vector"):
+                    for denominator in ("region", "head"):
+                        error = global_error(
+                            fields[first], fields[second], region,
+                            denominator=denominator, head=head, kind=kind,
+                        )  # fmt: skip
+                        rows.append((subject, coil, name, first, second, kind, denominator,
+                                     label, *error, int(np.count_nonzero(region))))  # fmt: skip
+    return pd.DataFrame(rows, columns=list(GLOBAL_ERROR_COLUMNS))
+
+
+def peaks(
+    field: np.ndarray, mask: np.ndarray, percentiles: Sequence[float] = (99.0, 99.9)
+) -> np.ndarray:
+    """Percentiles of a field's magnitude inside a mask: peaks that single voxels do not rule.
+
+    Parameters
+    ----------
+    field : (nx, ny, nz) or (nx, ny, nz, 3).
+    mask : (nx, ny, nz) bool.
+    percentiles : each in 0..100.
+
+    Returns
+    -------
+    (len(percentiles),) in the field's unit.
+    """
+    mask = _mask("mask", mask, np.shape(field)[:3])
+    inside = check_finite("field", np.asarray(field)[mask])
+    return np.percentile(_magnitude(inside), percentiles)
+
+
+def relative_error(estimated: ArrayLike, truth: ArrayLike) -> np.ndarray:
+    """Relative error in percent, 100 |estimated - truth| / truth (eq. 12 of ROM-pEIT).
+
+    Parameters
+    ----------
+    estimated, truth : conductivities in S/m, broadcast against each other; truth above 0.
+    """
+    truth = check_finite("truth", np.asarray(truth, float))
+    if np.any(truth <= 0):
+        raise InputError("truth must lie above 0 S/m everywhere.")
+    return 100.0 * np.abs(np.asarray(estimated, float) - truth) / truth
+
+
+def map_errors(
+    estimate: np.ndarray, truth: np.ndarray, labels: np.ndarray, names: Mapping[int, str]
+) -> pd.DataFrame:
+    """Errors of a conductivity map by tissue.
+
+    Parameters
+    ----------
+    estimate, truth : (nx, ny, nz) S/m; truth above 0 in every labelled voxel.
+    labels : (nx, ny, nz) tissue ids, 0 outside.
+    names : tissue names by id; ids without voxels are left out.
+
+    Returns
+    -------
+    Columns tissue, voxels, median_percent (median relative error), log_mae (mean absolute
+    difference of natural logarithms; infinite if an estimate is not above 0).
+    """
+    truth = np.asarray(truth, float)
+    estimate = check_shape("estimate", np.asarray(estimate, float), truth.shape)
+    labels = check_shape("labels", labels, truth.shape)
+    check_finite("estimate", estimate)
+    rows = []
+    for number, name in names.items():
+        inside = labels == number
+        if number == 0 or not np.any(inside):
+            continue
+        found, wanted = estimate[inside], truth[inside]
+        error = relative_error(found, wanted)
+        positive = np.all(found > 0)
+        log_mae = np.mean(np.abs(np.log(found / wanted))) if positive else np.inf
+        rows.append((name, found.size, float(np.median(error)), float(log_mae)))
+    if not rows:
+        raise InputError("labels hold none of the named tissues.")
+    return pd.DataFrame(rows, columns=["tissue", "voxels", "median_percent", "log_mae"])
+
+
+def nearest_tissue_dice(
+    estimate: np.ndarray, labels: np.ndarray, table: Mapping[str, float], names: Mapping[int, str]
+) -> dict[str, float]:
+    """Dice overlap of the labels with the tissue whose conductivity is nearest, by tissue.
+
+    Nearness is in log conductivity. Tissues of one conductivity cannot be told apart and
+    count as one, their names joined by "+".
+
+    Parameters
+    ----------
+    estimate : (nx, ny, nz) S/m.
+    labels : (nx, ny, nz) tissue ids, 0 outside; only labelled voxels are judged.
+    table : conductivity in S/m by tissue name.
+    names : tissue names by id.
+
+    Returns
+    -------
+    2 |A and B| / (|A| + |B|) by tissue; tissues absent from the labels and the estimate
+    are left out.
+    """
+    inside = np.asarray(labels) > 0
+    check_shape("estimate", estimate, inside.shape)
+    if not np.any(inside):
+        raise InputError("labels hold no tissue.")
+    unknown = set(np.unique(labels[inside]).tolist()) - set(names)
+    if unknown:
+        raise InputError(f"labels hold the id {min(unknown)}, which has no name.")
+    groups: dict[float, list[str]] = {}
+    for name in names.values():
+        if name in table:
+            groups.setdefault(check_positive(f"table[{name!r}]", table[name]), []).append(name)
+    values = np.array(sorted(groups))
+    place = {name: i for i, value in enumerate(values) for name in groups[value]}
+    lookup = np.full(max(names) + 1, -1)
+    for number, name in names.items():
+        lookup[number] = place.get(name, -1)
+    wanted = lookup[np.asarray(labels)[inside].astype(int)]
+    if np.any(wanted < 0):
+        raise InputError("The conductivity table lacks a tissue that the labels hold.")
+    found = np.asarray(estimate, float)[inside]
+    # Thresholds half-way in the logarithm; what is not above zero goes to the least one.
+    nearest = np.searchsorted(np.sqrt(values[1:] * values[:-1]), found)
+    dice = {}
+    for i, value in enumerate(values):
+        ours, theirs = nearest == i, wanted == i
+        total = int(ours.sum() + theirs.sum())
+        if total:
+            dice["+".join(groups[value])] = 2.0 * float(np.sum(ours & theirs)) / total
+    return dice
+
+
+def blurred(uniform: np.ndarray, width: float, mask: np.ndarray) -> np.ndarray:
+    """Gaussian-blurred conductivity map, normalised so that air does not bleed in.
+
+    CondNet's authors say that its maps resemble Gaussian convolutions of uniform ones; this
+    is the control that shows how much of a map such a convolution explains.
+
+    Parameters
+    ----------
+    uniform : (nx, ny, nz) S/m.
+    width : standard deviation in voxels.
+    mask : (nx, ny, nz) bool, conducting voxels: only they give and receive.
+
+    Returns
+    -------
+    (nx, ny, nz) float64 S/m, G*(sigma m) / G*m inside the mask and 0 outside.
+    """
+    check_positive("width", width)
+    uniform = check_finite("uniform", np.asarray(uniform, float))
+    mask = _mask("mask", mask, uniform.shape)
+    weight = scipy.ndimage.gaussian_filter(mask.astype(float), width, mode="constant")
+    total = scipy.ndimage.gaussian_filter(np.where(mask, uniform, 0.0), width, mode="constant")
+    return np.where(mask, total / np.where(mask, weight, 1.0), 0.0)
+
+
+def fit_blur(
+    uniform: np.ndarray, estimated: np.ndarray, mask: np.ndarray, largest: float = 6.0
+) -> float:
+    """Width in voxels of the Gaussian that makes a uniform map most like an estimated one.
+
+    Parameters
+    ----------
+    uniform, estimated : (nx, ny, nz) S/m.
+    mask : (nx, ny, nz) bool, conducting voxels, over which the squared difference counts.
+    largest : widths from 0.05 to this are tried.
+
+    Raises
+    ------
+    InputError
+        If shapes differ or the best width is the largest one: no Gaussian fits.
+    """
+    estimated = check_finite("estimated", np.asarray(estimated, float))
+    check_shape("uniform", uniform, estimated.shape)
+    mask = _mask("mask", mask, estimated.shape)
+    smallest = 0.05  # below this a sampled Gaussian is the identity
+
+    def difference(width: float) -> float:
+        return float(np.mean((blurred(uniform, width, mask) - estimated)[mask] ** 2))
+
+    grid = np.linspace(smallest, largest, 13)
+    best = int(np.argmin([difference(width) for width in grid]))
+    if best == len(grid) - 1:
+        raise InputError(f"No Gaussian up to {largest} voxels fits: the widest one fits best.")
+    ends = grid[max(best - 1, 0)], grid[best + 1]
+    result = scipy.optimize.minimize_scalar(
+        difference, bounds=ends, method="bounded", options={"xatol": 1e-4}
+    )
+    return float(result.x)
+
+
+def _magnitude(values: np.ndarray) -> np.ndarray:
+    # Values of masked voxels: (n,) or (n, 3).
+    return np.linalg.norm(values, axis=-1) if values.ndim == 2 else np.abs(values)
+
+
+def _mask(name: str, mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    mask = check_shape(name, np.asarray(mask, bool), tuple(shape))
+    if not np.any(mask):
+        raise InputError(f"The mask {name!r} is empty.")
+    return mask

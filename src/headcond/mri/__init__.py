@@ -1,0 +1,1 @@
+"""MR preprocessing: bias field, alignment, one grid, normalisation."""

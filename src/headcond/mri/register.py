@@ -1,0 +1,164 @@
+"""Affine registration of a brain to MNI space, for coil positions and regions of interest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import nilearn.datasets
+import numpy as np
+import SimpleITK
+from scipy import ndimage
+
+from headcond.checks import InputError, check_affine, check_shape
+from headcond.mri import _sitk
+
+logger = logging.getLogger(__name__)
+
+MINIMUM_DICE = 0.7
+"""Least overlap of the two brains that is taken for a registration."""
+
+
+class RegistrationError(RuntimeError):
+    """A brain could not be registered to the template; the message says what went wrong."""
+
+
+def to_mni(
+    t1: np.ndarray,
+    affine: np.ndarray,
+    brain_mask: np.ndarray,
+    template: tuple[np.ndarray, np.ndarray] | None = None,
+    seed: int = 0,
+) -> tuple[np.ndarray, dict]:
+    """Find the 12-parameter affine map from a person's world to MNI space.
+
+    The masked brain and the skull-stripped template are first laid over each other by
+    the centroids and volumes of their masks and the best of seven pitches of the head,
+    then registered by Mattes mutual information with all 12 parameters, coarse to fine.
+
+    Parameters
+    ----------
+    t1 : (nx, ny, nz) T1-weighted volume.
+    affine : (4, 4) voxel -> RAS world, mm.
+    brain_mask : (nx, ny, nz) bool, the brain (cerebellum included).
+    template : skull-stripped T1 template (array, affine), 0 outside the brain; nilearn's
+        own copy of MNI152 (ICBM 2009a, 2 mm) if None.
+    seed : seed of the metric's voxel sample.
+
+    Returns
+    -------
+    transform : (4, 4) subject world mm -> MNI mm, RAS.
+    quality : Dice overlap of the brains, correlation and mutual information (nats) of the
+        intensities within their union, before (centroids only) and after.
+
+    Raises
+    ------
+    InputError
+        If a volume is unusable or the brain mask is empty or below 200 ml.
+    RegistrationError
+        If mutual information fell, or the brains overlap by a Dice below `MINIMUM_DICE`,
+        or the map mirrors.
+    """
+    t1, affine = _sitk.check_image("t1", t1, affine)
+    mask = check_shape("brain_mask", brain_mask, t1.shape).astype(bool)
+    volume = float(mask.sum() * abs(np.linalg.det(affine[:3, :3])))
+    if volume < 2e5:
+        raise InputError(f"brain_mask holds {volume / 1e3:.0f} ml, too little for a brain.")
+    target, target_affine = _mni152() if template is None else template
+    target, target_affine = _sitk.check_image("template", target, target_affine)
+    target_mask = target > 1e-3 * target.max()
+    brain = np.where(mask, t1, 0).astype(np.float32)
+
+    def quality(matrix: np.ndarray) -> dict:
+        there = _sitk.resample(brain, affine, target.shape, target_affine, matrix)
+        held = _sitk.resample(mask.astype(np.float32), affine, target.shape, target_affine, matrix)
+        inside = held > 0.5
+        union = inside | target_mask
+        return {
+            "dice": float(2 * np.sum(inside & target_mask) / (inside.sum() + target_mask.sum())),
+            "correlation": float(np.corrcoef(there[union], target[union])[0, 1]),
+            "mutual_information": _sitk.mutual_information(there[union], target[union]),
+        }
+
+    start, plain = _start(mask, affine, target_mask, target_affine, quality)
+    before = quality(plain)
+    matrix = _optimise(brain, affine, target, target_affine, target_mask, start, seed)
+    after = quality(matrix)
+    report = {f"{key}_before": value for key, value in before.items()} | after
+    logger.info("Registration to MNI: %s", report)
+    if np.linalg.det(matrix[:3, :3]) <= 0:
+        raise RegistrationError("The map to MNI mirrors the head: check the affine's orientation.")
+    lost = after["mutual_information"] < before["mutual_information"] - 0.01
+    if after["dice"] < MINIMUM_DICE or lost:
+        raise RegistrationError(
+            f"The brain was not registered: Dice {after['dice']:.3f} (at least {MINIMUM_DICE}), "
+            f"mutual information {before['mutual_information']:.3f} before, "
+            f"{after['mutual_information']:.3f} after. Check brain_mask and the affine."
+        )
+    return np.linalg.inv(matrix), report
+
+
+def _mni152() -> tuple[np.ndarray, np.ndarray]:
+    image = nilearn.datasets.load_mni152_template(resolution=2)
+    return image.get_fdata(dtype=np.float32), check_affine("template affine", image.affine)
+
+
+def _start(
+    mask: np.ndarray,
+    affine: np.ndarray,
+    target_mask: np.ndarray,
+    target_affine: np.ndarray,
+    quality: Callable[[np.ndarray], dict],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Template world -> subject world from the masks: the best pitch, and the plain shift."""
+    here = _sitk.centre_of_mass(mask, affine)
+    there = _sitk.centre_of_mass(target_mask, target_affine)
+    ratio = mask.sum() * abs(np.linalg.det(affine[:3, :3]))
+    ratio /= target_mask.sum() * abs(np.linalg.det(target_affine[:3, :3]))
+    plain = np.eye(4)
+    plain[:3, 3] = here - there
+    trials = []
+    for pitch in np.radians((-30, -20, -10, 0, 10, 20, 30)):
+        matrix = np.eye(4)
+        cosine, sine = np.cos(pitch), np.sin(pitch)
+        matrix[1:3, 1:3] = [[cosine, -sine], [sine, cosine]]
+        matrix[:3, :3] *= np.cbrt(ratio)
+        matrix[:3, 3] = here - matrix[:3, :3] @ there
+        trials.append((quality(matrix)["correlation"], matrix))
+    return max(trials, key=lambda trial: trial[0])[1], plain
+
+
+def _optimise(
+    brain: np.ndarray,
+    affine: np.ndarray,
+    target: np.ndarray,
+    target_affine: np.ndarray,
+    target_mask: np.ndarray,
+    start: np.ndarray,
+    seed: int,
+) -> np.ndarray:
+    """Template world -> subject world, by mutual information from `start`."""
+    fixed = _sitk.image_from_array(target, target_affine)
+    moving = _sitk.image_from_array(brain, affine)
+    # The rim around the brain carries its outline into the metric.
+    rim = ndimage.binary_dilation(target_mask, iterations=4)
+    region = _sitk.image_from_array(rim.astype(np.uint8), target_affine)
+    transform = SimpleITK.AffineTransform(3)
+    transform.SetCenter(_sitk.to_lps(_sitk.centre_of_mass(target_mask, target_affine)))
+    lps = _sitk.transform_from_matrix(start)
+    transform.SetMatrix(lps.GetMatrix())
+    centre = transform.GetCenter()
+    moved = np.array(lps.TransformPoint(centre)) - np.array(centre)
+    transform.SetTranslation(moved.tolist())
+    for levels, step in (((4,), 2.0), ((2, 1), 0.5)):
+        method = _sitk.registration(
+            step=step, iterations=200, sampling=float(min(1.0, 1e5 / rim.sum())), seed=seed,
+            levels=levels,
+        )  # fmt: skip
+        method.SetMetricFixedMask(region)
+        method.SetInitialTransform(transform, inPlace=True)
+        _sitk.execute(
+            method, fixed, moving,
+            lambda text: RegistrationError(f"Mutual information could not be maximised: {text}"),
+        )  # fmt: skip
+    return _sitk.matrix_from_transform(transform)

@@ -1,0 +1,128 @@
+"""Sections of the report on the EIT wing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headcond.reporting.page import Part, Section
+
+
+def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str, Any]]) -> Section:
+    """Quality of every head's mesh, and its pictures.
+
+    Parameters
+    ----------
+    figures : paths of the figures by name.
+    qualities : report of `head.quality`, by subject.
+    """
+    parts = []
+    for subject, record in qualities.items():
+        known = {key: value for key, value in record.items() if key != "provenance"}
+        table = pd.DataFrame(list(_flat(known)), columns=["quantity", "value"])
+        caption = "Cuts through the tetrahedral mesh, coloured by tissue."
+        parts.append(Part(subject, (), table, figures[f"mesh_{subject}"], caption))
+        caption = "Electrodes as discs of surface triangles (dark)."
+        parts.append(Part(figure=figures[f"electrodes_{subject}"], caption=caption))
+    return Section("head", "Head model", tuple(parts))
+
+
+def rom_section(
+    study: Mapping[str, Any],
+    figures: Mapping[str, str],
+    validations: Mapping[str, pd.DataFrame],
+) -> Section:
+    """Certified bounds against true errors.
+
+    Parameters
+    ----------
+    study, figures : settings of the study, paths of its figures by name.
+    validations : table of `rom.validation.validate`, by subject.
+    """
+    parts = []
+    for subject, table in validations.items():
+        judged = table[table["judged"].astype(bool)]
+        summary = {
+            "pairs": table["source"].nunique(),
+            "points": table["point"].nunique(),
+            "snapshots": table["snapshots"].max(),
+            "comparisons": len(judged),
+            "bounds below the error": int(table["violated"].sum()),
+            "mean effectivity": judged["effectivity"].mean(),
+            "largest effectivity": judged["effectivity"].max(),
+            "largest relative error": table["relative_error"].max(),
+            "largest error of a passive reading (µV)": 1e6 * table["passive_error"].max(),
+        }
+        text = (
+            "The bound is a certificate in the energy norm: at every conductivity of the box the "
+            "true error lies below it. Effectivity is bound over error. Compare the error of a "
+            f"reading with the study's noise, {1e6 * study['inverse']['noise']:g} µV."
+        )
+        parts.append(
+            Part(
+                subject,
+                (text,),
+                pd.DataFrame(list(summary.items()), columns=["quantity", "value"], dtype=object),
+                figures[f"greedy_{subject}"],
+                "Largest certified relative error over the training set while snapshots are added.",
+            )
+        )
+        caption = "Bound against true error at random conductivities, all pairs."
+        parts.append(Part(figure=figures[f"bound_{subject}"], caption=caption))
+    return Section("rom", "Reduced model", tuple(parts))
+
+
+def estimate_section(
+    study: Mapping[str, Any],
+    figures: Mapping[str, str],
+    errors: Mapping[str, pd.DataFrame],
+) -> Section:
+    """Relative errors of estimated conductivities, beside what the noise allows.
+
+    Parameters
+    ----------
+    study, figures : as for `rom_section`.
+    errors : table with a row per estimate and tissue (mode, parameter,
+        relative_error_percent, cramer_rao_percent, at_wall), by subject.
+    """
+    parts = []
+    for subject, table in errors.items():
+        rows = []
+        for (mode, name), group in table.groupby(["mode", "parameter"], sort=False):
+            error = group["relative_error_percent"]
+            rows.append(
+                {
+                    "estimated from": mode,
+                    "tissue": name.replace("_", " "),
+                    "mean RE (%)": error.mean(),
+                    "median RE (%)": error.median(),
+                    "largest RE (%)": error.max(),
+                    "RMS RE (%)": float(np.sqrt(np.mean(error**2))),
+                    "median Cramér-Rao bound (%)": group["cramer_rao_percent"].median(),
+                    "at a wall of the box (%)": 100 * float(group["at_wall"].astype(bool).mean()),
+                }
+            )
+        text = (
+            f"{table['sample'].nunique()} random conductivities, voltages from full solves with "
+            f"{1e6 * study['inverse']['noise']:g} µV of noise per electrode. Each: from one "
+            "injection pair alone; joint: from all pairs together. The Cramér-Rao bound is the "
+            "least spread that an unbiased estimate without walls can have; where it exceeds the "
+            "box, the box decides."
+        )
+        caption = "Relative error per tissue; boxes are quartiles, whiskers 5th to 95th percentile."
+        parts.append(
+            Part(subject, (text,), pd.DataFrame(rows), figures[f"estimates_{subject}"], caption)
+        )
+    return Section("estimates", "Conductivity from voltages", tuple(parts))
+
+
+def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in record.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{name}: ")
+        elif isinstance(value, int | float | str):
+            yield name, value

@@ -1,0 +1,211 @@
+"""Sections of the report on the MRI and TMS wing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from headcond.reporting.page import Part, Section
+
+ORIGIN = {
+    "phantom": "The heads of this study are generated, not people: procedural anatomy, "
+    "simulated T1w and T2w, and a known true conductivity.",
+    "labels": "The label maps are of real people; their T1w and T2w are simulated.",
+    "bids": "The scans and label maps are of real people.",
+}
+_BRAIN = ("gm", "wm", "cerebellum")
+_GE = "GE (%)"
+
+
+def cohort_section(
+    study: Mapping[str, Any],
+    figures: Mapping[str, str],
+    facts: Mapping[str, Mapping[str, Any]],
+    alignments: Mapping[str, Mapping[str, Any]],
+) -> Section:
+    """Who is in the study, what the images cut off, and how T2w was aligned.
+
+    Parameters
+    ----------
+    study : the study's settings.
+    figures : paths of the figures by name.
+    facts : what is known of each labelled head (`head.json`), by subject.
+    alignments : what alignment found (`desc-alignment.json`), by subject.
+    """
+    cohort = study["cohort"]
+    rows = []
+    for role in ("train", "test"):
+        for subject in cohort[role]:
+            record = facts[subject]
+            volumes = record["tissue_ml"]
+            cut = [f"{face} ({count} voxels)" for face, count in record["cut_voxels"].items()]
+            rows.append(
+                {
+                    "subject": subject,
+                    "role": role,
+                    "origin": record["origin"],
+                    "brain (ml)": str(round(sum(volumes[name] for name in _BRAIN))),
+                    "head (ml)": str(round(sum(volumes.values()))),
+                    "cut by the image": ", ".join(cut) or "no",
+                }
+            )
+    table = pd.DataFrame(rows)
+    for subject in cohort["scans"]:
+        row = {"subject": subject, "role": "prediction only", "origin": "real scans"}
+        table = pd.concat([table, pd.DataFrame([row])], ignore_index=True)
+    texts = [ORIGIN[cohort["source"]]]
+    if any(record["cut_voxels"] for record in facts.values()):
+        texts.append(
+            "Where the image cuts a head off, air is laid beside the cut face, "
+            "which stays insulated."
+        )
+    quality = [
+        {
+            "subject": subject,
+            "mutual information before (nats)": found["quality"]["mutual_information_before"],
+            "after (nats)": found["quality"]["mutual_information_after"],
+            "translation (mm)": found["quality"]["translation_mm"],
+            "rotation (degrees)": found["quality"]["rotation_degrees"],
+        }
+        for subject, found in alignments.items()
+    ]
+    parts = [
+        Part(texts=tuple(texts), table=table.fillna("–")),
+        Part("Alignment of T2w to T1w", table=pd.DataFrame(quality)),
+    ]
+    for subject in [*cohort["test"], *cohort["scans"]]:
+        caption = (
+            "T1w and T2w on the study's grid after bias correction, "
+            "and the tissues where there are labels."
+        )
+        parts.append(Part(subject, figure=figures[f"anatomy_{subject}"], caption=caption))
+    return Section("cohort", "Cohort", tuple(parts))
+
+
+def conductivity_section(
+    study: Mapping[str, Any],
+    figures: Mapping[str, str],
+    losses: Mapping[str, pd.DataFrame],
+    errors: pd.DataFrame,
+) -> Section:
+    """Training losses, conductivity maps and their errors per tissue.
+
+    Parameters
+    ----------
+    study, figures : as for `cohort_section`.
+    losses : loss table of each slicing axis.
+    errors : `metrics.map_errors` of all test heads, with the columns subject, map, reference.
+    """
+    table = study["condnet"]["tables"][0]
+    last = [{"axis": axis, **rows.iloc[-1].to_dict()} for axis, rows in losses.items()]
+    text = (
+        "Binary cross-entropy with soft targets, after the last epoch. Its least value is not 0 "
+        "but the entropy of the targets (floor)."
+    )
+    parts = [
+        Part(
+            "Training",
+            (text,),
+            pd.DataFrame(last).rename(columns=lambda name: name.replace("_", " ")),
+            figures["losses"],
+            "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
+            "one colour per slicing axis.",
+        )
+    ]
+    for reference, group in errors.groupby("reference", sort=False):
+        wide = group.pivot_table(
+            index="tissue", columns="map", values="median_percent", sort=False
+        )
+        about = (
+            f"Mean over the test heads of the median over voxels of |map - {reference}| / "
+            f"{reference}, in %, table {table}."
+        )
+        title = f"Error of the maps against the {reference} conductivity"
+        parts.append(Part(title, (about,), wide.reset_index()))
+    for subject in [*study["cohort"]["test"], *study["cohort"]["scans"]]:
+        caption = (
+            f"Conductivity in three planes (table {table}). Values above the scale (CSF, vitreous "
+            "humour) saturate. Right: standard deviation between the slicing axes."
+        )
+        parts.append(
+            Part(
+                f"Conductivity of {subject}",
+                figure=figures[f"conductivity_{subject}"],
+                caption=caption,
+            )
+        )
+        if f"profile_{subject}" in figures:
+            caption = (
+                "Conductivity along a left-right line through the head. The blurred map is the "
+                "uniform one under the Gaussian that brings it nearest to the estimated map."
+            )
+            parts.append(Part(figure=figures[f"profile_{subject}"], caption=caption))
+    return Section("conductivity", "Conductivity from MRI", tuple(parts))
+
+
+def field_section(
+    study: Mapping[str, Any],
+    figures: Mapping[str, str],
+    errors: pd.DataFrame,
+    peaks: pd.DataFrame,
+    solves: Mapping[str, Mapping[str, Any]],
+) -> Section:
+    """Global errors as Table III of CondNet, peaks, the solver's certificates, and pictures.
+
+    Parameters
+    ----------
+    study, figures : as for `cohort_section`.
+    errors : `metrics.global_error_table` of all test heads.
+    peaks : percentiles of the field magnitude by subject, model and region.
+    solves : sidecar of every field, by file name.
+    """
+    tms = study["tms"]
+    shown = errors.query("kind == 'magnitude'").copy()
+    pairs = zip(shown["mean_percent"], shown["std_percent"], strict=True)
+    shown[_GE] = [f"{mean:.3g} ± {std:.2g}" for mean, std in pairs]
+    regions = list(dict.fromkeys(shown["region"]))
+    parts = []
+    for denominator, group in shown.groupby("denominator", sort=False):
+        wide = group.pivot_table(
+            index=["subject", "reference", "estimate", "head_mask"],
+            columns="region",
+            values=_GE,
+            aggfunc="first",
+            sort=False,
+        )
+        text = (
+            "Eq. 6 of the CondNet paper for the field magnitude, mean ± standard deviation over "
+            "the voxels of a region. Head mask: whether the head's average runs over its "
+            "conductive voxels or over the whole grid, air included."
+        )
+        title = f"Global error over the largest field of the {denominator}"
+        table = wide.reindex(columns=regions).reset_index().fillna("–")
+        parts.append(Part(title, (text,), table.rename(columns={"head_mask": "head mask"})))
+    top = peaks.pivot_table(
+        index=["subject", "model", "percentile"], columns="region", values="field", sort=False
+    )
+    parts.append(Part("Peak fields", ("Percentiles of |E| in V/m.",), top.reset_index()))
+    rows = [
+        {
+            "field": name,
+            "iterations": side["iterations"],
+            "true relative residual": side["residual"],
+            "time (s)": sum(side["seconds"].values()),
+        }
+        for name, side in solves.items()
+    ]
+    parts.append(Part("Solver", table=pd.DataFrame(rows)))
+    x, y, z = tms["hand_knob"]["centre_mni_mm"]
+    for subject in study["cohort"]["test"]:
+        caption = f"Coil over {tms['position']}; the line is its handle, towards {tms['handle']}."
+        parts.append(
+            Part(f"Field in {subject}", figure=figures[f"coil_{subject}"], caption=caption)
+        )
+        caption = (
+            "|E| in the planes through the hand knob (cross): a ball of "
+            f"{tms['hand_knob']['radius_mm']:g} mm at MNI ({x:g}, {y:g}, {z:g}) mm."
+        )
+        parts.append(Part(figure=figures[f"efield_{subject}"], caption=caption))
+    return Section("tms", "TMS field", tuple(parts))

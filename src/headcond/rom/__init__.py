@@ -1,0 +1,1 @@
+"""Reduced models of the forward problem, with a certified error bound."""

@@ -1,0 +1,144 @@
+"""Reduced models against full solutions: true errors, bounds and effectivities as a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headcond.checks import InputError, check_shape
+from headcond.fem.operator import AffineOperator
+from headcond.rom.bounds import energy_bounds
+from headcond.rom.model import PairModel, ReducedModel
+from headcond.rom.settings import operator_digest
+from headcond.rom.stability import second_eigenvalue
+
+_CONTACT = "contact"
+_TRUTH = 1e-13
+_ROUND_OFF = 1e-15  # of |||u|||^2 = b'u, what the energy identity loses by cancellation
+_JUDGED = 10.0
+
+
+def validate(
+    model: ReducedModel,
+    operator: AffineOperator,
+    solver_factory: Callable[[Any], Any],
+    points: np.ndarray,
+    *,
+    bases: Mapping[str, np.ndarray] | None = None,
+    snapshots: Sequence[int] | None = None,
+) -> pd.DataFrame:
+    """Compare a reduced model with full solutions at given points.
+
+    Parameters
+    ----------
+    model : reduced model of `operator`.
+    solver_factory : matrix -> solver; truths are asked for to 1e-13.
+    points : (S, P) parameters in the box, S/m.
+    bases : basis V (size, N) by injecting electrode. Without them the energy error comes
+        from |||u|||^2 - |||u_N|||^2, which cannot tell errors below about 1e-7 of |||u|||.
+    snapshots : numbers of snapshots to judge; all of a pair's by default.
+
+    Returns
+    -------
+    One row per point, pair and number of snapshots: `source`, `point`, `snapshots`; `error`,
+    `bound` and `lower` bound in the model's norm (W^0.5 for the energy); `relative_error`,
+    `relative_bound`; `effectivity` bound/error and its `limit` sqrt(gamma/alpha);
+    `relative_head_error`, the energy error without the contact's part, over that part of
+    |||u|||; `passive_error`, V, the largest error of a potential between passive electrodes
+    (their mean as reference); `accuracy` of `error`, from the truth's own residual; `judged`
+    where the error is at least ten times that; `violated` where a judged error exceeds
+    its bound.
+
+    Raises
+    ------
+    InputError
+        If the model was trained on another operator, or bases are missing that are needed.
+    """
+    digest = operator_digest(operator)
+    if model.attributes.get("operator", digest) != digest or (
+        model.electrodes != operator.electrodes
+    ):
+        raise InputError("The reduced model was trained on another operator (mesh, electrodes).")
+    if bases is None and model.norm == "euclidean":
+        raise InputError("Errors in the Euclidean norm need the bases: train with keep_bases.")
+    points = model.box.check(check_shape("points", points, (None, len(model.box.names))))
+    reference = operator.combine(
+        model.box.coefficients(operator, model.box.reference[: len(model.box.names)])
+    )
+    weight = reference.diagonal() if model.norm == "energy" else np.ones(operator.size)
+    solver = solver_factory(reference)
+    value, residual = second_eigenvalue(reference, solver, weight)
+    solver.close()
+    loads = np.stack(
+        [operator.load(pair.source, pair.sink, model.current) for pair in model.pairs], axis=1
+    )
+    rows = []
+    for number, sigma in enumerate(points):
+        coefficients = model.box.coefficients(operator, sigma)
+        matrix = operator.combine(coefficients)
+        body = matrix
+        if _CONTACT in operator.names:
+            share = coefficients[operator.names.index(_CONTACT)]
+            body = matrix - share * operator.block(_CONTACT)
+        solver = solver_factory(matrix)
+        truths = solver.solve(loads, tolerance=_TRUTH, name=f"truth at point {number}").x
+        solver.close()
+        ratio = model.box.theta(sigma) / model.box.reference
+        defects = np.linalg.norm((loads - matrix @ truths) / np.sqrt(weight)[:, None], axis=0)
+        coercivity = (value - residual) * ratio.min()  # of A(mu), in the norm of `weight`
+        accuracy = defects / (np.sqrt(coercivity) if model.norm == "energy" else coercivity)
+        for k, pair in enumerate(model.pairs):
+            basis = None if bases is None else bases[pair.source]
+            for count in snapshots or [pair.snapshots]:
+                row = _compare(model.select([pair.source]), sigma, count, loads[:, k],
+                               truths[:, k], accuracy[k], matrix, body, basis)  # fmt: skip
+                rows.append({"source": pair.source, "point": number, "snapshots": count, **row})
+    return pd.DataFrame(rows)
+
+
+def passive(potentials: np.ndarray, electrodes: Sequence[str], pair: PairModel) -> np.ndarray:
+    """Potentials (..., L - 2) of the passive electrodes, less their mean."""
+    keep = [k for k, name in enumerate(electrodes) if name not in (pair.source, pair.sink)]
+    kept = potentials[..., keep]
+    return kept - kept.mean(axis=-1, keepdims=True)
+
+
+def _compare(model: ReducedModel, sigma: np.ndarray, count: int, load: np.ndarray,
+             truth: np.ndarray, accuracy: float, matrix: Any, body: Any,
+             basis: np.ndarray | None) -> dict[str, Any]:  # fmt: skip
+    pair = model.pairs[0].first(count)
+    theta = model.box.theta(sigma)[None]
+    ratio = theta / model.box.reference
+    solution, norm, slack = pair.residual(theta, model.box.reference)
+    energy = load @ truth
+    head_error = np.nan
+    if basis is None:
+        gap = max(energy - float(pair.energy(solution)[0]), 0.0)
+        error, scale = np.sqrt(gap), np.sqrt(energy)
+        accuracy = max(accuracy, np.sqrt(_ROUND_OFF * energy))
+    else:
+        lack = truth - basis[:, : pair.snapshots] @ solution[0]
+        head_error = np.sqrt((lack @ (body @ lack)) / (truth @ (body @ truth)))
+        if model.norm == "energy":
+            error, scale = np.sqrt(lack @ (matrix @ lack)), np.sqrt(energy)
+        else:
+            error, scale = np.linalg.norm(lack), np.linalg.norm(truth)
+    bound = float(model.bound(sigma, snapshots=count)[0])
+    relative = float(model.bound(sigma, snapshots=count, relative=True)[0])
+    lower, limit = np.nan, np.nan
+    if model.norm == "energy":
+        lower = float(energy_bounds(norm, slack, ratio)[0][0])
+        limit = float(np.sqrt(ratio.max() / ratio.min()))
+    nodes = len(truth) - len(model.electrodes)
+    wrong = passive(pair.electrode_basis @ solution[0] - truth[nodes:], model.electrodes, pair)
+    judged = bool(error >= _JUDGED * accuracy)
+    return {
+        "error": error, "bound": bound, "lower": lower, "relative_error": error / scale,
+        "relative_bound": relative, "effectivity": bound / error if error > 0 else np.nan,
+        "limit": limit, "relative_head_error": head_error,
+        "passive_error": np.max(np.abs(wrong), initial=0.0), "accuracy": accuracy,
+        "judged": judged, "violated": bool(judged and error > bound + accuracy),
+    }  # fmt: skip

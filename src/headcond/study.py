@@ -1,0 +1,227 @@
+"""Study files: read, merge, check; every mistake is one message that names the key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from headcond.checks import InputError
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
+
+
+def read(*paths: str | Path) -> dict[str, Any]:
+    """Read study files, later ones changing what earlier ones say, and check the result.
+
+    Raises
+    ------
+    InputError
+        If a file is no YAML mapping, or the study is refused by `check`.
+    """
+    study: dict[str, Any] = {}
+    for path in paths:
+        try:
+            content = yaml.safe_load(Path(path).read_text())
+        except (OSError, yaml.YAMLError) as error:
+            raise InputError(f"{path}: cannot be read as YAML ({error}).") from error
+        if not isinstance(content, dict):
+            raise InputError(f"{path}: a study file is a mapping of keys, like config.yaml.")
+        study = merge(study, content)
+    return check(study)
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the entries of `change`; mappings merge, all else is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def check(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plain copy of `study` if it is complete, closed and possible.
+
+    Raises
+    ------
+    InputError
+        One message for the first mistake: unknown key with the nearest known one, wrong
+        type, impossible value, or a missing input file.
+    """
+    study = json.loads(json.dumps(study))
+    schema = yaml.safe_load(SCHEMA.read_text())
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
+    if errors:
+        # An unknown key explains a missing one, so it is told first.
+        order = {"additionalProperties": 0, "required": 1}
+        errors.sort(key=lambda error: (order.get(error.validator, 2), list(map(str, error.path))))
+        raise InputError(_explain(errors[0]))
+    _check_cohort(study)
+    _check_choices(study)
+    return study
+
+
+def expand(key: str, path: str) -> Path:
+    """Expand `~` and $VARIABLES in `path`; raise `InputError` naming `key` if one is not set."""
+    expanded = os.path.expanduser(os.path.expandvars(path))
+    unset = re.findall(r"\$\{?(\w+)\}?", expanded)
+    if unset:
+        raise InputError(
+            f"{key}: the environment variable {unset[0]} is not set; "
+            f"export it (absolute path) or write the folder into the study file."
+        )
+    return Path(expanded)
+
+
+def existing(key: str, path: Path, kind: str = "file") -> Path:
+    """Return `path` if the file or folder exists, else raise `InputError` naming `key`."""
+    if not (path.is_dir() if kind == "folder" else path.is_file()):
+        raise InputError(f"{key}: the {kind} {path} does not exist.")
+    return path
+
+
+def label_file(study: Mapping[str, Any], subject: str) -> Path:
+    """Label map of `subject` in a study on label maps."""
+    cohort = study["cohort"]
+    name = cohort["pattern"].replace("{id}", subject.removeprefix("sub-"))
+    return expand("cohort.folder", cohort["folder"]) / name
+
+
+def folder(study: Mapping[str, Any]) -> Path:
+    """Folder of the results of `study`."""
+    return Path(study["results"]) / study["study"]
+
+
+def report_path(study: Mapping[str, Any]) -> Path:
+    """The HTML report of `study`."""
+    return folder(study) / "report.html"
+
+
+def use_this_environment() -> None:
+    """Let child processes find this environment's programs and this checkout's package.
+
+    A plain `snakemake`, started by its path, has neither on its PATH; with Snakemake's conda
+    deployment the package is not installed at all; and Open MPI refuses root unless told.
+    """
+    programs, source = str(Path(sys.executable).parent), str(REPOSITORY / "src")
+    for name, first in (("PATH", programs), ("PYTHONPATH", source)):
+        known = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
+        if first not in known:
+            os.environ[name] = os.pathsep.join([first, *known])
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        os.environ.setdefault(name, "1")
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    where = key or "The study file"
+    about = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    about = f" ({' '.join(about.split())})" if about and error.path else ""
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        name = f"{key}.{unknown[0]}" if key else unknown[0]
+        near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Known keys: {', '.join(known)}."
+        return f"Unknown key {name!r}.{hint}"
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{where}: the key {missing[0]!r} is missing."
+    value = json.dumps(error.instance)
+    if error.validator == "type":
+        hint = ""
+        if isinstance(error.instance, str) and error.validator_value in ("number", "integer"):
+            hint = " YAML reads 1e-6 as text: write 1.0e-6."
+        return f"{where}: {value} must be of type {error.validator_value}{about}.{hint}"
+    if error.validator == "enum":
+        allowed = error.validator_value
+        near = difflib.get_close_matches(str(error.instance), map(str, allowed), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        options = ", ".join(map(str, allowed))
+        return f"{where}: {value} is none of {options}{about}.{hint}"
+    return f"{where}: {error.message}{about}."
+
+
+def _check_cohort(study: Mapping[str, Any]) -> None:
+    cohort = study["cohort"]
+    both = sorted(set(cohort["train"]) & set(cohort["test"]))
+    if both:
+        raise InputError(
+            f"cohort.test: {both[0]} is in cohort.train too; test heads must be unseen."
+        )
+    named = set(cohort["train"]) | set(cohort["test"])
+    for subject in cohort["scans"]:
+        if subject in named:
+            raise InputError(
+                f"cohort.scans.{subject}: this subject is in cohort.train or .test too."
+            )
+        for contrast in ("t1", "t2"):
+            key = f"cohort.scans.{subject}.{contrast}"
+            existing(key, expand(key, cohort["scans"][subject][contrast]))
+    if cohort["source"] != "phantom":
+        if "folder" not in cohort:
+            raise InputError(f"cohort.folder: needed with cohort.source: {cohort['source']}.")
+        existing("cohort.folder", expand("cohort.folder", cohort["folder"]), "folder")
+    if cohort["source"] == "labels":
+        for key in ("pattern", "scheme"):
+            if key not in cohort:
+                raise InputError(f"cohort.{key}: needed with cohort.source: labels.")
+        for subject in sorted(named):
+            existing(f"cohort.pattern (for {subject})", label_file(study, subject))
+
+
+def _check_choices(study: Mapping[str, Any]) -> None:
+    if "tms" in study["wings"]:
+        if not study["cohort"]["train"]:
+            raise InputError("cohort.train: at least one subject is needed to train the networks.")
+        if not study["cohort"]["test"]:
+            raise InputError("cohort.test: at least one subject is needed for fields and tables.")
+        if study["condnet"]["validation"] == "subject" and len(study["cohort"]["train"]) < 2:
+            raise InputError(
+                "condnet.validation: subject needs two or more subjects in cohort.train; "
+                "use slice, or add a subject."
+            )
+        coil = study["tms"]["coil"]
+        if coil["inner_diameter"] >= coil["outer_diameter"]:
+            raise InputError(
+                "tms.coil.inner_diameter: must be smaller than tms.coil.outer_diameter."
+            )
+        if "file" in coil:
+            existing("tms.coil.file", expand("tms.coil.file", coil["file"]))
+    if "eit" in study["wings"]:
+        head = study["head"]
+        if head["source"] == "colin27":
+            if "folder" not in head:
+                raise InputError("head.folder: needed with head.source: colin27.")
+            existing("head.folder", expand("head.folder", head["folder"]), "folder")
+        else:
+            cohort = [*study["cohort"]["train"], *study["cohort"]["test"]]
+            for subject in head["subjects"]:
+                if subject not in cohort:
+                    raise InputError(
+                        f"head.subjects: {subject} is not in cohort.train or cohort.test."
+                    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the path of the report of the study given by its files."""
+    try:
+        print(report_path(read(*arguments)))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,360 @@
+"""Tissue names, label schemes and conductivity tables that every other module shares.
+
+The internal scheme `headcond13` numbers the thirteen conducting tissues of the CondNet
+paper (Table I); id 0 is air. Everything that reads labels made elsewhere goes through
+`to_tissues`, so that no other module knows a foreign id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+
+from headcond.checks import InputError, check_option, check_positive, check_shape
+
+AIR = "air"
+TISSUES = (
+    *("skin", "fat", "muscle", "bone_cortical", "bone_cancellous", "dura", "csf", "gm", "wm"),
+    *("cerebellum", "vitreous_humour", "blood", "mucous"),
+)
+EIT_TISSUES = ("scalp", "compact_bone", "spongy_bone", "csf", "gm", "wm")
+
+# Name used by `label_scheme("synthseg")` alone: fat and muscle that nobody told apart.
+SOFT_TISSUE = "soft_tissue"
+
+
+def _by_tissue(**ids: tuple[int, ...]) -> dict[int, str]:
+    return {number: name for name, numbers in ids.items() for number in numbers}
+
+
+# SynthSeg's training maps: FreeSurfer ids inside the brain, charm ids (50x) outside.
+# Brain stem, ventral diencephalon, optic nerve and chiasm and spinal cord count as white
+# matter, lesions (25, 57) too; 501 and 517 are charm's inner air and background.
+_SYNTHSEG = _by_tissue(
+    air=(0, 501, 517),
+    wm=(2, 41, 25, 57, 16, 28, 60, 85, 512, 530),
+    gm=(3, 42, 10, 11, 12, 13, 17, 18, 26, 49, 50, 51, 52, 53, 54, 58),
+    cerebellum=(7, 8, 46, 47),
+    csf=(4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164),
+    blood=(30, 62, 502, 514),
+    vitreous_humour=(506,),
+    soft_tissue=(507,),
+    muscle=(508,),
+    mucous=(509,),
+    skin=(511,),
+    bone_cortical=(515,),
+    bone_cancellous=(516,),
+)
+
+# SimNIBS final_tissues. Scalp there is skin and the fat below it; eyes are the whole globe.
+# Undivided bone (4) becomes cortical. Cartilage (11) has no class of its own among the
+# thirteen: it conducts like muscle rather than like bone, and becomes muscle.
+_SIMNIBS = _by_tissue(
+    air=(0,),
+    wm=(1,),
+    gm=(2,),
+    csf=(3,),
+    bone_cortical=(4, 7),
+    skin=(5,),
+    vitreous_humour=(6,),
+    bone_cancellous=(8,),
+    blood=(9,),
+    muscle=(10, 11),
+    fat=(12,),
+)
+
+# BrainWeb's nine discrete classes. Muscle and skin share a class there (5: muscle/skin);
+# glial matter (8) lies around the ventricles and is grey; "connective" (9) is the soft
+# tissue between muscle, vessels and meninges, nearest to muscle in conductivity.
+_BRAINWEB = _by_tissue(
+    air=(0,), csf=(1,), gm=(2, 8), wm=(3,), fat=(4,), muscle=(5, 9), skin=(6,), bone_cortical=(7,)
+)
+
+_SCHEMES: dict[str, dict[int, str]] = {
+    "headcond13": dict(enumerate((AIR, *TISSUES))),
+    "synthseg": _SYNTHSEG,
+    "simnibs": _SIMNIBS,
+    "brainweb": _BRAINWEB,
+    "eit6": dict(enumerate((AIR, *EIT_TISSUES))),
+}
+
+# Which of the thirteen each of the six stands for; the first is what it maps back to.
+_EIT_MEMBERS = {
+    "scalp": ("skin", "fat", "muscle", "mucous", "vitreous_humour", "blood"),
+    "compact_bone": ("bone_cortical",),
+    "spongy_bone": ("bone_cancellous",),
+    "csf": ("csf", "dura"),
+    "gm": ("gm", "cerebellum"),
+    "wm": ("wm",),
+}
+_INSIDE_SKULL = ("dura", "csf", "gm", "wm", "cerebellum")
+_OUTSIDE_SKULL = ("skin", "fat", "muscle", "vitreous_humour", "mucous")
+
+# Table I of the CondNet paper: columns A and B, S/m.
+_TABLE_I = {
+    "skin": (0.100, 0.456),
+    "fat": (0.040, 0.040),
+    "muscle": (0.340, 0.400),
+    "bone_cortical": (0.020, 0.007),
+    "bone_cancellous": (0.080, 0.025),
+    "dura": (0.500, 0.500),
+    "csf": (2.000, 1.654),
+    "gm": (0.100, 0.276),
+    "wm": (0.070, 0.126),
+    "cerebellum": (0.130, 0.276),
+    "vitreous_humour": (1.500, 1.500),
+    "blood": (0.700, 0.700),
+    "mucous": (0.070, 0.070),
+}
+
+# Four-term Cole-Cole parameters (Gabriel, Lau & Gabriel 1996): eps_inf, static ionic
+# conductivity (S/m), then strength, relaxation time and broadening of each dispersion;
+# the times in ps, ns, us and ms.
+_COLE_COLE = {
+    name: tuple(float(number) for number in numbers)
+    for name, *numbers in map(
+        str.split,
+        """\
+fat             2.5 .035    9  7.958 .2     35  15.915 .1   3.3e4 159.155 .05    1e7 15.915 .01
+muscle          4   .2     50  7.234 .1   7000 353.678 .1   1.2e6 318.31  .1   2.5e7  2.274 0
+bone_cortical   2.5 .02    10 13.263 .2    180  79.577 .2     5e3 159.155 .2     1e5 15.915 0
+bone_cancellous 2.5 .07    18 13.263 .22   300  79.577 .25    2e4 159.155 .2     2e7 15.915 0
+dura            4   .5     40  7.958 .15   200   7.958 .1     1e4 159.155 .2     1e6 15.915 0
+csf             4  2       65  7.958 .1     40   1.592 0
+gm              4   .02    45  7.958 .1    400  15.915 .15    2e5 106.103 .22  4.5e7  5.305 0
+wm              4   .02    32  7.958 .1    100   7.958 .1     4e4  53.052 .3   3.5e7  7.958 .02
+cerebellum      4   .04    40  7.958 .1    700  15.915 .15    2e5 106.103 .22  4.5e7  5.305 0
+vitreous_humour 4  1.5     65  7.234 0      30 159.155 .1
+blood           4   .7     56  8.377 .1   5200 132.629 .1""".splitlines(),
+    )
+}
+_TIME_UNITS = (1e-12, 1e-9, 1e-6, 1e-3)  # s
+
+COLE_COLE_OVERRIDDEN = ("skin", "mucous")
+"""Tissues whose "cole-cole" conductivity is table A's at every frequency: the model's dry
+and wet skin lie far below what the paper uses, and no parameters give its values."""
+
+EIT_RANGES: dict[str, dict[str, float]] = {
+    name: dict(zip(("min", "lq", "uq", "max"), row, strict=True))
+    for name, row in {
+        "scalp": (0.136, 0.303, 0.444, 0.620),
+        "compact_bone": (0.0008, 0.002, 0.009, 0.0131),
+        "spongy_bone": (0.001, 0.013, 0.043, 0.088),
+        "csf": (1.388, 1.450, 1.794, 1.794),
+        "gm": (0.060, 0.268, 0.508, 0.739),
+        "wm": (0.065, 0.092, 0.177, 0.228),
+    }.items()
+}
+"""Literature range of each EIT tissue, S/m: minimum, lower and upper quartile, maximum
+(ROM-pEIT paper, Table 1, after McCann et al. 2019)."""
+
+_VACUUM_PERMITTIVITY = 8.8541878128e-12  # F/m
+_UNKNOWN = 255
+
+
+def tissue_id(name: str) -> int:
+    """Id of a tissue (or of air) in the scheme headcond13."""
+    check_option("tissue", name, (AIR, *TISSUES))
+    return 0 if name == AIR else TISSUES.index(name) + 1
+
+
+def label_scheme(name: str) -> dict[int, str]:
+    """Ids of a label scheme and the tissue each stands for.
+
+    Parameters
+    ----------
+    name : "headcond13", "synthseg" (FreeSurfer and charm ids), "simnibs" (final_tissues),
+        "brainweb" (nine discrete classes) or "eit6".
+
+    Returns
+    -------
+    dict from id to name. The names are those of `TISSUES` and "air", except that "eit6" has
+    those of `EIT_TISSUES`, and that "synthseg" gives id 507 the name "soft_tissue": fat and
+    muscle undivided, which only `to_tissues` or a rule of the caller's can settle.
+    """
+    return dict(_SCHEMES[str(check_option("scheme", name, tuple(_SCHEMES)))])
+
+
+def to_tissues(labels: ArrayLike, scheme: str, soft_tissue: str = "muscle") -> np.ndarray:
+    """Translate a label map of any scheme into headcond13.
+
+    Parameters
+    ----------
+    labels : array of whole numbers of any shape and dtype.
+    scheme : name of a scheme, see `label_scheme`.
+    soft_tissue : tissue that stands for undivided soft tissue (synthseg's 507). A caller that
+        splits it into fat and muscle replaces those voxels afterwards.
+
+    Returns
+    -------
+    uint8 array of the same shape, ids of headcond13. "eit6" maps back to skin, cortical and
+    cancellous bone, csf, gm and wm.
+
+    Raises
+    ------
+    InputError
+        If a label is no whole number, or an id is not in the scheme (the ids and their
+        voxel counts are listed).
+    """
+    check_option("soft_tissue", soft_tissue, TISSUES)
+    names = label_scheme(scheme)
+    labels = np.asarray(labels)
+    whole = _whole_numbers(labels)
+    table = np.full(max(names) + 1, _UNKNOWN, np.uint8)
+    for number, name in names.items():
+        if name == SOFT_TISSUE:
+            name = soft_tissue
+        elif scheme == "eit6" and number:
+            name = _EIT_MEMBERS[name][0]
+        table[number] = tissue_id(name)
+    beyond = (whole < 0) | (whole >= len(table))
+    translated = table[np.where(beyond, 0, whole)]
+    unknown = beyond | (translated == _UNKNOWN)
+    if unknown.any():
+        ids, counts = np.unique(whole[unknown], return_counts=True)
+        listed = ", ".join(f"{i} ({n} voxels)" for i, n in zip(ids, counts, strict=True))
+        raise InputError(
+            f"Labels hold ids that the scheme {scheme!r} does not know: {listed}. Name the "
+            "scheme they come from, or relabel these voxels."
+        )
+    return translated
+
+
+def to_eit6(labels13: ArrayLike) -> np.ndarray:
+    """Merge the thirteen tissues into the six of the EIT papers.
+
+    Skin, fat, muscle, mucous tissue and vitreous humour become scalp, whatever their depth;
+    dura becomes csf, cerebellum gm. Blood is the one tissue found on both sides of the
+    skull: a blood voxel becomes csf where the nearest voxel (in voxel units) of a tissue
+    that tells the sides apart is dura, csf or brain, and scalp where it is skin, fat,
+    muscle, mucous tissue or vitreous humour. Bone and air do not tell.
+
+    Parameters
+    ----------
+    labels13 : (nx, ny, nz) ids of headcond13.
+
+    Returns
+    -------
+    (nx, ny, nz) uint8, 0 air and 1..6 in the order of `EIT_TISSUES`.
+    """
+    labels13 = to_tissues(check_shape("labels13", labels13, (None, None, None)), "headcond13")
+    table = np.zeros(len(TISSUES) + 1, np.uint8)
+    for number, eit in enumerate(EIT_TISSUES, start=1):
+        table[[tissue_id(name) for name in _EIT_MEMBERS[eit]]] = number
+    merged = table[labels13]
+    blood = labels13 == tissue_id("blood")
+    inside = np.isin(labels13, [tissue_id(name) for name in _INSIDE_SKULL])
+    if blood.any() and inside.any():
+        outside = np.isin(labels13, [tissue_id(name) for name in _OUTSIDE_SKULL])
+        box = ndimage.find_objects((inside | outside | blood).view(np.uint8))[0]  # all that counts
+        nearest = ndimage.distance_transform_edt(
+            ~(inside | outside)[box], return_distances=False, return_indices=True
+        )
+        within = blood[box]
+        at = tuple(axis[within] for axis in nearest)
+        merged[box][within] = np.where(
+            inside[box][at], table[tissue_id("csf")], merged[box][within]
+        )
+    return merged
+
+
+def conductivity_table(name: str, frequency: float = 10e3) -> dict[str, float]:
+    """Conductivity of each of the thirteen tissues, S/m.
+
+    Parameters
+    ----------
+    name : "A" or "B", the columns of Table I of the CondNet paper, or "cole-cole", the
+        four-term Cole-Cole model at `frequency`, with the tissues of
+        `COLE_COLE_OVERRIDDEN` taken from table A.
+    frequency : Hz; tables A and B are fixed numbers and refuse any other than 10 kHz.
+
+    Raises
+    ------
+    InputError
+        If the name or the frequency is not to be had.
+    """
+    check_option("conductivity table", name, ("A", "B", "cole-cole"))
+    frequency = check_positive("frequency", frequency)
+    if name == "cole-cole":
+        omega = 2 * np.pi * frequency
+        return {
+            tissue: _TABLE_I[tissue][0]
+            if tissue in COLE_COLE_OVERRIDDEN
+            else float(-omega * _VACUUM_PERMITTIVITY * cole_cole(tissue, frequency).imag)
+            for tissue in TISSUES
+        }
+    if frequency != 10e3:
+        raise InputError(
+            f"Table {name!r} holds fixed values (10 kHz), but frequency is {frequency:g} Hz. "
+            "Use the table 'cole-cole' for other frequencies."
+        )
+    return {tissue: values["AB".index(name)] for tissue, values in _TABLE_I.items()}
+
+
+def cole_cole(tissue: str, frequency: ArrayLike) -> complex | np.ndarray:
+    """Complex relative permittivity of a tissue, four-term Cole-Cole model.
+
+    eps(w) = eps_inf + sum_n d_n / (1 + (j w tau_n)^(1 - a_n)) + sigma_i / (j w eps_0)
+
+    Parameters
+    ----------
+    tissue : one of `TISSUES` that is not in `COLE_COLE_OVERRIDDEN`.
+    frequency : Hz, any shape.
+    """
+    check_option("tissue of the Cole-Cole model", tissue, tuple(_COLE_COLE))
+    high, ionic, *terms = _COLE_COLE[tissue]
+    omega = 2j * np.pi * np.asarray(frequency, float)
+    eps = high + ionic / (omega * _VACUUM_PERMITTIVITY)
+    for term, unit in zip(range(0, len(terms), 3), _TIME_UNITS, strict=False):
+        strength, time, broadening = terms[term : term + 3]
+        eps = eps + strength / (1 + (omega * time * unit) ** (1 - broadening))
+    return eps[()]
+
+
+def conduction_to_displacement(frequency: float = 10e3) -> dict[str, float]:
+    """Ratio sigma / (omega eps) of conduction to displacement current for each tissue.
+
+    Both numbers come from the Cole-Cole model. The quasi-static field equations drop the
+    displacement current, which asks for a ratio well above one; the CondNet paper asks for
+    ten, and grey matter at 10 kHz reaches 9.3. Tissues of `COLE_COLE_OVERRIDDEN` have no
+    permittivity here and are left out.
+    """
+    frequency = check_positive("frequency", frequency)
+    eps = {tissue: cole_cole(tissue, frequency) for tissue in _COLE_COLE}
+    return {tissue: float(-value.imag / value.real) for tissue, value in eps.items()}
+
+
+def conductivity_map(labels13: ArrayLike, table: Mapping[str, float]) -> np.ndarray:
+    """Uniform conductivity map: one value per tissue, air exactly 0.
+
+    Parameters
+    ----------
+    labels13 : ids of headcond13, any shape.
+    table : S/m of each of `TISSUES`, as from `conductivity_table`.
+
+    Returns
+    -------
+    float32 array of the shape of `labels13`, S/m.
+    """
+    missing = [name for name in TISSUES if name not in table]
+    if missing:
+        raise InputError(f"The conductivity table lacks {', '.join(missing)}.")
+    values = np.array([0.0] + [check_positive(f"sigma of {n}", table[n]) for n in TISSUES])
+    return values.astype(np.float32)[to_tissues(labels13, "headcond13")]
+
+
+def _whole_numbers(labels: np.ndarray) -> np.ndarray:
+    if labels.dtype.kind in "iub":
+        return labels
+    if labels.dtype.kind != "f":
+        raise InputError(f"Labels must be whole numbers, got an array of {labels.dtype}.")
+    bad = ~np.isfinite(labels) | (labels != np.round(labels))
+    if bad.any():
+        raise InputError(
+            f"{np.count_nonzero(bad)} labels are no whole numbers (first {labels[bad][0]!r}): was "
+            "the label map resampled with interpolation?"
+        )
+    return labels.astype(np.int64)

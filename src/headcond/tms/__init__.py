@@ -1,0 +1,1 @@
+"""TMS fields: coils, their placement, and scalar-potential finite differences."""

@@ -1,0 +1,400 @@
+"""Geometric multigrid V(1,1) cycle in float32 for the network of `stencil`, without matrices.
+
+The fine level is the 7-point network itself. Coarse levels are Galerkin products with trilinear
+transfer, summed up from 8 x 8 element matrices: the matrix of a coarse element is linear in
+the conductivities of the voxels inside it, so the first two coarse levels come straight from
+the conductivity map and no fine matrix is ever stored. Smoothing is Gauss-Seidel with planes
+of one parity in parallel; after the coarse correction it runs in exactly the reverse order, so
+that the cycle is symmetric and may precondition conjugate gradients. Axes with long voxels are
+not coarsened until the others have caught up.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import ArrayLike
+
+from headcond.tms.stencil import Grid, Network
+
+_CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
+_COARSEST_NODES = 800
+# Modes of the coarsest matrix, scaled to a unit diagonal, that float32 right-hand sides only
+# fill with noise: constants of components, and slivers of tissue in a corner of an element.
+_NULL_MODE = 1e-6
+
+
+@dataclass(frozen=True)
+class _Level:
+    """One level: its operator, its work arrays, and the way down to the next."""
+
+    network: Network | None
+    points: np.ndarray | None
+    inverse: np.ndarray
+    bounds: np.ndarray
+    x: np.ndarray
+    b: np.ndarray
+    r: np.ndarray
+    ratio: tuple[int, int, int]
+
+    def relax(self, forward: bool, from_zero: bool) -> None:
+        """One Gauss-Seidel sweep on A x = b, or its adjoint."""
+        if self.network is not None:
+            _relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds, forward,
+                         from_zero)  # fmt: skip
+        else:
+            _relax_points(self.x, self.b, self.points, self.inverse, self.bounds, forward,
+                          from_zero)  # fmt: skip
+
+    def residual(self) -> None:
+        """Write b - A x into r."""
+        if self.network is not None:
+            _residual_edges(self.x, self.b, *self.network.edges, self.bounds, self.r)
+        else:
+            _residual_points(self.x, self.b, self.points, self.bounds, self.r)
+
+
+class Hierarchy:
+    """All levels for one conductivity map; serves any number of right-hand sides.
+
+    Parameters
+    ----------
+    sigma : (n0, n1, n2) float32 S/m, the box of `stencil.crop`.
+    grid : where the box lies.
+    network : the fine level, from `stencil.assemble`.
+    """
+
+    def __init__(self, sigma: np.ndarray, grid: Grid, network: Network) -> None:
+        ratios = _ratios(grid.cells, grid.step)
+        self._levels = [
+            _level(network.inverse_diagonal, network.bounds, ratios[0], network=network)
+        ]
+        cells, steps = np.array(grid.cells), grid.step
+        element = _voxel_element(steps)
+        values, span, elements = sigma[..., None], np.ones(3, int), np.zeros(0)
+        for depth, ratio in enumerate(ratios):
+            cells = -(-cells // ratio)
+            if depth < 2:
+                # Straight from the conductivities: 8, then 64 voxels per coarse element.
+                span = span * ratio
+                table = _element_table(span, element)
+            else:
+                values, span, table = elements, np.array(ratio), _element_table(ratio)
+            last = depth == len(ratios) - 1
+            elements = np.zeros((*cells, 64) if last or depth > 0 else (0, 0, 0, 64))
+            shape = tuple(int(n) + 3 for n in cells)
+            points = np.zeros((*shape, 27), np.float32)
+            _coarsen(values, *(int(s) for s in span), table, points, elements)
+            inverse, bounds = np.zeros(shape, np.float32), np.zeros((*shape[:2], 2), np.int32)
+            _invert_diagonal(points, inverse, bounds)
+            following = (1, 1, 1) if last else ratios[depth + 1]
+            self._levels.append(_level(inverse, bounds, following, points=points))
+        self._coarse_nodes, self._coarse_inverse = _coarsest(elements, self._levels[-1].inverse)
+
+    @property
+    def depth(self) -> int:
+        """Number of levels, the fine one included."""
+        return len(self._levels)
+
+    @property
+    def right_hand_side(self) -> np.ndarray:
+        """float32 node array to fill before `cycle`."""
+        return self._levels[0].b
+
+    def cycle(self) -> np.ndarray:
+        """One V-cycle from zero; returns the correction, a float32 node array used again."""
+        for fine, coarse in itertools.pairwise(self._levels):
+            fine.relax(forward=True, from_zero=True)
+            fine.residual()
+            _restrict(fine.r, *fine.ratio, coarse.bounds, coarse.b)
+        last = self._levels[-1]
+        last.x[self._coarse_nodes] = self._coarse_inverse @ last.b[self._coarse_nodes]
+        for coarse, fine in itertools.pairwise(self._levels[::-1]):
+            _prolong(coarse.x, *fine.ratio, fine.inverse, fine.bounds, fine.x)
+            fine.relax(forward=False, from_zero=False)
+        return self._levels[0].x
+
+
+def _level(inverse: np.ndarray, bounds: np.ndarray, ratio: tuple[int, int, int],
+           network: Network | None = None, points: np.ndarray | None = None) -> _Level:  # fmt: skip
+    # np.zeros leaves pages untouched that no sweep visits, so the air of the box costs nothing.
+    x, b, r = (np.zeros(inverse.shape, np.float32) for _ in range(3))
+    return _Level(network, points, inverse, bounds, x, b, r, ratio)
+
+
+def _ratios(cells: np.ndarray, steps: np.ndarray) -> list[tuple[int, int, int]]:
+    """Coarsening per level and axis: 2 along the short steps, 1 along the others."""
+    cells, steps, ratios = np.array(cells), np.array(steps, float), []
+    while not ratios or np.prod(cells + 1) > _COARSEST_NODES:
+        able = cells > 1
+        if not able.any():
+            ratios.append((1, 1, 1))
+            break
+        chosen = able & (steps < 1.5 * steps[able].min())
+        ratio = np.where(chosen, 2, 1)
+        cells, steps = -(-cells // ratio), steps * ratio
+        ratios.append(tuple(int(r) for r in ratio))
+    return ratios
+
+
+def _voxel_element(steps: np.ndarray) -> np.ndarray:
+    """Matrix (8, 8) of a voxel of 1 S/m: a quarter of the conductance of its twelve edges."""
+    matrix = np.zeros((8, 8))
+    for a, b in itertools.combinations(range(8), 2):
+        axis = np.flatnonzero(_CORNERS[a] != _CORNERS[b])
+        if axis.size == 1:
+            conductance = 0.25 * np.prod(steps) / steps[axis[0]] ** 2
+            matrix[[a, b], [b, a]] -= conductance
+            matrix[[a, b], [a, b]] += conductance
+    return matrix
+
+
+def _element_table(span: ArrayLike, element: np.ndarray | None = None) -> np.ndarray:
+    """How the values of the children inside a coarse element make up its 64 matrix entries.
+
+    Parameters
+    ----------
+    span : (3,) children along each axis.
+    element : (8, 8) matrix of a child with value 1; without it children bring 64 entries.
+
+    Returns
+    -------
+    (children * values, 64) float64; rows are P_c^T K P_c with the trilinear weights P_c of the
+    child's corners.
+    """
+    rows = []
+    for child in itertools.product(*(range(int(s)) for s in span)):
+        place = (np.array(child) + _CORNERS) / np.asarray(span)  # child corners in [0, 1]^3
+        weights = np.prod(
+            np.where(_CORNERS[None] == 1, place[:, None], 1 - place[:, None]), axis=2
+        )  # (child corner, coarse corner)
+        if element is not None:
+            rows.append((weights.T @ element @ weights).ravel()[None])
+        else:
+            rows.append(np.einsum("am,bn->abmn", weights, weights).reshape(64, 64))
+    return np.concatenate(rows)
+
+
+def _coarsest(elements: np.ndarray, inverse: np.ndarray) -> tuple[tuple, np.ndarray]:
+    """Active nodes of the coarsest level and a symmetric pseudo-inverse of its matrix.
+
+    The matrix is summed up in float64; scaled to a unit diagonal, its null modes are cut off.
+    """
+    shape = inverse.shape
+    matrix = np.zeros((np.prod(shape), np.prod(shape)))
+    for cell in np.argwhere(elements.any(axis=3)):
+        nodes = np.ravel_multi_index(tuple((cell + 1 + _CORNERS).T), shape)
+        matrix[np.ix_(nodes, nodes)] += elements[tuple(cell)].reshape(8, 8)
+    active = np.flatnonzero(inverse.ravel() > 0)
+    matrix = matrix[np.ix_(active, active)]
+    scale = 1 / np.sqrt(np.diag(matrix))
+    values, vectors = np.linalg.eigh(scale[:, None] * matrix * scale)
+    kept = values > _NULL_MODE
+    vectors = scale[:, None] * vectors[:, kept]
+    pseudo = (vectors / values[kept]) @ vectors.T
+    return np.unravel_index(active, shape), pseudo.astype(np.float32)
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _coarsen(values, span0, span1, span2, table, points, elements):  # noqa: ANN001
+    n0, n1, n2, inner = values.shape
+    m0, m1, m2 = points.shape[0] - 3, points.shape[1] - 3, points.shape[2] - 3
+    keep = elements.shape[0] > 0
+    for parity in range(2):  # elements of one parity share no node across planes
+        for t in numba.prange((m0 - parity + 1) // 2):
+            i = 2 * t + parity
+            element = np.zeros(64)
+            for j in range(m1):
+                for k in range(m2):
+                    filled = False
+                    element[:] = 0.0
+                    for a in range(min(span0, n0 - i * span0)):
+                        for b in range(min(span1, n1 - j * span1)):
+                            for c in range(min(span2, n2 - k * span2)):
+                                first = ((a * span1 + b) * span2 + c) * inner
+                                child = values[i * span0 + a, j * span1 + b, k * span2 + c]
+                                for q in range(inner):
+                                    value = np.float64(child[q])
+                                    if value != 0.0:
+                                        filled = True
+                                        row = table[first + q]
+                                        for e in range(64):
+                                            element[e] += value * row[e]
+                    if not filled:
+                        continue
+                    if keep:
+                        elements[i, j, k] = element
+                    for m in range(8):
+                        m_i, m_j, m_k = m >> 2, (m >> 1) & 1, m & 1
+                        stencil = points[i + 1 + m_i, j + 1 + m_j, k + 1 + m_k]
+                        for n in range(8):
+                            d_i, d_j, d_k = (n >> 2) - m_i, ((n >> 1) & 1) - m_j, (n & 1) - m_k
+                            stencil[13 + 9 * d_i + 3 * d_j + d_k] += element[8 * m + n]
+
+
+@numba.njit(parallel=True, cache=True)
+def _invert_diagonal(points, inverse, bounds):  # noqa: ANN001
+    for i in numba.prange(inverse.shape[0]):
+        for j in range(inverse.shape[1]):
+            for k in range(inverse.shape[2]):
+                diagonal = points[i, j, k, 13]
+                if diagonal > 0:
+                    inverse[i, j, k] = 1 / diagonal
+                    if bounds[i, j, 1] == 0:
+                        bounds[i, j, 0] = k
+                    bounds[i, j, 1] = k + 1
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa: ANN001
+    n0, n1 = x.shape[0], x.shape[1]
+    if from_zero:
+        for i in numba.prange(1, n0 - 1):
+            for j in range(1, n1 - 1):
+                x[i, j, bounds[i, j, 0] : bounds[i, j, 1]] = 0
+    for colour in range(2):
+        start = 1 + colour if forward else 2 - colour
+        for t in numba.prange((n0 - start) // 2):
+            i = start + 2 * t
+            for turn in range(1, n1 - 1):
+                j = turn if forward else n1 - 1 - turn
+                lo, hi = bounds[i, j, 0], bounds[i, j, 1]
+                if hi == 0:
+                    continue
+                below, above = x[i - 1, j, lo:hi], x[i + 1, j, lo:hi]
+                left, right = x[i, j - 1, lo:hi], x[i, j + 1, lo:hi]
+                row = x[i, j, lo - 1 : hi + 1]
+                ex0, ex1 = ex[i - 1, j, lo:hi], ex[i, j, lo:hi]
+                ey0, ey1 = ey[i, j - 1, lo:hi], ey[i, j, lo:hi]
+                ez0 = ez[i, j, lo - 1 : hi]
+                source, scale = b[i, j, lo:hi], inverse[i, j, lo:hi]
+                for step in range(hi - lo):
+                    k = step if forward else hi - lo - 1 - step
+                    around = (
+                        ex0[k] * below[k] + ex1[k] * above[k]
+                        + ey0[k] * left[k] + ey1[k] * right[k] + source[k]
+                    )  # fmt: skip
+                    if forward:  # what the sweep has just written comes last: a short chain
+                        around += ez0[k + 1] * row[k + 2]
+                        row[k + 1] = scale[k] * (around + ez0[k] * row[k])
+                    else:
+                        around += ez0[k] * row[k]
+                        row[k + 1] = scale[k] * (around + ez0[k + 1] * row[k + 2])
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _residual_edges(x, b, ex, ey, ez, bounds, r):  # noqa: ANN001
+    for i in numba.prange(1, x.shape[0] - 1):
+        for j in range(1, x.shape[1] - 1):
+            lo, hi = bounds[i, j, 0], bounds[i, j, 1]
+            if hi == 0:
+                continue
+            centre, below, above = x[i, j, lo:hi], x[i - 1, j, lo:hi], x[i + 1, j, lo:hi]
+            left, right = x[i, j - 1, lo:hi], x[i, j + 1, lo:hi]
+            back, ahead = x[i, j, lo - 1 : hi - 1], x[i, j, lo + 1 : hi + 1]
+            ex0, ex1 = ex[i - 1, j, lo:hi], ex[i, j, lo:hi]
+            ey0, ey1 = ey[i, j - 1, lo:hi], ey[i, j, lo:hi]
+            ez0, ez1 = ez[i, j, lo - 1 : hi - 1], ez[i, j, lo:hi]
+            source, out = b[i, j, lo:hi], r[i, j, lo:hi]
+            for k in range(hi - lo):
+                c = centre[k]
+                out[k] = source[k] + (
+                    ex0[k] * (below[k] - c) + ex1[k] * (above[k] - c)
+                    + ey0[k] * (left[k] - c) + ey1[k] * (right[k] - c)
+                    + ez0[k] * (back[k] - c) + ez1[k] * (ahead[k] - c)
+                )  # fmt: skip
+
+
+@numba.njit(inline="always")
+def _around(x, points, i, j, k):  # noqa: ANN001
+    """Sum of the 27 weights of node (i, j, k) times their nodes."""
+    w = points[i, j, k]
+    total = np.float32(0)
+    for d in range(3):
+        for e in range(3):
+            row = x[i + d - 1, j + e - 1]
+            at = 9 * d + 3 * e
+            total += w[at] * row[k - 1] + w[at + 1] * row[k] + w[at + 2] * row[k + 1]
+    return total
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: ANN001
+    n0, n1 = x.shape[0], x.shape[1]
+    if from_zero:
+        for i in numba.prange(1, n0 - 1):
+            for j in range(1, n1 - 1):
+                x[i, j, bounds[i, j, 0] : bounds[i, j, 1]] = 0
+    for colour in range(2):
+        start = 1 + colour if forward else 2 - colour
+        for t in numba.prange((n0 - start) // 2):
+            i = start + 2 * t
+            for turn in range(1, n1 - 1):
+                j = turn if forward else n1 - 1 - turn
+                lo, hi = bounds[i, j, 0], bounds[i, j, 1]
+                for step in range(hi - lo):
+                    k = lo + step if forward else hi - 1 - step
+                    x[i, j, k] += inverse[i, j, k] * (b[i, j, k] - _around(x, points, i, j, k))
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _residual_points(x, b, points, bounds, r):  # noqa: ANN001
+    for i in numba.prange(1, x.shape[0] - 1):
+        for j in range(1, x.shape[1] - 1):
+            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
+                r[i, j, k] = b[i, j, k] - _around(x, points, i, j, k)
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _restrict(fine, ratio0, ratio1, ratio2, bounds, coarse):  # noqa: ANN001
+    half0 = np.float32(0.5 * (ratio0 - 1))
+    half1, half2 = np.float32(0.5 * (ratio1 - 1)), np.float32(0.5 * (ratio2 - 1))
+    n0, n1, n2 = fine.shape
+    for i in numba.prange(1, coarse.shape[0] - 1):
+        for j in range(1, coarse.shape[1] - 1):
+            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
+                centre0, centre1 = ratio0 * (i - 1) + 1, ratio1 * (j - 1) + 1
+                centre2 = ratio2 * (k - 1) + 1
+                total = np.float32(0)
+                for d in range(-1, 2):
+                    w0 = half0 if d else np.float32(1)
+                    a = centre0 + d
+                    if a >= n0:
+                        continue
+                    for e in range(-1, 2):
+                        w1 = w0 * (half1 if e else np.float32(1))
+                        b = centre1 + e
+                        if b >= n1 or w1 == 0:
+                            continue
+                        row = fine[a, b]
+                        part = half2 * row[centre2 - 1]
+                        if centre2 < n2:
+                            part += row[centre2]
+                        if centre2 + 1 < n2:
+                            part += half2 * row[centre2 + 1]
+                        total += w1 * part
+                coarse[i, j, k] = total
+
+
+@numba.njit(parallel=True, cache=True, fastmath=True)
+def _prolong(coarse, ratio0, ratio1, ratio2, inverse, bounds, fine):  # noqa: ANN001
+    half = np.float32(0.5)
+    for i in numba.prange(1, fine.shape[0] - 1):
+        i0 = (i - 1) // ratio0 + 1
+        i1 = i0 + ((i - 1) % ratio0 > 0)
+        for j in range(1, fine.shape[1] - 1):
+            j0 = (j - 1) // ratio1 + 1
+            j1 = j0 + ((j - 1) % ratio1 > 0)
+            row00, row01 = coarse[i0, j0], coarse[i0, j1]
+            row10, row11 = coarse[i1, j0], coarse[i1, j1]
+            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
+                if inverse[i, j, k] == 0:
+                    continue
+                k0 = (k - 1) // ratio2 + 1
+                k1 = k0 + ((k - 1) % ratio2 > 0)
+                low = (row00[k0] + row01[k0]) + (row10[k0] + row11[k0])
+                high = (row00[k1] + row01[k1]) + (row10[k1] + row11[k1])
+                fine[i, j, k] += half * half * half * (low + high)

@@ -1,0 +1,64 @@
+"""Regions over which fields are compared: hand knob, brain, non-brain, head."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from headcond import tissues
+from headcond.checks import InputError, check_affine, check_positive, check_shape
+
+BRAIN = ("gm", "wm", "cerebellum")
+HAND_KNOB = (-42.0, -13.0, 66.0)
+
+
+def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
+              centre: ArrayLike = HAND_KNOB, radius: float = 5.0) -> np.ndarray:  # fmt: skip
+    """Ball around the hand knob, in the subject's voxels.
+
+    The paper prints MNI (42, -13, 66) mm, which lies 110 mm from the stimulated C3; the default
+    is its mirror image over the left hemisphere, where the field is strongest.
+
+    Parameters
+    ----------
+    affine : (4, 4) voxel-to-world, mm.
+    shape : of the voxel array.
+    mni : (4, 4) world to MNI, both mm. The ball is a ball in MNI space.
+    centre : (3,) MNI mm.
+    radius : mm.
+
+    Returns
+    -------
+    bool array of `shape`.
+
+    Raises
+    ------
+    InputError
+        If no voxel lies in the ball.
+    """
+    to_mni = check_affine("mni", mni) @ check_affine("affine", affine)
+    centre = check_shape("centre", np.asarray(centre, float), (3,))
+    radius = check_positive("radius", radius)
+    middle = np.linalg.solve(to_mni[:3, :3], centre - to_mni[:3, 3])
+    # The ball's box in voxels: rows of the inverse map span |row| * radius around the centre.
+    reach = np.linalg.norm(np.linalg.inv(to_mni[:3, :3]), axis=1) * radius
+    low = np.maximum(np.ceil(middle - reach), 0).astype(int)
+    high = np.minimum(np.floor(middle + reach), np.array(shape) - 1).astype(int) + 1
+    mask = np.zeros(shape, bool)
+    if np.all(high > low):
+        box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+        index = np.stack(np.mgrid[box], axis=-1)
+        offset = index @ to_mni[:3, :3].T + to_mni[:3, 3] - centre
+        mask[box] = np.linalg.norm(offset, axis=-1) <= radius
+    if not mask.any():
+        raise InputError(f"No voxel lies within {radius} mm of MNI {tuple(centre)}: check the MNI "
+                         "transform.")  # fmt: skip
+    return mask
+
+
+def region_masks(labels13: ArrayLike) -> dict[str, np.ndarray]:
+    """Masks `brain` (GM, WM, cerebellum), `non_brain` (the rest of the head) and `head`."""
+    labels = check_shape("labels13", labels13, (None, None, None))
+    brain = np.isin(labels, [tissues.TISSUES.index(name) + 1 for name in BRAIN])
+    head = labels > 0
+    return {"brain": brain, "non_brain": head & ~brain, "head": head}

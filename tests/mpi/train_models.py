@@ -1,0 +1,36 @@
+"""Train reduced models on the ranks that mpirun started; run by test_rom_mpi.py."""
+
+import os
+import runpy
+import sys
+from functools import partial
+from pathlib import Path
+
+from headcond.fem.solvers import make_solver
+from headcond.parallel import world
+from headcond.rom.affine import named_box
+from headcond.rom.greedy import train_pairs
+from headcond.rom.settings import Settings
+
+SYNTHETIC = runpy.run_path(str(Path(__file__).parents[1] / "rom_synthetic.py"))
+
+if __name__ == "__main__":
+    target, state, ranks_per_solve, mode = sys.argv[1:]
+    communicator = world(int(os.environ["HEADCOND_TEST_RANKS"]))
+    operator = SYNTHETIC["synthetic_operator"](6)
+    box = named_box("full", SYNTHETIC["TISSUES"], fixed={"contact": SYNTHETIC["CONTACT"]})
+    model = train_pairs(
+        operator,
+        [("E1", "E0"), ("E4", "E0")],
+        box,
+        Settings(max_snapshots=4, training=60),
+        solver_factory=partial(make_solver, backend="petsc", tolerance=1e-12),
+        communicator=communicator,
+        ranks_per_solve=int(ranks_per_solve),
+        mode=mode,
+        state=None if state == "none" else state,
+    )
+    same = communicator.allgather(model.voltages(box.centre).tobytes())
+    assert len(set(same)) == 1, "the ranks hold different models"
+    if communicator.Get_rank() == 0:
+        model.write(target)

@@ -1,0 +1,274 @@
+"""The SPFD solver: discrete identities, islands, affines, back ends, refusals."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from headcond.checks import InputError
+from headcond.tms import coil, edges, spfd, stencil
+from headcond.tms.multigrid import Hierarchy
+
+SOURCE = coil.from_dipoles([[0.01, 0.02, 0.06], [-0.05, 0.03, 0.02]], [[0.2, 0.1, 0.5], [1, 0, 0]])
+
+
+def voxels(shape, voxel=(2.0, 2.0, 2.0)):
+    affine = np.diag([*voxel, 1.0])
+    affine[:3, 3] = -np.array(voxel) * (np.array(shape) - 1) / 2
+    return affine
+
+
+def blob(shape=(20, 18, 22), seed=0):
+    """Random conductivities inside an ellipsoid, with a shell of bone."""
+    rng = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(*[np.linspace(-1, 1, n) for n in shape], indexing="ij"))
+    radius = np.linalg.norm(grid, axis=0)
+    sigma = np.where(radius < 0.95, np.exp(rng.uniform(-3, 1, shape)), 0)
+    sigma[(radius > 0.75) & (radius < 0.85)] = 0.02
+    return sigma.astype(np.float32)
+
+
+def network_of(sigma, affine):
+    box, grid = stencil.crop(sigma, affine)
+    return box, grid, stencil.assemble(box, grid)
+
+
+def rotation(angles):
+    a, b, c = angles
+    x = np.array([[1, 0, 0], [0, np.cos(a), -np.sin(a)], [0, np.sin(a), np.cos(a)]])
+    y = np.array([[np.cos(b), 0, np.sin(b)], [0, 1, 0], [-np.sin(b), 0, np.cos(b)]])
+    z = np.array([[np.cos(c), -np.sin(c), 0], [np.sin(c), np.cos(c), 0], [0, 0, 1]])
+    return z @ y @ x
+
+
+def test_edge_conductances_by_hand():
+    sigma = np.zeros((2, 2, 1), np.float32)
+    sigma[0, 0, 0], sigma[1, 0, 0], sigma[0, 1, 0] = 1, 2, 4
+    _, grid, network = network_of(sigma, np.diag([1.0, 2.0, 5.0, 1.0]))
+    h = np.array([1e-3, 2e-3, 5e-3])
+    np.testing.assert_allclose(grid.step, h)
+    # The edge along z in the middle is shared by all four voxels, the corner one by the first.
+    assert network.edges[2][2, 2, 1] == pytest.approx(7 / 4 * h[0] * h[1] / h[2])
+    assert network.edges[2][1, 1, 1] == pytest.approx(1 / 4 * h[0] * h[1] / h[2])
+    assert network.edges[0][1, 2, 1] == pytest.approx(5 / 4 * h[1] * h[2] / h[0])
+    assert network.edges[1][2, 1, 2] == pytest.approx(3 / 4 * h[0] * h[2] / h[1])
+    # Twelve edges per voxel, a quarter of a voxel each: all edges together hold the volume.
+    for axis in range(3):
+        total = network.edges[axis].sum() * h[axis] ** 2
+        assert total == pytest.approx(7 * h.prod(), rel=1e-6)
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 2**31), st.floats(0, 0.8))
+def test_operator_is_symmetric_semidefinite_and_kills_constants(seed, air):
+    rng = np.random.default_rng(seed)
+    sigma = rng.uniform(0.01, 2, (6, 5, 7)).astype(np.float32)
+    sigma[rng.random(sigma.shape) < air] = 0
+    sigma[3, 3, 3] = 1
+    box, grid, network = network_of(sigma, voxels(sigma.shape, (1.0, 2.0, 3.0)))
+    x, y = rng.normal(size=(2, *grid.nodes))
+    ax, ay = np.zeros_like(x), np.zeros_like(y)
+    energy = stencil.apply(network, x, ax)
+    stencil.apply(network, y, ay)
+    assert energy >= 0 and energy == pytest.approx(np.vdot(x, ax))
+    assert np.vdot(y, ax) == pytest.approx(np.vdot(x, ay), rel=1e-9, abs=1e-12)
+    labels = stencil.node_labels(stencil.components(box)[0])
+    assert np.array_equal(labels > 0, network.inverse_diagonal > 0)
+    constants = rng.normal(size=labels.max() + 1)[labels]
+    stencil.apply(network, constants, ax)
+    assert np.abs(ax).max() < 1e-15
+
+
+@settings(max_examples=5, deadline=None)
+@given(st.integers(0, 2**31))
+def test_a_pure_gradient_induces_nothing(seed):
+    """With dA/dt = -grad phi the potential is phi up to constants, and E is zero: the gradient
+    lies in the kernel of what the solver leaves over, whatever the conductivity."""
+    rng = np.random.default_rng(seed)
+    sigma = blob(seed=seed)
+    box, grid, network = network_of(sigma, voxels(sigma.shape, (2.0, 1.0, 3.0)))
+    phi = rng.normal(size=grid.nodes)
+    emf = tuple(
+        np.where(s > 0, -(np.roll(phi, -1, axis) - phi), 0).astype(np.float32)
+        for axis, s in enumerate(network.edges)
+    )
+    hierarchy = Hierarchy(box, grid, network)
+    psi, _, residual = spfd._multigrid_cg(network, hierarchy, emf, 1e-9)
+    assert residual < 1e-9
+    out = np.zeros((*box.shape, 3), np.float32)
+    stencil.field(box, grid, psi, emf, out)
+    without = np.zeros_like(out)
+    stencil.field(box, grid, 0 * psi, emf, without)
+    assert np.abs(out).max() < 1e-5 * np.abs(without).max()
+
+
+def test_field_of_a_linear_potential_is_uniform_in_world_axes():
+    sigma = blob((9, 8, 7))
+    turn = rotation([0.4, -0.2, 1.0])
+    affine = np.eye(4)
+    affine[:3, :3] = turn @ np.diag([1.0, -2.0, 3.0])  # flipped as well
+    box, grid, _ = network_of(sigma, affine)
+    index = np.stack(np.mgrid[tuple(slice(n) for n in grid.nodes)], axis=-1)
+    world = grid.origin + (index * grid.step) @ grid.axes.T
+    slope = np.array([3.0, -1.0, 2.0])
+    zero = tuple(np.zeros(grid.nodes, np.float32) for _ in range(3))
+    out = np.zeros((*box.shape, 3), np.float32)
+    stencil.field(box, grid, world @ slope, zero, out)
+    np.testing.assert_allclose(out[box > 0], np.broadcast_to(-slope, out[box > 0].shape), rtol=1e-5)
+    corner = affine @ [*(grid.first - 0.5), 1]
+    np.testing.assert_allclose(world[1, 1, 1], corner[:3] * 1e-3, atol=1e-12)
+
+
+def test_currents_balance_at_every_node_to_the_stated_residual():
+    sigma = blob()
+    affine = voxels(sigma.shape)
+    problem = spfd.Problem(sigma, affine)
+    for tolerance in (1e-3, 1e-6, 1e-11):
+        result = problem.solve(SOURCE, 1e6, tolerance)
+        assert result.residual <= tolerance
+    network, grid = problem._network, problem._grid
+    emf = edges.dadt_edges(SOURCE, 1e6, grid, network, "direct")
+    psi, _, residual = problem._potential(emf, 1e-6)
+    divergence, injected = np.zeros(grid.nodes), np.zeros(grid.nodes)
+    for axis in range(3):
+        current = network.edges[axis] * (-(np.roll(psi, -1, axis) - psi) - emf[axis])
+        divergence += current - np.roll(current, 1, axis)
+        source = network.edges[axis].astype(float) * emf[axis]
+        injected += source - np.roll(source, 1, axis)
+    assert np.linalg.norm(divergence) / np.linalg.norm(injected) == pytest.approx(
+        residual, rel=0.01
+    )
+
+
+def test_islands_do_not_know_of_each_other():
+    sigma = np.zeros((40, 16, 16), np.float32)
+    sigma[:17] = blob((17, 16, 16), 1)
+    sigma[19:36] = blob((17, 16, 16), 2)
+    sigma[38, 3, 4], sigma[39, 4, 5] = 0.5, 0.7  # two voxels that share a corner: one body
+    sigma[18, 0, 0] = 1e-3
+    affine = voxels(sigma.shape)
+    together = spfd.solve_efield(sigma, affine, SOURCE, 1e6, tolerance=1e-10)
+    assert together.components == 4
+    for part in (slice(0, 18), slice(18, 19), slice(19, 37), slice(37, 40)):
+        alone = np.zeros_like(sigma)
+        alone[part] = sigma[part]
+        if not alone.any():
+            continue
+        field = spfd.solve_efield(alone, affine, SOURCE, 1e6, tolerance=1e-10).vector
+        scale = np.abs(field).max()
+        np.testing.assert_allclose(together.vector[part], field[part], atol=1e-4 * scale)
+        assert not field[sigma == 0].any()
+
+
+def test_turned_and_flipped_arrays_give_the_same_field():
+    sigma = blob()
+    affine = voxels(sigma.shape, (2.0, 2.0, 3.0))
+    base = spfd.solve_efield(sigma, affine, SOURCE, 1e6, tolerance=1e-9)
+    turn = np.eye(4)
+    turn[:3, :3] = rotation([0.3, 0.7, -0.4])
+    turn[:3, 3] = [0.02, -0.01, 0.05]
+    moved = turn.copy()
+    moved[:3, 3] *= 1e3
+    turned = spfd.solve_efield(sigma, moved @ affine, SOURCE.transformed(turn), 1e6, 1e-9)
+    wanted = base.vector @ turn[:3, :3].T
+    np.testing.assert_allclose(turned.vector, wanted, atol=2e-5 * np.abs(wanted).max())
+    # The same voxels stored in another order: axes permuted, one of them reversed.
+    stored = np.ascontiguousarray(sigma.transpose(2, 0, 1)[::-1])
+    reorder = np.zeros((4, 4))
+    reorder[[2, 0, 1, 3], [0, 1, 2, 3]] = [-1, 1, 1, 1]
+    reorder[2, 3] = sigma.shape[2] - 1
+    other = spfd.solve_efield(stored, affine @ reorder, SOURCE, 1e6, 1e-9)
+    back = other.vector[::-1].transpose(1, 2, 0, 3)
+    np.testing.assert_allclose(back, base.vector, atol=2e-5 * np.abs(wanted).max())
+
+
+def test_the_field_is_linear_and_ignores_the_scale_of_conductivity():
+    sigma = blob()
+    affine = voxels(sigma.shape)
+    one = spfd.solve_efield(sigma, affine, SOURCE, 1e6, 1e-9).vector
+    ten = spfd.solve_efield(sigma * 1e-4, affine, SOURCE, 1e7, 1e-9).vector
+    np.testing.assert_allclose(ten, 10 * one, atol=1e-4 * np.abs(ten).max())
+    silent = spfd.solve_efield(sigma, affine, SOURCE, 0.0)
+    assert silent.iterations == 0 and not silent.vector.any()
+
+
+@pytest.mark.parametrize("backend", ["pyamg", "petsc"])
+def test_back_ends_agree(backend):
+    pytest.importorskip({"pyamg": "pyamg", "petsc": "petsc4py"}[backend])
+    sigma = blob()
+    sigma[0, 0, 0] = sigma[19, 0, 0] = 0.3  # islands, where a singular system would be refused
+    affine = voxels(sigma.shape, (2.0, 2.5, 3.0))
+    ours = spfd.solve_efield(sigma, affine, SOURCE, 1e6, 1e-8)
+    other = spfd.solve_efield(sigma, affine, SOURCE, 1e6, 1e-8, backend=backend)
+    assert other.components == 3 and other.residual <= 1e-8
+    assert other.unknowns == ours.unknowns
+    np.testing.assert_allclose(other.vector, ours.vector, atol=1e-5 * np.abs(ours.vector).max())
+
+
+@pytest.mark.parametrize("source", ["dipoles", "wires"])
+def test_interpolated_dadt_keeps_its_accuracy(source):
+    index = np.stack(np.mgrid[:48, :48, :48], axis=-1) - 23.5
+    sigma = (np.linalg.norm(index, axis=-1) < 23).astype(np.float32)
+    affine = np.diag([1.5, 1.5, 1.5, 1.0])
+    affine[:3, :3] = rotation([0.2, 0.1, 0.5]) * 1.5
+    affine[:3, 3] = -affine[:3, :3] @ np.full(3, 23.5)
+    below = np.diag([1.0, -1, -1, 1])
+    below[2, 3] = 0.0345 + 0.004
+    wings = coil.figure_of_eight(0.04, 0.02, turns=3, wing_distance=0.04, corners=36)
+    if source == "dipoles":
+        grid = np.stack(np.mgrid[-4:5, -2:3, 0:1], axis=-1).reshape(-1, 3) * 0.005
+        wings = coil.from_dipoles(grid, [[0, 0, np.sign(x + 1e-9)] for x in grid[:, 0]])
+    wings = wings.transformed(below)
+    _, grid, network = network_of(sigma, affine)
+    exact = edges.dadt_edges(wings, 1e6, grid, network, "direct")
+    fast = edges.dadt_edges(wings, 1e6, grid, network, "interpolated", accuracy=1e-4)
+    size = max(np.abs(e).max() for e in exact) / grid.step[0]
+    for axis in range(3):
+        wrong = np.abs(fast[axis] - exact[axis]) / grid.step[axis]
+        assert wrong.max() < 3e-4 * size  # samples hold 1e-4; nothing in between runs away
+        assert np.linalg.norm(wrong) < 2e-5 * np.linalg.norm(exact[axis] / grid.step[axis])
+        np.testing.assert_array_equal(fast[axis][network.edges[axis] == 0], 0)
+
+
+def test_block_mean_keeps_world_positions_and_volume():
+    values = np.random.default_rng(0).random((4, 6, 8))
+    affine = voxels(values.shape, (1.0, 2.0, 3.0))
+    means, coarse = spfd.block_mean(values, affine, 2)
+    assert means[1, 2, 3] == pytest.approx(values[2:4, 4:6, 6:8].mean())
+    np.testing.assert_allclose(coarse @ [1, 2, 3, 1], affine @ [2.5, 4.5, 6.5, 1])
+    with pytest.raises(InputError, match="multiple"):
+        spfd.block_mean(values, affine, 4)
+
+
+def test_bad_maps_are_refused():
+    sigma, affine = blob(), voxels((20, 18, 22))
+    for bad, message in ((-0.1, "1 negative"), (np.nan, "NaN"), (np.inf, "infinite")):
+        spoilt = sigma.copy()
+        spoilt[0, 0, 0] = bad
+        with pytest.raises(InputError, match=message):
+            spfd.Problem(spoilt, affine)
+    with pytest.raises(InputError, match="No voxel conducts"):
+        spfd.Problem(0 * sigma, affine)
+    with pytest.raises(InputError, match="shape"):
+        spfd.Problem(sigma[0], affine)
+    sheared = affine.copy()
+    sheared[0, 1] = 0.4
+    with pytest.raises(InputError, match="sheared"):
+        spfd.Problem(sigma, sheared)
+    with pytest.raises(InputError, match="backend"):
+        spfd.Problem(sigma, affine, backend="multgrid")
+
+
+def test_bad_coils_and_tolerances_are_refused():
+    problem = spfd.Problem(blob(), voxels((20, 18, 22)))
+    inside = coil.from_dipoles([0, 0, 0.01], [0, 0, 1])
+    with pytest.raises(InputError, match="conducting voxels"):
+        problem.solve(inside, 1e6)
+    with pytest.raises(InputError, match="tolerance"):
+        problem.solve(SOURCE, 1e6, tolerance=0)
+    with pytest.raises(InputError, match="didt"):
+        problem.solve(SOURCE, np.nan)
+    with pytest.raises(spfd.ConvergenceError, match="residual"):
+        problem.solve(SOURCE, 1e6, tolerance=1e-18)

@@ -1,0 +1,127 @@
+import copy
+
+import pytest
+import yaml
+
+from headcond import study
+from headcond.checks import InputError
+
+DEFAULT = study.REPOSITORY / "config.yaml"
+
+
+@pytest.fixture
+def default():
+    return yaml.safe_load(DEFAULT.read_text())
+
+
+def test_default_study_is_accepted_as_it_stands(default):
+    assert study.read(DEFAULT) == default
+
+
+def test_every_key_of_the_schema_is_described():
+    schema = yaml.safe_load(study.SCHEMA.read_text())
+
+    def walk(node, path):
+        for key, child in node.get("properties", {}).items():
+            here = f"{path}.{key}"
+            if "properties" in child:
+                assert child.get("additionalProperties") is False, f"{here} is open"
+                walk(child, here)
+            else:
+                assert child.get("description"), f"{here} has no description"
+
+    assert schema["additionalProperties"] is False
+    walk(schema, "")
+
+
+def broken(base, path, value):
+    changed = copy.deepcopy(base)
+    node = changed
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = value
+    return changed
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (["condnett"], {}, "Unknown key 'condnett'. Did you mean 'condnet'"),
+        (["rom", "snapshot"], 3, "Unknown key 'rom.snapshot'. Did you mean 'snapshots'"),
+        (["condnet", "learning_rate"], "1e-3", "condnet.learning_rate.*write 1.0e-6"),
+        (["condnet", "epochs"], 0, "condnet.epochs"),
+        (["condnet", "axes"], ["axail"], "condnet.axes.0.*Did you mean 'axial'"),
+        (["condnet", "tau"], 1.0, "condnet.tau"),
+        (["mri", "shape"], [100, 128, 128], "mri.shape.0"),
+        (["cohort", "train"], ["01"], "cohort.train.0"),
+        (["cohort", "test"], ["sub-01"], "cohort.test: sub-01 is in cohort.train"),
+        (["cohort", "source"], "labels", "cohort.folder: needed"),
+        (["cohort", "train"], ["sub-01"], "condnet.validation: subject needs two"),
+        (["cohort", "train"], [], "cohort.train: at least one"),
+        (["head", "subjects"], ["sub-99"], "head.subjects: sub-99"),
+        (["head", "source"], "colin27", "head.folder: needed"),
+        (["tms", "coil", "inner_diameter"], 0.2, "tms.coil.inner_diameter"),
+        (["tms", "coil", "file"], "/nowhere/coil.ccd", "tms.coil.file: the file /nowhere"),
+        (["seed"], -1, "seed"),
+        (["seed"], 1.5, "seed"),
+        (["study"], "../escape", "study"),
+        (["rom", "pairs"], 0, "rom.pairs"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_message_that_names_the_key(default, path, value, message):
+    with pytest.raises(InputError, match=message) as caught:
+        study.check(broken(default, path, value))
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_key_is_named(default):
+    del default["rom"]["snapshots"]
+    with pytest.raises(InputError, match="rom: the key 'snapshots' is missing"):
+        study.check(default)
+
+
+def test_missing_label_map_is_named(default, tmp_path):
+    default["cohort"].update(
+        source="labels", folder=str(tmp_path), pattern="seg_{id}.nii.gz", scheme="synthseg"
+    )
+    with pytest.raises(InputError, match=r"for sub-01\): the file .*seg_01.nii.gz does not exist"):
+        study.check(default)
+
+
+def test_unset_variable_is_named(default, monkeypatch):
+    monkeypatch.delenv("HEADCOND_NOWHERE", raising=False)
+    default["cohort"].update(
+        source="labels", folder="$HEADCOND_NOWHERE/x", pattern="{id}", scheme="synthseg"
+    )
+    with pytest.raises(
+        InputError, match="cohort.folder: the environment variable HEADCOND_NOWHERE"
+    ):
+        study.check(default)
+
+
+def test_a_study_file_changes_only_what_it_says(tmp_path):
+    change = tmp_path / "study.yaml"
+    change.write_text("study: other\nrom:\n  snapshots: 3\n")
+    merged = study.read(DEFAULT, change)
+    assert merged["rom"]["snapshots"] == 3 and merged["study"] == "other"
+    assert merged["rom"]["pairs"] == study.read(DEFAULT)["rom"]["pairs"]
+
+
+def test_no_mapping_is_refused(tmp_path):
+    path = tmp_path / "list.yaml"
+    path.write_text("- 1\n- 2\n")
+    with pytest.raises(InputError, match=r"list\.yaml: a study file is a mapping"):
+        study.read(path)
+
+
+@pytest.mark.parametrize("path", sorted((study.REPOSITORY / "studies").glob("*.yaml")))
+def test_shipped_studies_are_accepted(path, data_dir, monkeypatch):
+    monkeypatch.setenv("HEADCOND_DATA", str(data_dir))
+    study.read(DEFAULT, path)
+
+
+def test_main_prints_the_report(capsys):
+    assert study.main([str(DEFAULT)]) == 0
+    assert capsys.readouterr().out.strip() == "results/default/report.html"
+    assert study.main(["/nowhere.yaml"]) == 1
+    assert "/nowhere.yaml" in capsys.readouterr().err

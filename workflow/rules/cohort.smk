@@ -1,0 +1,106 @@
+# Heads: T1w, T2w and labels of every subject, each in its own grid, and what is known of it.
+
+
+if GENERATED:
+
+    rule generate_head:
+        output:
+            t1=anat("T1w.nii.gz"),
+            t2=anat("T2w.nii.gz"),
+            labels=anat("dseg.nii.gz"),
+            truth=anat("desc-true_condmap.nii.gz"),
+            lens=anat("desc-lens_mask.nii.gz"),
+            facts=anat("head.json"),
+        log:
+            result("logs/generate_head/{subject}.log"),
+        benchmark:
+            result("benchmarks/generate_head/{subject}.tsv")
+        wildcard_constraints:
+            subject=alternatives(LABELLED),
+        conda:
+            "../../envs/mri.yaml"
+        resources:
+            mem_mb=3000,
+        params:
+            source=source("generate_head.py"),
+            seed=STUDY["seed"],
+            subject="{subject}",
+            voxel_size_mm=COHORT["voxel_size_mm"],
+        script:
+            "../../scripts/generate_head.py"
+
+
+if COHORT["source"] == "labels":
+
+    rule import_labels:
+        input:
+            labels=label_map,
+        output:
+            t1=anat("T1w.nii.gz"),
+            t2=anat("T2w.nii.gz"),
+            labels_out=anat("dseg.nii.gz"),
+            facts=anat("head.json"),
+        log:
+            result("logs/import_labels/{subject}.log"),
+        benchmark:
+            result("benchmarks/import_labels/{subject}.tsv")
+        wildcard_constraints:
+            subject=alternatives(LABELLED),
+        conda:
+            "../../envs/mri.yaml"
+        resources:
+            mem_mb=4000,
+        params:
+            source=source("import_labels.py"),
+            seed=STUDY["seed"],
+            subject="{subject}",
+            scheme=COHORT["scheme"],
+            voxel_size_mm=COHORT["voxel_size_mm"],
+        script:
+            "../../scripts/import_labels.py"
+
+
+if COHORT["source"] == "bids":
+
+    rule import_subject:
+        input:
+            unpack(bids_files),
+        output:
+            t1=anat("T1w.nii.gz"),
+            t2=anat("T2w.nii.gz"),
+            labels=anat("dseg.nii.gz"),
+            facts=anat("head.json"),
+        log:
+            result("logs/import_subject/{subject}.log"),
+        benchmark:
+            result("benchmarks/import_subject/{subject}.tsv")
+        wildcard_constraints:
+            subject=alternatives(LABELLED),
+        conda:
+            "../../envs/mri.yaml"
+        resources:
+            mem_mb=4000,
+        params:
+            source=source("import_subject.py"),
+            scheme=COHORT["scheme"],
+        script:
+            "../../scripts/import_subject.py"
+
+
+rule import_scan:
+    input:
+        scan_t1=scan("t1"),
+        scan_t2=scan("t2"),
+    output:
+        t1=anat("T1w.nii.gz"),
+        t2=anat("T2w.nii.gz"),
+    log:
+        result("logs/import_scan/{subject}.log"),
+    wildcard_constraints:
+        subject=alternatives(SCANS),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("import_scan.py"),
+    script:
+        "../../scripts/import_scan.py"

@@ -1,0 +1,203 @@
+# Everything in Python that the rules share: the checked study, its lists, and source digests.
+import ast
+import functools
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(workflow.basedir, "src")))
+from headcond import study as studies
+from headcond.checks import InputError
+
+studies.use_this_environment()
+
+try:
+    STUDY = studies.check(config)
+except InputError as error:
+    raise WorkflowError(f"Study refused. {error}") from None
+
+OUT = str(studies.folder(STUDY))
+COHORT = STUDY["cohort"]
+WINGS = STUDY["wings"]
+LABELLED = [*COHORT["train"], *COHORT["test"]]
+SCANS = list(COHORT["scans"])
+AXES = STUDY["condnet"]["axes"]
+TABLES = STUDY["condnet"]["tables"]
+HEADS = STUDY["head"]["subjects"]
+SHOWN = [*COHORT["test"], *SCANS]
+GENERATED = COHORT["source"] == "phantom"
+# Conductivity maps whose fields are compared with that of the uniform map.
+MODELS = ["uniform", "blurred", "condnet"] + (["true"] if GENERATED else [])
+
+
+wildcard_constraints:
+    subject="sub-[A-Za-z0-9]+",
+    axis="sagittal|coronal|axial",
+    contrast="T1w|T2w",
+    table="A|B|cole-cole",
+    model="uniform|blurred|condnet|true",
+    batch=r"\d+",
+
+
+@functools.cache
+def _imports(path):
+    """Files of the package that the Python file `path` imports, as a frozenset."""
+    root = Path(workflow.basedir) / "src"
+    found = set()
+    for node in ast.walk(ast.parse(Path(path).read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [
+                node.module,
+                *(f"{node.module}.{alias.name}" for alias in node.names),
+            ]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.split(".")[0] == "headcond":
+                stem = root.joinpath(*name.split("."))
+                found |= {
+                    p
+                    for p in (stem.with_suffix(".py"), stem / "__init__.py")
+                    if p.exists()
+                }
+    return frozenset(found)
+
+
+@functools.cache
+def source(script):
+    """Digest of a script and of all package files that it reaches through imports.
+
+    Snakemake sees an edit of the script itself, but not of what it imports.
+    """
+    todo, seen = [Path(workflow.basedir) / "scripts" / script], set()
+    while todo:
+        path = todo.pop()
+        if path not in seen:
+            seen.add(path)
+            todo.extend(_imports(path))
+    digest = hashlib.sha256()
+    for path in sorted(seen):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def result(name):
+    """Path (pattern) of a result of the study."""
+    return f"{OUT}/{name}"
+
+
+def anat(name):
+    """Path pattern of an anatomical file of a subject."""
+    return result(f"{{subject}}/anat/{{subject}}_{name}")
+
+
+def expand_path(key, path):
+    """Absolute path of an input that a study names under `key`."""
+    return str(studies.expand(key, path).resolve())
+
+
+def colin27(name):
+    """A file of the Colin27 head."""
+    return f"{expand_path('head.folder', STUDY['head']['folder'])}/{name}"
+
+
+def label_map(wildcards):
+    """The label map that a study on label maps names for a subject."""
+    return str(studies.label_file(STUDY, wildcards.subject).resolve())
+
+
+def scan(contrast):
+    """Input function: the scan that the study names for a person without labels."""
+
+    def find(wildcards):
+        key = f"cohort.scans.{wildcards.subject}.{contrast}"
+        return expand_path(key, COHORT["scans"][wildcards.subject][contrast])
+
+    return find
+
+
+def alternatives(names):
+    """Regular expression that matches exactly the given names (nothing, if there are none)."""
+    return "|".join(names) if names else "(?!)"
+
+
+def batches(subject):
+    """Numbers of the training batches of a head, as text."""
+    pairs = STUDY["rom"]["pairs"]
+    count = pairs if isinstance(pairs, int) else len(pairs)
+    return [f"{number:03d}" for number in range(-(-count // STUDY["rom"]["batch"]))]
+
+
+def normalised(subjects):
+    """Normalised T1w and T2w of subjects, by contrast."""
+    return {
+        contrast: expand(
+            anat(f"space-grid_desc-normalised_{contrast}.nii.gz"), subject=subjects
+        )
+        for contrast in ("T1w", "T2w")
+    }
+
+
+def figures():
+    """Figures of the study, by the name under which the report shows them."""
+    found = {}
+    if "tms" in WINGS:
+        found["losses"] = result("figures/losses.png")
+        for subject in SHOWN:
+            found[f"anatomy_{subject}"] = f"{OUT}/figures/{subject}_anatomy.png"
+            found[f"conductivity_{subject}"] = (
+                f"{OUT}/figures/{subject}_conductivity.png"
+            )
+        for subject in COHORT["test"]:
+            found[f"profile_{subject}"] = f"{OUT}/figures/{subject}_profile.png"
+            found[f"coil_{subject}"] = f"{OUT}/figures/{subject}_coil.png"
+            found[f"efield_{subject}"] = f"{OUT}/figures/{subject}_efield.png"
+    if "eit" in WINGS:
+        for subject in HEADS:
+            for name in ("mesh", "electrodes", "greedy", "bound", "estimates"):
+                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
+    return found
+
+
+def tables():
+    """Tables and records that the report reads, by kind."""
+    found = {}
+    if "tms" in WINGS:
+        found["alignments"] = expand(anat("desc-alignment.json"), subject=SHOWN)
+        found["facts"] = expand(anat("head.json"), subject=LABELLED)
+        found["networks"] = expand(
+            result("networks/axis-{axis}_history.tsv"), axis=AXES
+        )
+        found["map_errors"] = expand(
+            result("{subject}/cond/{subject}_errors.tsv"), subject=COHORT["test"]
+        )
+        for kind in ("globalerror", "peaks"):
+            found[kind] = expand(
+                result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
+                subject=COHORT["test"],
+            )
+        found["efields"] = expand(
+            result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
+            subject=COHORT["test"],
+            model=MODELS,
+        )
+    if "eit" in WINGS:
+        found["qualities"] = expand(
+            result("{subject}/head/{subject}_desc-quality.json"), subject=HEADS
+        )
+        found["validations"] = expand(
+            result("{subject}/rom/{subject}_validation.tsv"), subject=HEADS
+        )
+        found["relative_errors"] = expand(
+            result("{subject}/eit/{subject}_relativeerror.tsv"), subject=HEADS
+        )
+    return found
+
+
+def first_table(name):
+    """Path pattern of a map of the study's first conductivity table."""
+    return result(
+        f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
+    )

@@ -1,0 +1,87 @@
+# Head models: six-tissue labels, tetrahedra with electrodes, and the affine operators.
+
+
+if STUDY["head"]["source"] == "cohort":
+
+    rule label_head:
+        input:
+            labels=anat("dseg.nii.gz"),
+            mni=anat("desc-mni_transform.json"),
+        output:
+            eit_labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
+            head_mni=result("{subject}/head/{subject}_mni.json"),
+        log:
+            result("logs/label_head/{subject}.log"),
+        conda:
+            "../../envs/fem.yaml"
+        params:
+            source=source("label_head.py"),
+        script:
+            "../../scripts/label_head.py"
+
+
+if STUDY["head"]["source"] == "colin27":
+
+    rule import_colin27:
+        input:
+            segmentation=colin27("standard_seg.mat"),
+            classes=colin27("brainweb_discrete.mat"),
+        output:
+            eit_labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
+            head_mni=result("{subject}/head/{subject}_mni.json"),
+        log:
+            result("logs/import_colin27/{subject}.log"),
+        wildcard_constraints:
+            subject=alternatives(HEADS),
+        conda:
+            "../../envs/fem.yaml"
+        resources:
+            mem_mb=4000,
+        params:
+            source=source("import_colin27.py"),
+        script:
+            "../../scripts/import_colin27.py"
+
+
+rule build_mesh:
+    input:
+        labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
+        mni=result("{subject}/head/{subject}_mni.json"),
+    output:
+        head=result("{subject}/head/{subject}_head.h5"),
+        mesh=result("{subject}/head/{subject}_mesh.vtu"),
+        quality=result("{subject}/head/{subject}_desc-quality.json"),
+    log:
+        result("logs/build_mesh/{subject}.log"),
+    benchmark:
+        result("benchmarks/build_mesh/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=source("build_mesh.py"),
+        method=STUDY["head"]["mesh"]["method"],
+        size=STUDY["head"]["mesh"]["size"],
+        electrodes=STUDY["head"]["electrodes"],
+    script:
+        "../../scripts/build_mesh.py"
+
+
+rule assemble_operators:
+    input:
+        head=result("{subject}/head/{subject}_head.h5"),
+    output:
+        operators=result("{subject}/head/{subject}_operators.h5"),
+    log:
+        result("logs/assemble_operators/{subject}.log"),
+    benchmark:
+        result("benchmarks/assemble_operators/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=source("assemble_operators.py"),
+    script:
+        "../../scripts/assemble_operators.py"

@@ -1,0 +1,94 @@
+# One grid for all: alignment, bias field, normalisation, and the way to MNI space.
+
+
+rule align_t2:
+    input:
+        t1=anat("T1w.nii.gz"),
+        t2=anat("T2w.nii.gz"),
+    output:
+        grid_t1=anat("space-grid_T1w.nii.gz"),
+        grid_t2=anat("space-grid_T2w.nii.gz"),
+        alignment=anat("desc-alignment.json"),
+    log:
+        result("logs/align_t2/{subject}.log"),
+    benchmark:
+        result("benchmarks/align_t2/{subject}.tsv")
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("align_t2.py"),
+        seed=STUDY["seed"],
+        shape=STUDY["mri"]["shape"],
+        voxel_size_mm=COHORT["voxel_size_mm"],
+    script:
+        "../../scripts/align_t2.py"
+
+
+rule conform_labels:
+    input:
+        labels=anat("dseg.nii.gz"),
+        grid_t1=anat("space-grid_T1w.nii.gz"),
+    output:
+        grid_labels=anat("space-grid_dseg.nii.gz"),
+    log:
+        result("logs/conform_labels/{subject}.log"),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("conform_labels.py"),
+    script:
+        "../../scripts/conform_labels.py"
+
+
+rule correct_bias:
+    input:
+        image=anat("space-grid_{contrast}.nii.gz"),
+    output:
+        corrected=anat("space-grid_desc-biascorrected_{contrast}.nii.gz"),
+        field=anat("space-grid_desc-biasfield_{contrast}.nii.gz"),
+    log:
+        result("logs/correct_bias/{subject}_{contrast}.log"),
+    benchmark:
+        result("benchmarks/correct_bias/{subject}_{contrast}.tsv")
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("correct_bias.py"),
+        shrink=STUDY["mri"]["bias_shrink"],
+    script:
+        "../../scripts/correct_bias.py"
+
+
+rule normalise_intensity:
+    input:
+        image=anat("space-grid_desc-biascorrected_{contrast}.nii.gz"),
+    output:
+        normalised=anat("space-grid_desc-normalised_{contrast}.nii.gz"),
+    log:
+        result("logs/normalise_intensity/{subject}_{contrast}.log"),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("normalise_intensity.py"),
+        method=STUDY["mri"]["normalisation"],
+    script:
+        "../../scripts/normalise_intensity.py"
+
+
+rule register_template:
+    input:
+        t1=anat("T1w.nii.gz"),
+        labels=anat("dseg.nii.gz"),
+        facts=anat("head.json"),
+    output:
+        mni=anat("desc-mni_transform.json"),
+    log:
+        result("logs/register_template/{subject}.log"),
+    benchmark:
+        result("benchmarks/register_template/{subject}.tsv")
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("register_template.py"),
+    script:
+        "../../scripts/register_template.py"

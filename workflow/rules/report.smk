@@ -1,0 +1,221 @@
+# Figures, and the one self-contained page in which a study ends.
+
+
+rule draw_losses:
+    input:
+        histories=expand(result("networks/axis-{axis}_history.tsv"), axis=AXES),
+    output:
+        losses=report(
+            result("figures/losses.png"),
+            category="CondNet",
+            caption="../report/losses.rst",
+        ),
+    log:
+        result("logs/draw_losses.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_losses.py"),
+        axes=AXES,
+    script:
+        "../../scripts/draw_losses.py"
+
+
+rule draw_anatomy:
+    input:
+        t1=anat("space-grid_desc-biascorrected_T1w.nii.gz"),
+        t2=anat("space-grid_desc-biascorrected_T2w.nii.gz"),
+        labels=lambda wildcards: (
+            anat("space-grid_dseg.nii.gz") if wildcards.subject in LABELLED else []
+        ),
+    output:
+        anatomy=report(
+            result("figures/{subject}_anatomy.png"),
+            category="Cohort",
+            caption="../report/anatomy.rst",
+        ),
+    log:
+        result("logs/draw_anatomy/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_anatomy.py"),
+    script:
+        "../../scripts/draw_anatomy.py"
+
+
+rule draw_conductivity:
+    input:
+        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
+        condnet=first_table("condnet"),
+        spread=result("{subject}/cond/{subject}_desc-spread_condmap.nii.gz"),
+        uniform=lambda wildcards: (
+            first_table("uniform") if wildcards.subject in LABELLED else []
+        ),
+        true=lambda wildcards: (
+            first_table("true") if GENERATED and wildcards.subject in LABELLED else []
+        ),
+    output:
+        conductivity=report(
+            result("figures/{subject}_conductivity.png"),
+            category="CondNet",
+            caption="../report/conductivity.rst",
+        ),
+    log:
+        result("logs/draw_conductivity/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_conductivity.py"),
+        table=TABLES[0],
+        frequency=STUDY["condnet"]["frequency"],
+        tau=STUDY["condnet"]["tau"],
+    script:
+        "../../scripts/draw_conductivity.py"
+
+
+rule draw_profile:
+    input:
+        maps=[
+            result(
+                f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-{model}_condmap.nii.gz"
+            )
+            for model in MODELS
+        ],
+    output:
+        profile=report(
+            result("figures/{subject}_profile.png"),
+            category="CondNet",
+            caption="../report/profile.rst",
+        ),
+    log:
+        result("logs/draw_profile/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_profile.py"),
+        models=MODELS,
+    script:
+        "../../scripts/draw_profile.py"
+
+
+rule draw_efield:
+    input:
+        labels=anat("space-grid_dseg.nii.gz"),
+        mni=anat("desc-mni_transform.json"),
+        placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
+        efields=expand(
+            result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
+            model=MODELS,
+        ),
+    output:
+        coil_figure=report(
+            result("figures/{subject}_coil.png"),
+            category="TMS",
+            caption="../report/coil.rst",
+        ),
+        efield=report(
+            result("figures/{subject}_efield.png"),
+            category="TMS",
+            caption="../report/efield.rst",
+        ),
+    log:
+        result("logs/draw_efield/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_efield.py"),
+        models=MODELS,
+        coil=STUDY["tms"]["coil"],
+        hand_knob=STUDY["tms"]["hand_knob"],
+    script:
+        "../../scripts/draw_efield.py"
+
+
+rule draw_head:
+    input:
+        head=result("{subject}/head/{subject}_head.h5"),
+    output:
+        mesh=report(
+            result("figures/{subject}_mesh.png"),
+            category="Head model",
+            caption="../report/mesh.rst",
+        ),
+        electrodes=report(
+            result("figures/{subject}_electrodes.png"),
+            category="Head model",
+            caption="../report/electrodes.rst",
+        ),
+    log:
+        result("logs/draw_head/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_head.py"),
+    script:
+        "../../scripts/draw_head.py"
+
+
+rule draw_rom:
+    input:
+        greedy=result("{subject}/rom/{subject}_greedy.tsv"),
+        validation=result("{subject}/rom/{subject}_validation.tsv"),
+    output:
+        greedy_figure=report(
+            result("figures/{subject}_greedy.png"),
+            category="Reduced model",
+            caption="../report/greedy.rst",
+        ),
+        bound=report(
+            result("figures/{subject}_bound.png"),
+            category="Reduced model",
+            caption="../report/bound.rst",
+        ),
+    log:
+        result("logs/draw_rom/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_rom.py"),
+    script:
+        "../../scripts/draw_rom.py"
+
+
+rule draw_estimates:
+    input:
+        errors=result("{subject}/eit/{subject}_relativeerror.tsv"),
+    output:
+        estimates=report(
+            result("figures/{subject}_estimates.png"),
+            category="Conductivity",
+            caption="../report/estimates.rst",
+        ),
+    log:
+        result("logs/draw_estimates/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_estimates.py"),
+        modes=STUDY["inverse"]["modes"],
+    script:
+        "../../scripts/draw_estimates.py"
+
+
+rule report_study:
+    input:
+        **tables(),
+        figures=list(figures().values()),
+        template="workflow/report/study.html",
+    output:
+        report=result("report.html"),
+    log:
+        result("logs/report_study.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("report_study.py"),
+        study=STUDY,
+        figure_names=list(figures()),
+        benchmarks=result("benchmarks"),
+    script:
+        "../../scripts/report_study.py"

@@ -1,0 +1,83 @@
+# Reduced models: one greedy per injection pair, batches of pairs under MPI.
+
+
+rule train_basis:
+    input:
+        operators=result("{subject}/head/{subject}_operators.h5"),
+    output:
+        model=temp(result("{subject}/rom/{subject}_batch-{batch}_rom.h5")),
+    log:
+        result("logs/train_basis/{subject}_{batch}.log"),
+    benchmark:
+        result("benchmarks/train_basis/{subject}_{batch}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    threads: 2
+    resources:
+        mpi="mpirun --bind-to none --oversubscribe",
+        tasks=lambda wildcards, threads: threads,
+        cpus_per_task=1,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        source=source("train_basis.py"),
+        call=lambda wildcards, input, output: json.dumps(
+            {
+                "operators": input.operators,
+                "model": output.model,
+                "batch": int(wildcards.batch),
+                "electrodes": STUDY["head"]["electrodes"],
+                "settings": STUDY["rom"],
+                "current": STUDY["inverse"]["current"],
+                "seed": STUDY["seed"],
+                "state": result(".state"),
+            }
+        ),
+    shell:
+        "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; "
+        "{resources.mpi} -n {resources.tasks} python scripts/train_basis.py"
+        " --ranks {resources.tasks} --source {params.source} {params.call:q} &> {log}"
+
+
+rule merge_basis:
+    input:
+        batches=lambda wildcards: expand(
+            result("{subject}/rom/{subject}_batch-{batch}_rom.h5"),
+            subject=wildcards.subject,
+            batch=batches(wildcards.subject),
+        ),
+    output:
+        model=result("{subject}/rom/{subject}_rom.h5"),
+        greedy=result("{subject}/rom/{subject}_greedy.tsv"),
+    log:
+        result("logs/merge_basis/{subject}.log"),
+    conda:
+        "../../envs/fem.yaml"
+    params:
+        source=source("merge_basis.py"),
+    script:
+        "../../scripts/merge_basis.py"
+
+
+rule validate_rom:
+    input:
+        operators=result("{subject}/head/{subject}_operators.h5"),
+        model=result("{subject}/rom/{subject}_rom.h5"),
+    output:
+        validation=result("{subject}/rom/{subject}_validation.tsv"),
+    log:
+        result("logs/validate_rom/{subject}.log"),
+    benchmark:
+        result("benchmarks/validate_rom/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=source("validate_rom.py"),
+        seed=STUDY["seed"],
+        points=STUDY["rom"]["validation_points"],
+        backend=STUDY["rom"]["backend"],
+        preconditioner=STUDY["rom"]["preconditioner"],
+    script:
+        "../../scripts/validate_rom.py"
