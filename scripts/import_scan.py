@@ -8,7 +8,10 @@ def main(scan_t1, scan_t2, t1, t2, provenance):
     """Check both scans and write them beside the study's other subjects."""
     for source, target in ((scan_t1, t1), (scan_t2, t2)):
         scan = read_scan(source)
-        io.write_volume(target, scan.data, scan.affine, units="arbitrary", provenance=provenance)
+        io.write_volume(
+            target, scan.data, scan.affine, units="arbitrary", warnings=scan.warnings,
+            provenance=provenance,
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

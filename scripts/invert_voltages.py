@@ -5,15 +5,17 @@ import pandas as pd
 
 from headcond import io
 from headcond.checks import InputError
+from headcond.inverse.information import cramer_rao
 from headcond.inverse.measurement import make_protocol, readings
-from headcond.inverse.optimise import cramer_rao, estimate
+from headcond.inverse.optimise import estimate
+from headcond.inverse.reduced import ReducedForward
 from headcond.metrics import relative_error
 from headcond.rom.model import ReducedModel
 
 
 def main(model, voltages, truth, estimates, errors, noise, reference, method, modes, provenance):
     """Write every estimate with its uncertainty, and its relative error (eq. 12)."""
-    reduced = ReducedModel.read(model)
+    reduced = ReducedForward(ReducedModel.read(model))
     names = [f"{source}-{sink}" for source, sink in reduced.pairs]
     table = io.read_table(voltages)
     true = io.read_table(truth)

@@ -13,11 +13,11 @@ def main(batches, model, greedy, provenance):
     merged.write(model)
     io.write_sidecar(
         model, units={"voltages": "V", "parameters": "S/m"}, provenance=provenance,
-        parameters=list(merged.names), lower=merged.lower, upper=merged.upper,
+        parameters=list(merged.box.names), lower=merged.box.lower, upper=merged.box.upper,
         current_A=merged.current,
     )  # fmt: skip
     rows = []
-    for pair in merged.models:
+    for pair in merged.pairs:
         history = pair.history
         for step in range(pair.snapshots):
             row = {"pair": f"{pair.source}-{pair.sink}", "snapshots": step + 1}
@@ -25,10 +25,10 @@ def main(batches, model, greedy, provenance):
             row["mean_relative_bound"] = history["mean"][step]
             row["iterations"] = int(np.sum(history["iterations"][step]))
             row["orthogonality"] = history["orthogonality"][step]
-            for name, value in zip(merged.names, history["mu"][step], strict=True):
+            for name, value in zip(merged.box.names, history["mu"][step], strict=True):
                 row[name] = value
             rows.append(row)
-    units = {name: "S/m" for name in merged.names}
+    units = {name: "S/m" for name in merged.box.names}
     io.write_table(greedy, pd.DataFrame(rows), units=units, provenance=provenance)
 
 

@@ -22,9 +22,8 @@ def main(
     reduced = ReducedModel.read(model)
     full = FullModel(
         operator,
-        dict(zip(reduced.names, zip(reduced.lower, reduced.upper, strict=True), strict=True)),
-        fixed=reduced.box.fixed,
-        pairs=reduced.pairs,
+        reduced.box,
+        pairs=[(pair.source, pair.sink) for pair in reduced.pairs],
         current=reduced.current,
         solver_factory=partial(make_solver, backend=backend, preconditioner=preconditioner),
     )

@@ -14,8 +14,9 @@ def main(operators, model, validation, seed, points, backend, preconditioner, pr
     """Write true errors, bounds and effectivities; a bound below its error is a failure."""
     operator = AffineOperator.read(operators)
     reduced = ReducedModel.read(model)
+    box = reduced.box
     draw = generator(seed, "rom", "validation")
-    sigma = draw.uniform(reduced.lower, reduced.upper, (points, len(reduced.names)))
+    sigma = draw.uniform(box.lower, box.upper, (points, len(box.names)))
     solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
     table = validate(reduced, operator, solver, sigma)
     units = {"error": "W^0.5", "bound": "W^0.5", "passive_error": "V"}

@@ -57,11 +57,13 @@ def synthetic_operator(points: int = 10, size: float = 0.18, electrodes: int = 8
     assert all(matrix.nnz for matrix in blocks)
     pattern = sparse.csr_matrix(sum(abs(b) for b in blocks) + sparse.eye(total))
     pattern.sort_indices()
-    keys = np.repeat(np.arange(total), np.diff(pattern.indptr)) * total + pattern.indices
+    keys = np.repeat(np.arange(total), np.diff(pattern.indptr)) * total + pattern.indices.astype(
+        int
+    )
     data = np.zeros((len(blocks), pattern.nnz))
     for q, matrix in enumerate(blocks):
         entries = matrix.tocoo()
-        data[q, np.searchsorted(keys, entries.row * total + entries.col)] = entries.data
+        data[q, np.searchsorted(keys, entries.row.astype(int) * total + entries.col)] = entries.data
     labels = tuple(f"E{k}" for k in range(electrodes))
     return AffineOperator(
         (*TISSUES, "contact"), pattern.indptr, pattern.indices, data, labels, nodes

@@ -15,6 +15,7 @@ import jsonschema
 import yaml
 
 from headcond.checks import InputError
+from headcond.cohort import bids
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -97,6 +98,18 @@ def label_file(study: Mapping[str, Any], subject: str) -> Path:
     return expand("cohort.folder", cohort["folder"]) / name
 
 
+def bids_files(study: Mapping[str, Any], subject: str) -> dict[str, Path]:
+    """Scans and label map of `subject` in a study on a BIDS-like folder."""
+    cohort = study["cohort"]
+    root = expand("cohort.folder", cohort["folder"])
+    suffixes = {
+        "scan_t1": "T1w",
+        "scan_t2": "T2w",
+        "label_map": f"desc-{cohort['scheme']}_dseg",
+    }
+    return {key: bids.find(root, subject, suffix) for key, suffix in suffixes.items()}
+
+
 def folder(study: Mapping[str, Any]) -> Path:
     """Folder of the results of `study`."""
     return Path(study["results"]) / study["study"]
@@ -172,12 +185,15 @@ def _check_cohort(study: Mapping[str, Any]) -> None:
         if "folder" not in cohort:
             raise InputError(f"cohort.folder: needed with cohort.source: {cohort['source']}.")
         existing("cohort.folder", expand("cohort.folder", cohort["folder"]), "folder")
-    if cohort["source"] == "labels":
-        for key in ("pattern", "scheme"):
-            if key not in cohort:
-                raise InputError(f"cohort.{key}: needed with cohort.source: labels.")
-        for subject in sorted(named):
+    needed = {"phantom": (), "labels": ("pattern", "scheme"), "bids": ("scheme",)}
+    for key in needed[cohort["source"]]:
+        if key not in cohort:
+            raise InputError(f"cohort.{key}: needed with cohort.source: {cohort['source']}.")
+    for subject in sorted(named):
+        if cohort["source"] == "labels":
             existing(f"cohort.pattern (for {subject})", label_file(study, subject))
+        if cohort["source"] == "bids":
+            bids_files(study, subject)
 
 
 def _check_choices(study: Mapping[str, Any]) -> None:

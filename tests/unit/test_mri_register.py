@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from headcond.checks import InputError
+from headcond.cohort.labels import read_colin27
 from headcond.mri import _sitk, register
 
 SUBJECT = np.array([[1.8, 0, 0, -112], [0, 0, -1.8, 122], [0, 1.8, 0, -112], [0, 0, 0, 1.0]])
@@ -88,3 +89,13 @@ def test_refusals(mni):
         register.to_mni(image, SUBJECT, mask[1:])
     with pytest.raises(InputError, match="t1"):
         register.to_mni(image * 0, SUBJECT, mask)
+
+
+def test_colin27_lies_where_mni_space_has_it(data_dir):
+    """Colin27 was brought to MNI space by others: the map found must be near the identity."""
+    labels, affine, details = read_colin27(data_dir / "colin27")
+    brain = labels >= 5
+    found, quality = register.to_mni(details["t1"], affine, brain)
+    points = np.argwhere(brain)[::500] @ affine[:3, :3].T + affine[:3, 3]
+    assert errors(found, np.eye(4), points).mean() < 3
+    assert quality["correlation"] > 0.5

@@ -51,7 +51,8 @@ def coarse_matrix(level):
     for node in np.argwhere(level.inverse > 0):
         row = np.ravel_multi_index(tuple(node), shape)
         for offset in itertools.product((-1, 0, 1), repeat=3):
-            weight = level.points[tuple(node)][13 + 9 * offset[0] + 3 * offset[1] + offset[2]]
+            at = 13 + 9 * offset[0] + 3 * offset[1] + offset[2]
+            weight = level.points[node[0], node[1], at, node[2]]
             if weight:
                 matrix[row, np.ravel_multi_index(tuple(node + offset), shape)] = weight
     return matrix

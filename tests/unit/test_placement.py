@@ -98,7 +98,7 @@ def test_real_head_takes_the_coil(data_dir):
     top = inside[:, 2].max()
     left = np.array([inside[:, 0].min() + 30, middle[1], top - 30])
     wire = coil.figure_of_eight()
-    matrix = placement.place(labels, affine, left, left + [0, -40, 0], coil=wire)
+    matrix = placement.place(labels, affine, left, left - np.array([0, 40, 0]), coil=wire)
     assert matrix[0, 2] > 0.2 and matrix[2, 2] < -0.2  # into the head: rightwards and down
     assert matrix[1, 1] < -0.8  # the handle backwards
     points = wire.transformed(matrix).source_points() * 1e3

@@ -82,6 +82,7 @@ if COHORT["source"] == "bids":
             mem_mb=4000,
         params:
             source=source("import_subject.py"),
+            subject="{subject}",
             scheme=COHORT["scheme"],
         script:
             "../../scripts/import_subject.py"

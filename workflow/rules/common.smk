@@ -108,6 +108,12 @@ def label_map(wildcards):
     return str(studies.label_file(STUDY, wildcards.subject).resolve())
 
 
+def bids_files(wildcards):
+    """Scans and label map of a subject in a BIDS-like folder."""
+    found = studies.bids_files(STUDY, wildcards.subject)
+    return {key: str(path.resolve()) for key, path in found.items()}
+
+
 def scan(contrast):
     """Input function: the scan that the study names for a person without labels."""
 

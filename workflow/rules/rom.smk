@@ -35,7 +35,7 @@ rule train_basis:
         ),
     shell:
         "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; "
-        "{resources.mpi} -n {resources.tasks} python scripts/train_basis.py"
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py scripts/train_basis.py"
         " --ranks {resources.tasks} --source {params.source} {params.call:q} &> {log}"
 
 

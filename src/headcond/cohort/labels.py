@@ -28,9 +28,9 @@ FAT_DEPTH_MM = 4.0
 """Undivided soft tissue up to this far from the skin becomes fat, deeper becomes muscle."""
 BUBBLE_MM3 = 200.0
 """Air enclosed on all sides and smaller than this is a labelling hole and is filled."""
-FLAT_FACE_MM2 = 1500.0
-"""A head with a slice larger than this within 2 mm of its end was cut there. A round end
-has 2 pi R h = 1000 mm^2 at h = 2 mm (R = 80 mm); a cut may have a ragged last slice."""
+FLAT_FACE_MM2 = 1000.0
+"""A head whose area, extrapolated to its end, is larger than this was cut there: the slices
+of a round end grow linearly from 0 (2 pi R h)."""
 FACES = ("left", "right", "posterior", "anterior", "inferior", "superior")
 """Ends of the R, A and S axes, low end first."""
 
@@ -167,9 +167,10 @@ def prepare(
 def cut_faces(labels: np.ndarray, sizes: np.ndarray) -> dict[str, int]:
     """Ends (`FACES`) where a head in RAS order was cut, with the voxels of the cut.
 
-    An end counts as cut if the head reaches the image's border there, or if a slice
-    within 2 mm of the end is larger than `FLAT_FACE_MM2`. The voxels are those of the
-    largest slice within 2 mm.
+    An end counts as cut if the head reaches the image's border there, or if it ends flat:
+    the area of its slices, extrapolated linearly to the end from those 2 and 4 mm inside
+    (the last one of a cut may be ragged), is above `FLAT_FACE_MM2`. The voxels are those
+    of the larger of the slices within 2 mm.
 
     Parameters
     ----------
@@ -184,15 +185,19 @@ def cut_faces(labels: np.ndarray, sizes: np.ndarray) -> dict[str, int]:
         if filled.size == 0:
             continue
         area = float(np.prod(sizes) / sizes[axis])
-        reach = max(1, round(2.0 / sizes[axis]))
-        first, last = filled[0], filled[-1]
-        for name, slices, at_border in (
-            (FACES[2 * axis], per_slice[first : first + reach], first == 0),
-            (FACES[2 * axis + 1], per_slice[max(0, last + 1 - reach) : last + 1],
-             last == body.shape[axis] - 1),
-        ):  # fmt: skip
-            if at_border or slices.max() * area > FLAT_FACE_MM2:
-                cut[name] = int(slices.max())
+        near = max(1, round(2.0 / sizes[axis])) - 1
+        far = 2 * near + 1
+        ends = per_slice[filled[0] : filled[-1] + 1]
+        for name, inwards, at_border in (
+            (FACES[2 * axis], ends, filled[0] == 0),
+            (FACES[2 * axis + 1], ends[::-1], filled[-1] == body.shape[axis] - 1),
+        ):
+            flat = 0.0
+            if len(inwards) > far:
+                slope = (int(inwards[far]) - int(inwards[near])) / (far - near)
+                flat = float(inwards[near] - slope * (near + 0.5)) * area
+            if at_border or flat > FLAT_FACE_MM2:
+                cut[name] = int(inwards[: near + 1].max())
     return cut
 
 

@@ -18,19 +18,20 @@ from headcond.checks import InputError
 
 # Below this part of the largest, a singular value of the coarsest level is the constants'.
 _COARSE_ZERO = 1e-10
-# Smoothed aggregation with the filter and smoother that need fewest cycles on head models;
-# PCSOR sweeps forward and back, so the V-cycle stays symmetric. The coarsest level is
-# singular too, hence its singular value decomposition.
+# Smoothed aggregation with the filter that needs few cycles on head models. The coarsest level
+# is singular too, hence its singular value decomposition.
 _GAMG = {
     "pc_gamg_type": "agg",
     "pc_gamg_threshold": 0.02,
-    "mg_levels_ksp_type": "chebyshev",
-    "mg_levels_ksp_max_it": 2,
     "mg_levels_pc_type": "sor",
     "mg_coarse_pc_type": "bjacobi",
     "mg_coarse_sub_pc_type": "svd",
     "mg_coarse_sub_pc_svd_zero_sing": _COARSE_ZERO,
 }
+# One sweep forward and back, before and after: a symmetric V-cycle. Over several ranks each
+# sweeps its own rows, which may overshoot; there a Chebyshev polynomial keeps it positive.
+_ONE_SWEEP = {"mg_levels_ksp_type": "richardson", "mg_levels_ksp_max_it": 1}
+_POLYNOMIAL = {"mg_levels_ksp_type": "chebyshev", "mg_levels_ksp_max_it": 2}
 _prefixes = (f"headcond{number}_" for number in itertools.count())
 
 
@@ -157,7 +158,11 @@ class PyAMG:
 
 
 class Petsc:
-    """PETSc's conjugate gradients; rows are distributed in bands of neighbours."""
+    """PETSc's conjugate gradients; rows are distributed in bands of neighbours.
+
+    PETSc's parallelism is its ranks. A threaded BLAS below it only spins: start programs with
+    OPENBLAS_NUM_THREADS=1 (on a busy machine solves take ten times longer without).
+    """
 
     def __init__(self, matrix: sparse.csr_matrix, preconditioner: str, communicator: Any) -> None:
         petsc = _import_petsc()
@@ -206,7 +211,7 @@ class Petsc:
         ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
         options = {"pc_type": preconditioner}
         if preconditioner == "gamg":
-            options |= _GAMG
+            options |= _GAMG | (_POLYNOMIAL if several else _ONE_SWEEP)
         elif several and preconditioner in ("ilu", "icc"):
             options = {"pc_type": "bjacobi", "sub_pc_type": preconditioner}
         prefix = next(_prefixes)

@@ -44,37 +44,29 @@ def close_layers(
     Number of tetrahedra that each rule relabelled: `scalp`, `skull`, `diploe`.
     """
     identity = {name: number for number, name in enumerate(names, start=1)}
-    changed = {"scalp": 0, "skull": 0, "diploe": 0}
-    if "scalp" in identity:
-        changed["scalp"] = _close_scalp(neighbours, votes, label, identity["scalp"])
-    if "compact_bone" not in identity:
-        return changed
-    compact = identity["compact_bone"]
-    bone = votes[:, [identity[name] for name in SKULL if name in identity]].sum(axis=1)
-    outside = np.zeros(len(names) + 1, bool)
-    outside[[identity[name] for name in OUTSIDE if name in identity]] = True
-    inside = np.zeros(len(names) + 1, bool)
-    inside[[identity[name] for name in INSIDE if name in identity]] = True
-    before = label.copy()
-    _close_skull(*incidence, bone.astype(np.int64), outside, inside, np.uint8(compact), label)
-    changed["skull"] = int(np.count_nonzero(before != label))
-    if "spongy_bone" in identity:
-        before = label.copy()
-        _close_diploe(
-            neighbours,
-            votes[:, compact],
-            outside | inside,
-            np.uint8(identity["spongy_bone"]),
-            np.uint8(compact),
-            label,
-        )
-        changed["diploe"] = int(np.count_nonzero(before != label))
-    return changed
+    scalp, compact, spongy = (identity.get(name, 0) for name in ("scalp", *SKULL))
+    bone = votes[:, [identity[name] for name in SKULL if name in identity]].sum(axis=1, dtype=int)
+    outside, inside = (
+        np.isin(np.arange(len(names) + 1), [identity[name] for name in side if name in identity])
+        for side in (OUTSIDE, INSIDE)
+    )
+    rules = {"scalp": lambda: _close_scalp(neighbours, votes, label, scalp)}
+    rules["skull"] = lambda: _close_skull(*incidence, bone, outside, inside, compact, label)
+    rules["diploe"] = lambda: _close_diploe(
+        neighbours, votes[:, compact], outside | inside, spongy, compact, label
+    )
+    applies = {"scalp": scalp, "skull": compact, "diploe": compact and spongy}
+    changed = dict.fromkeys(rules, 0)
+    while True:  # ends: air only becomes scalp, and whatever becomes compact bone stays so
+        before = dict(changed)
+        for name, rule in rules.items():
+            if applies[name]:
+                changed[name] += rule()
+        if changed == before:
+            return changed
 
 
-def _close_scalp(
-    neighbours: np.ndarray, votes: np.ndarray, label: np.ndarray, scalp: int
-) -> int:  # fmt: skip
+def _close_scalp(neighbours: np.ndarray, votes: np.ndarray, label: np.ndarray, scalp: int) -> int:
     around = np.where(neighbours >= 0, label[neighbours], 0)
     bare = np.any((around != 0) & (around != scalp), axis=1)
     covered = (label == 0) & (votes[:, scalp] > 0) & bare
@@ -84,6 +76,7 @@ def _close_scalp(
 
 @numba.njit(cache=True)
 def _close_skull(indptr, tets, bone, outside, inside, compact, label):  # noqa: ANN001
+    changed = 0
     for node in range(len(indptr) - 1):
         bone_out, bone_in, count_out, count_in = 0, 0, 0, 0
         for t in tets[indptr[node] : indptr[node + 1]]:
@@ -99,10 +92,13 @@ def _close_skull(indptr, tets, bone, outside, inside, compact, label):  # noqa: 
         for t in tets[indptr[node] : indptr[node + 1]]:
             if (outside if outer_side else inside)[label[t]]:
                 label[t] = compact
+                changed += 1
+    return changed
 
 
 @numba.njit(cache=True)
 def _close_diploe(neighbours, share, soft, spongy, compact, label):  # noqa: ANN001
+    changed = 0
     for t in range(len(label)):
         if label[t] != spongy:
             continue
@@ -111,6 +107,9 @@ def _close_diploe(neighbours, share, soft, spongy, compact, label):  # noqa: ANN
                 continue
             if share[u] > 0:
                 label[u] = compact
+                changed += 1
             elif share[t] > 0:
                 label[t] = compact
+                changed += 1
                 break
+    return changed

@@ -279,7 +279,10 @@ def circle_overlaps(triangles: np.ndarray, radius: float) -> np.ndarray:
             ux, uy = p[0] + enters * ex, p[1] + enters * ey
             vx, vy = p[0] + leaves * ex, p[1] + leaves * ey
             total += ux * vy - uy * vx
-            total += radius * radius * (_angle(p[0], p[1], ux, uy) + _angle(vx, vy, q[0], q[1]))
+            if enters > 0.0:
+                total += radius * radius * _angle(p[0], p[1], ux, uy)
+            if leaves < 1.0:
+                total += radius * radius * _angle(vx, vy, q[0], q[1])
         areas[f] = 0.5 * abs(total)
     return areas
 

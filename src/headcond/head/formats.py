@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import h5py
 import meshio
@@ -20,7 +21,7 @@ from headcond.tissues import EIT_TISSUES, label_scheme
 _FORMAT = "headcond-head-1"
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 # A head, or a good part of one, is this large (metres).
-_PLAUSIBLE = (0.05, 1.0)
+_PLAUSIBLE = (0.05, 0.6)
 
 
 def write_head(path: str | Path, mesh: Mesh, electrodes: Electrodes, **facts: Any) -> None:
@@ -248,9 +249,11 @@ def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
 
 
 def _meshio(path: Path) -> meshio.Mesh:
+    # Its general `meshio.read` ends the whole program on an unreadable file.
+    read = meshio.vtu.read if path.suffix == ".vtu" else meshio.gmsh.read
     try:
-        return meshio.read(path)
-    except (meshio.ReadError, OSError, ValueError, KeyError) as error:
+        return read(path)
+    except (meshio.ReadError, ElementTree.ParseError, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: cannot be read as a mesh ({error}).") from error
 
 

@@ -106,6 +106,32 @@ def weighted_majority(votes: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return np.where(wins, best, 0).astype(np.uint8)
 
 
+@numba.njit(cache=True)
+def flip_spikes(neighbours: np.ndarray, votes: np.ndarray, label: np.ndarray) -> int:
+    """Give spikes and pits, in place, the label around them; return how many.
+
+    A tetrahedron with three or four faces towards one other label takes that label if it
+    got any vote inside. Left alone, it could only be flattened, which the quality guard
+    of snapping forbids.
+    """
+    flipped = 0
+    for t in range(len(label)):
+        for f in range(2):
+            u = neighbours[t, f]
+            other = label[u] if u >= 0 else np.uint8(0)
+            if other == label[t] or votes[t, other] == 0:
+                continue
+            count = 0
+            for v in neighbours[t]:
+                if (label[v] if v >= 0 else np.uint8(0)) == other:
+                    count += 1
+            if count >= 3:
+                label[t] = other
+                flipped += 1
+                break
+    return flipped
+
+
 def voxel_votes(
     labels: np.ndarray, affine: np.ndarray, size: float, kinds: int, samples: int = 3
 ) -> tuple[np.ndarray, np.ndarray]:

@@ -197,6 +197,7 @@ def _balanced(
     weights = np.ones(len(wanted))
     for _ in range(_ROUNDS):
         label = lattice.weighted_majority(votes, weights)
+        lattice.flip_spikes(neighbours, votes, label)
         changed = barrier.close_layers(incidence, neighbours, votes, label, names)
         got = np.maximum(np.bincount(label, minlength=len(weights)), 1)
         weights[1:] *= np.sqrt(wanted[1:] / got[1:])

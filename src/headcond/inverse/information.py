@@ -7,11 +7,13 @@ import numpy as np
 from headcond.checks import check_option
 from headcond.inverse.measurement import Protocol, readings
 from headcond.inverse.objective import ForwardModel, chunks, make_objective, normal_equations
+from headcond.inverse.reduced import forward_model
+from headcond.rom.model import ReducedModel
 
 
 def cramer_rao(
-    model: ForwardModel, sigma: np.ndarray, protocol: Protocol, noise: float | np.ndarray, *,
-    pairs: str = "each", free: tuple[str, ...] | None = None,
+    model: ForwardModel | ReducedModel, sigma: np.ndarray, protocol: Protocol,
+    noise: float | np.ndarray, *, pairs: str = "each", free: tuple[str, ...] | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Least standard deviations of unbiased estimates at given conductivities.
 
@@ -26,6 +28,7 @@ def cramer_rao(
     (S, pairs, P) S/m, or (S, P) if joint; zero for parameters that are not free, infinite
     where the readings say nothing.
     """
+    model = forward_model(model, protocol)
     sigma = np.atleast_2d(np.asarray(sigma, float))
     for name in free or ():
         check_option("free tissue", name, list(model.names))

@@ -20,6 +20,8 @@ from headcond.inverse.objective import (
     make_objective,
     normal_equations,
 )
+from headcond.inverse.reduced import forward_model
+from headcond.rom.model import ReducedModel
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +29,8 @@ _log = logging.getLogger(__name__)
 STEP_TOLERANCE = 1e-8
 # Share of the misfit that a Gauss-Newton step must promise to be worth taking.
 GAIN_TOLERANCE = 1e-10
+# And half a chi-square that it must promise: 1e-7 of a standard deviation.
+_LEAST_GAIN = 1e-14
 _DAMPING = 1e-2
 # A damping below this is no damping: prior deviations of 1000 in log conductivity.
 _WEAK = 1e-6
@@ -79,7 +83,7 @@ class Estimates:
 
 
 def estimate(
-    model: ForwardModel,
+    model: ForwardModel | ReducedModel,
     data: np.ndarray,
     protocol: Protocol,
     noise: float | np.ndarray,
@@ -97,7 +101,8 @@ def estimate(
 
     Parameters
     ----------
-    model : reduced or full model (`objective.ForwardModel`).
+    model : full model or view of a reduced one (`objective.ForwardModel`), or a
+        `ReducedModel`, whose pairs are combined to the protocol's patterns.
     data : (..., pairs, L) readings in V as `measurement.readings` gives them; entries
         outside the protocol's mask are ignored.
     protocol : what was read.
@@ -109,7 +114,7 @@ def estimate(
     method : "gauss-newton": projected Levenberg-Marquardt with the exact Jacobian, all
         inversions at once; "interior-point": scipy's trust-constr, one after the other.
     start : starting conductivities in S/m, (P,) or (..., P); the box centre by default.
-    max_iterations : 100 by default, 1000 for the interior point.
+    max_iterations : 200 by default, 1000 for the interior point.
 
     Raises
     ------
@@ -119,6 +124,7 @@ def estimate(
         If no inversion converged. Single failures are flagged in `converged`.
     """
     check_option("method", method, ("gauss-newton", "interior-point"))
+    model = forward_model(model, protocol)
     data = np.asarray(data, float)
     if data.ndim < 2:
         raise InputError(f"data must have shape (..., pairs, electrodes), got {data.shape}.")
@@ -132,7 +138,7 @@ def estimate(
                                                      pairs == "each"),
     )  # fmt: skip
     if method == "gauss-newton":
-        results = _gauss_newton(problem, max_iterations or 100)
+        results = _gauss_newton(problem, max_iterations or 200)
     else:
         results = _interior_point(problem, max_iterations or 1000)
     found = _summarise(problem, *results)
@@ -180,7 +186,7 @@ def _levenberg_marquardt(
         # Where tissues are nearly invisible the residual's own curvature outweighs theirs and
         # steps shrink slowly; what is left of them no longer shows in the misfit.
         _, left = box_step(info[active], slope[active], np.full(len(active), _WEAK), low, high)
-        flat = left <= GAIN_TOLERANCE * cost[active] + rounding[active]
+        flat = left <= GAIN_TOLERANCE * cost[active] + rounding[active] + _LEAST_GAIN
         finished = flat | (small & (damping[active] <= _WEAK))
         converged[active[finished]] = True
         moving = ~finished & (damping[active] < 1e30)

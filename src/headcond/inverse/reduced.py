@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_option
+from headcond.inverse.measurement import Protocol
 from headcond.rom.model import PairModel, ReducedModel
 
 
@@ -122,6 +124,11 @@ class ReducedForward:
     def _theta(self, sigma: ArrayLike) -> tuple[np.ndarray, tuple[int, ...]]:
         theta = self._box.theta(self._box.check(sigma))
         return theta.reshape(-1, theta.shape[-1]), theta.shape[:-1]
+
+
+def forward_model(model: Any, protocol: Protocol) -> Any:
+    """A model that the estimators can use: a `ReducedModel` as patterns of the protocol."""
+    return ReducedForward(model, protocol.pairs) if isinstance(model, ReducedModel) else model
 
 
 def _potentials(pair: PairModel, theta: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
+from headcond.tms import sweeps
 from headcond.tms.stencil import Grid, Network
 
 _CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
@@ -43,18 +44,18 @@ class _Level:
     def relax(self, forward: bool, from_zero: bool) -> None:
         """One Gauss-Seidel sweep on A x = b, or its adjoint."""
         if self.network is not None:
-            _relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds, forward,
+            sweeps.relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds, forward,
                          from_zero)  # fmt: skip
         else:
-            _relax_points(self.x, self.b, self.points, self.inverse, self.bounds, forward,
+            sweeps.relax_points(self.x, self.b, self.points, self.inverse, self.bounds, forward,
                           from_zero)  # fmt: skip
 
     def residual(self) -> None:
         """Write b - A x into r."""
         if self.network is not None:
-            _residual_edges(self.x, self.b, *self.network.edges, self.bounds, self.r)
+            sweeps.residual_edges(self.x, self.b, *self.network.edges, self.bounds, self.r)
         else:
-            _residual_points(self.x, self.b, self.points, self.bounds, self.r)
+            sweeps.residual_points(self.x, self.b, self.points, self.bounds, self.r)
 
 
 class Hierarchy:
@@ -86,7 +87,8 @@ class Hierarchy:
             last = depth == len(ratios) - 1
             elements = np.zeros((*cells, 64) if last or depth > 0 else (0, 0, 0, 64))
             shape = tuple(int(n) + 3 for n in cells)
-            points = np.zeros((*shape, 27), np.float32)
+            # Weights of a row side by side, so that sweeps run in vector registers.
+            points = np.zeros((*shape[:2], 27, shape[2]), np.float32)
             _coarsen(values, *(int(s) for s in span), table, points, elements)
             inverse, bounds = np.zeros(shape, np.float32), np.zeros((*shape[:2], 2), np.int32)
             _invert_diagonal(points, inverse, bounds)
@@ -109,11 +111,11 @@ class Hierarchy:
         for fine, coarse in itertools.pairwise(self._levels):
             fine.relax(forward=True, from_zero=True)
             fine.residual()
-            _restrict(fine.r, *fine.ratio, coarse.bounds, coarse.b)
+            sweeps.restrict(fine.r, *fine.ratio, coarse.bounds, coarse.b)
         last = self._levels[-1]
         last.x[self._coarse_nodes] = self._coarse_inverse @ last.b[self._coarse_nodes]
         for coarse, fine in itertools.pairwise(self._levels[::-1]):
-            _prolong(coarse.x, *fine.ratio, fine.inverse, fine.bounds, fine.x)
+            sweeps.prolong(coarse.x, *fine.ratio, fine.inverse, fine.bounds, fine.x)
             fine.relax(forward=False, from_zero=False)
         return self._levels[0].x
 
@@ -201,7 +203,7 @@ def _coarsest(elements: np.ndarray, inverse: np.ndarray) -> tuple[tuple, np.ndar
 @numba.njit(parallel=True, cache=True, fastmath=True)
 def _coarsen(values, span0, span1, span2, table, points, elements):  # noqa: ANN001
     n0, n1, n2, inner = values.shape
-    m0, m1, m2 = points.shape[0] - 3, points.shape[1] - 3, points.shape[2] - 3
+    m0, m1, m2 = points.shape[0] - 3, points.shape[1] - 3, points.shape[3] - 3
     keep = elements.shape[0] > 0
     for parity in range(2):  # elements of one parity share no node across planes
         for t in numba.prange((m0 - parity + 1) // 2):
@@ -220,19 +222,19 @@ def _coarsen(values, span0, span1, span2, table, points, elements):  # noqa: ANN
                                     value = np.float64(child[q])
                                     if value != 0.0:
                                         filled = True
-                                        row = table[first + q]
+                                        entries = table[first + q]
                                         for e in range(64):
-                                            element[e] += value * row[e]
+                                            element[e] += value * entries[e]
                     if not filled:
                         continue
                     if keep:
                         elements[i, j, k] = element
                     for m in range(8):
                         m_i, m_j, m_k = m >> 2, (m >> 1) & 1, m & 1
-                        stencil = points[i + 1 + m_i, j + 1 + m_j, k + 1 + m_k]
+                        row = points[i + 1 + m_i, j + 1 + m_j]
                         for n in range(8):
                             d_i, d_j, d_k = (n >> 2) - m_i, ((n >> 1) & 1) - m_j, (n & 1) - m_k
-                            stencil[13 + 9 * d_i + 3 * d_j + d_k] += element[8 * m + n]
+                            row[13 + 9 * d_i + 3 * d_j + d_k, k + 1 + m_k] += element[8 * m + n]
 
 
 @numba.njit(parallel=True, cache=True)
@@ -240,161 +242,9 @@ def _invert_diagonal(points, inverse, bounds):  # noqa: ANN001
     for i in numba.prange(inverse.shape[0]):
         for j in range(inverse.shape[1]):
             for k in range(inverse.shape[2]):
-                diagonal = points[i, j, k, 13]
+                diagonal = points[i, j, 13, k]
                 if diagonal > 0:
                     inverse[i, j, k] = 1 / diagonal
                     if bounds[i, j, 1] == 0:
                         bounds[i, j, 0] = k
                     bounds[i, j, 1] = k + 1
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa: ANN001
-    n0, n1 = x.shape[0], x.shape[1]
-    if from_zero:
-        for i in numba.prange(1, n0 - 1):
-            for j in range(1, n1 - 1):
-                x[i, j, bounds[i, j, 0] : bounds[i, j, 1]] = 0
-    for colour in range(2):
-        start = 1 + colour if forward else 2 - colour
-        for t in numba.prange((n0 - start) // 2):
-            i = start + 2 * t
-            for turn in range(1, n1 - 1):
-                j = turn if forward else n1 - 1 - turn
-                lo, hi = bounds[i, j, 0], bounds[i, j, 1]
-                if hi == 0:
-                    continue
-                below, above = x[i - 1, j, lo:hi], x[i + 1, j, lo:hi]
-                left, right = x[i, j - 1, lo:hi], x[i, j + 1, lo:hi]
-                row = x[i, j, lo - 1 : hi + 1]
-                ex0, ex1 = ex[i - 1, j, lo:hi], ex[i, j, lo:hi]
-                ey0, ey1 = ey[i, j - 1, lo:hi], ey[i, j, lo:hi]
-                ez0 = ez[i, j, lo - 1 : hi]
-                source, scale = b[i, j, lo:hi], inverse[i, j, lo:hi]
-                for step in range(hi - lo):
-                    k = step if forward else hi - lo - 1 - step
-                    around = (
-                        ex0[k] * below[k] + ex1[k] * above[k]
-                        + ey0[k] * left[k] + ey1[k] * right[k] + source[k]
-                    )  # fmt: skip
-                    if forward:  # what the sweep has just written comes last: a short chain
-                        around += ez0[k + 1] * row[k + 2]
-                        row[k + 1] = scale[k] * (around + ez0[k] * row[k])
-                    else:
-                        around += ez0[k] * row[k]
-                        row[k + 1] = scale[k] * (around + ez0[k + 1] * row[k + 2])
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _residual_edges(x, b, ex, ey, ez, bounds, r):  # noqa: ANN001
-    for i in numba.prange(1, x.shape[0] - 1):
-        for j in range(1, x.shape[1] - 1):
-            lo, hi = bounds[i, j, 0], bounds[i, j, 1]
-            if hi == 0:
-                continue
-            centre, below, above = x[i, j, lo:hi], x[i - 1, j, lo:hi], x[i + 1, j, lo:hi]
-            left, right = x[i, j - 1, lo:hi], x[i, j + 1, lo:hi]
-            back, ahead = x[i, j, lo - 1 : hi - 1], x[i, j, lo + 1 : hi + 1]
-            ex0, ex1 = ex[i - 1, j, lo:hi], ex[i, j, lo:hi]
-            ey0, ey1 = ey[i, j - 1, lo:hi], ey[i, j, lo:hi]
-            ez0, ez1 = ez[i, j, lo - 1 : hi - 1], ez[i, j, lo:hi]
-            source, out = b[i, j, lo:hi], r[i, j, lo:hi]
-            for k in range(hi - lo):
-                c = centre[k]
-                out[k] = source[k] + (
-                    ex0[k] * (below[k] - c) + ex1[k] * (above[k] - c)
-                    + ey0[k] * (left[k] - c) + ey1[k] * (right[k] - c)
-                    + ez0[k] * (back[k] - c) + ez1[k] * (ahead[k] - c)
-                )  # fmt: skip
-
-
-@numba.njit(inline="always")
-def _around(x, points, i, j, k):  # noqa: ANN001
-    """Sum of the 27 weights of node (i, j, k) times their nodes."""
-    w = points[i, j, k]
-    total = np.float32(0)
-    for d in range(3):
-        for e in range(3):
-            row = x[i + d - 1, j + e - 1]
-            at = 9 * d + 3 * e
-            total += w[at] * row[k - 1] + w[at + 1] * row[k] + w[at + 2] * row[k + 1]
-    return total
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: ANN001
-    n0, n1 = x.shape[0], x.shape[1]
-    if from_zero:
-        for i in numba.prange(1, n0 - 1):
-            for j in range(1, n1 - 1):
-                x[i, j, bounds[i, j, 0] : bounds[i, j, 1]] = 0
-    for colour in range(2):
-        start = 1 + colour if forward else 2 - colour
-        for t in numba.prange((n0 - start) // 2):
-            i = start + 2 * t
-            for turn in range(1, n1 - 1):
-                j = turn if forward else n1 - 1 - turn
-                lo, hi = bounds[i, j, 0], bounds[i, j, 1]
-                for step in range(hi - lo):
-                    k = lo + step if forward else hi - 1 - step
-                    x[i, j, k] += inverse[i, j, k] * (b[i, j, k] - _around(x, points, i, j, k))
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _residual_points(x, b, points, bounds, r):  # noqa: ANN001
-    for i in numba.prange(1, x.shape[0] - 1):
-        for j in range(1, x.shape[1] - 1):
-            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
-                r[i, j, k] = b[i, j, k] - _around(x, points, i, j, k)
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _restrict(fine, ratio0, ratio1, ratio2, bounds, coarse):  # noqa: ANN001
-    half0 = np.float32(0.5 * (ratio0 - 1))
-    half1, half2 = np.float32(0.5 * (ratio1 - 1)), np.float32(0.5 * (ratio2 - 1))
-    n0, n1, n2 = fine.shape
-    for i in numba.prange(1, coarse.shape[0] - 1):
-        for j in range(1, coarse.shape[1] - 1):
-            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
-                centre0, centre1 = ratio0 * (i - 1) + 1, ratio1 * (j - 1) + 1
-                centre2 = ratio2 * (k - 1) + 1
-                total = np.float32(0)
-                for d in range(-1, 2):
-                    w0 = half0 if d else np.float32(1)
-                    a = centre0 + d
-                    if a >= n0:
-                        continue
-                    for e in range(-1, 2):
-                        w1 = w0 * (half1 if e else np.float32(1))
-                        b = centre1 + e
-                        if b >= n1 or w1 == 0:
-                            continue
-                        row = fine[a, b]
-                        part = half2 * row[centre2 - 1]
-                        if centre2 < n2:
-                            part += row[centre2]
-                        if centre2 + 1 < n2:
-                            part += half2 * row[centre2 + 1]
-                        total += w1 * part
-                coarse[i, j, k] = total
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _prolong(coarse, ratio0, ratio1, ratio2, inverse, bounds, fine):  # noqa: ANN001
-    half = np.float32(0.5)
-    for i in numba.prange(1, fine.shape[0] - 1):
-        i0 = (i - 1) // ratio0 + 1
-        i1 = i0 + ((i - 1) % ratio0 > 0)
-        for j in range(1, fine.shape[1] - 1):
-            j0 = (j - 1) // ratio1 + 1
-            j1 = j0 + ((j - 1) % ratio1 > 0)
-            row00, row01 = coarse[i0, j0], coarse[i0, j1]
-            row10, row11 = coarse[i1, j0], coarse[i1, j1]
-            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
-                if inverse[i, j, k] == 0:
-                    continue
-                k0 = (k - 1) // ratio2 + 1
-                k1 = k0 + ((k - 1) % ratio2 > 0)
-                low = (row00[k0] + row01[k0]) + (row10[k0] + row11[k0])
-                high = (row00[k1] + row01[k1]) + (row10[k1] + row11[k1])
-                fine[i, j, k] += half * half * half * (low + high)

@@ -33,8 +33,9 @@ def place(head: ArrayLike, affine: ArrayLike, position: ArrayLike, handle_toward
     """Place a coil tangentially over the scalp point below a position.
 
     The position is projected onto the scalp along the outward normal: the gradient of the
-    blurred, filled head, averaged over the patch of scalp around the projected point. The coil's centre stands `distance` off the scalp along it, and the handle is the
-    direction to `handle_towards` within the tangent plane.
+    blurred, filled head, averaged over the patch of scalp around the projected point. The
+    coil's centre stands `distance` off the scalp along it, and the handle is the direction to
+    `handle_towards` within the tangent plane.
 
     Parameters
     ----------
