@@ -53,10 +53,9 @@ def relative_errors(errors: pd.DataFrame, names: list[str], modes: list[str]) ->
     panel = axes[0, 0]
     width = 0.8 / len(modes)
     for shift, (colour, mode) in enumerate(zip(COLOURS, modes, strict=False)):
+        rows = errors[errors["mode"] == mode]
         boxes = [
-            errors.query("mode == @mode and parameter == @name")["relative_error_percent"]
-            .dropna()
-            .clip(lower=1e-4)
+            rows.loc[rows["parameter"] == name, "relative_error_percent"].dropna().clip(lower=1e-4)
             for name in names
         ]
         drawn = panel.boxplot(

@@ -22,7 +22,7 @@ from headcond.tms import sweeps
 from headcond.tms.stencil import Grid, Network
 
 _CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
-_COARSEST_NODES = 800
+_COARSEST_NODES = 300
 # Modes of the coarsest matrix, scaled to a unit diagonal, that float32 right-hand sides only
 # fill with noise: constants of components, and slivers of tissue in a corner of an element.
 _NULL_MODE = 1e-6
@@ -44,11 +44,11 @@ class _Level:
     def relax(self, forward: bool, from_zero: bool) -> None:
         """One Gauss-Seidel sweep on A x = b, or its adjoint."""
         if self.network is not None:
-            sweeps.relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds, forward,
-                         from_zero)  # fmt: skip
+            sweeps.relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds,
+                               forward, from_zero)  # fmt: skip
         else:
-            sweeps.relax_points(self.x, self.b, self.points, self.inverse, self.bounds, forward,
-                          from_zero)  # fmt: skip
+            sweeps.relax_points(self.x, self.b, self.points, self.inverse, self.bounds,
+                                forward, from_zero)  # fmt: skip
 
     def residual(self) -> None:
         """Write b - A x into r."""

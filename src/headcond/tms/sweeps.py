@@ -13,7 +13,7 @@ import numpy as np
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa: ANN001
+def relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa: ANN001, ANN201
     """Gauss-Seidel sweep of the 7-point network, planes of one parity in parallel."""
     n0, n1 = x.shape[0], x.shape[1]
     if from_zero:
@@ -51,7 +51,7 @@ def relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa:
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def residual_edges(x, b, ex, ey, ez, bounds, r):  # noqa: ANN001
+def residual_edges(x, b, ex, ey, ez, bounds, r):  # noqa: ANN001, ANN201
     """Write b - A x of the 7-point network into r."""
     for i in numba.prange(1, x.shape[0] - 1):
         for j in range(1, x.shape[1] - 1):
@@ -91,7 +91,7 @@ def _other_rows(x, b, w, i, j, lo, hi, rest):  # noqa: ANN001
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: ANN001
+def relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: ANN001, ANN201
     """Gauss-Seidel sweep of a 27-point level, planes of one parity in parallel."""
     n0, n1 = x.shape[0], x.shape[1]
     if from_zero:
@@ -123,7 +123,7 @@ def relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: AN
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def residual_points(x, b, points, bounds, r):  # noqa: ANN001
+def residual_points(x, b, points, bounds, r):  # noqa: ANN001, ANN201
     """Write b - A x of a 27-point level into r."""
     for i in numba.prange(1, x.shape[0] - 1):
         rest = np.empty(x.shape[2], np.float32)
@@ -142,7 +142,7 @@ def residual_points(x, b, points, bounds, r):  # noqa: ANN001
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def restrict(fine, ratio0, ratio1, ratio2, bounds, coarse):  # noqa: ANN001
+def restrict(fine, ratio0, ratio1, ratio2, bounds, coarse):  # noqa: ANN001, ANN201
     """Write the transpose of trilinear interpolation, applied to `fine`, into `coarse`."""
     half0 = np.float32(0.5 * (ratio0 - 1))
     half1, half2 = np.float32(0.5 * (ratio1 - 1)), np.float32(0.5 * (ratio2 - 1))
@@ -174,7 +174,7 @@ def restrict(fine, ratio0, ratio1, ratio2, bounds, coarse):  # noqa: ANN001
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def prolong(coarse, ratio0, ratio1, ratio2, inverse, bounds, fine):  # noqa: ANN001
+def prolong(coarse, ratio0, ratio1, ratio2, inverse, bounds, fine):  # noqa: ANN001, ANN201
     """Add the trilinear interpolation of `coarse` to the active nodes of `fine`."""
     eighth, shift = np.float32(0.125), ratio2 - 1
     for i in numba.prange(1, fine.shape[0] - 1):
