@@ -12,6 +12,8 @@ ARGS ?=
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 # Ranks and side-by-side jobs share the cores; nested BLAS threads would fight over them.
 export OPENBLAS_NUM_THREADS ?= 1
+# Thread counts of the tests, so that a busy machine does not stall in OpenMP barriers.
+TEST_THREADS := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
 PYTHON_FILES := src scripts tests benchmarks
@@ -31,10 +33,10 @@ run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say wh
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
 
 test: setup ## Run the tests (slow ones excluded)
-	@python -m pytest -m "not slow" $(ARGS)
+	@$(TEST_THREADS) python -m pytest -m "not slow" $(ARGS)
 
 test-slow: setup ## Run the slow tests
-	@python -m pytest -m slow $(ARGS)
+	@$(TEST_THREADS) python -m pytest -m slow $(ARGS)
 
 lint: setup ## Check style: ruff, snakefmt, snakemake --lint
 	@ruff check $(PYTHON_FILES)

@@ -13,9 +13,10 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     moving, moving_affine = io.read_volume(t2)
     found = rigid(moving, moving_affine, fixed, fixed_affine, seed)
     first, affine = conform(fixed, fixed_affine, voxel_size_mm, tuple(shape))
-    # T2w is interpolated once, straight from its own voxels, laid where the head is in T1w.
+    # T2w is interpolated once, straight from its own voxels, laid where the head is in T1w; a
+    # cubic spline keeps it sharp, but may swing below 0.
     laid = np.linalg.inv(found.transform) @ moving_affine
-    second = like(moving, laid, affine, tuple(shape))
+    second = np.clip(like(moving, laid, affine, tuple(shape), order=3), 0, None)
     about = {"units": "arbitrary", "provenance": provenance}
     io.write_volume(grid_t1, first, affine, **about)
     io.write_volume(grid_t2, second, affine, **about)

@@ -6,16 +6,16 @@ from headcond import io
 from headcond.caps import cap_positions
 from headcond.head.electrodes import place_discs
 from headcond.head.formats import write_head, write_mesh
-from headcond.head.meshing import mesh_labels
+from headcond.head.meshing import build_mesh
 from headcond.head.quality import report
 
 
 def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance):
     """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
-    matrix = np.array(io.read_json(mni)["matrix"])
-    made = mesh_labels(tissue, affine, size, method=method)
-    positions = cap_positions(electrodes["cap"], matrix)
+    known = io.read_json(mni)
+    made, account = build_mesh(tissue, affine, size, method)
+    positions = cap_positions(electrodes["cap"], np.array(known["matrix"]))
     discs = place_discs(
         made,
         list(positions),
@@ -24,7 +24,10 @@ def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance)
     )
     write_head(head, made, discs, provenance=provenance)
     write_mesh(mesh, made, discs)
-    io.write_json(quality, {**report(made, tissue, affine), "provenance": provenance})
+    found = {**report(made, tissue, affine), "repairs": account, "cut_voxels": known["cut_voxels"]}
+    areas = discs.areas(made.nodes)
+    found["electrode_area_mm2"] = {"least": 1e6 * areas.min(), "largest": 1e6 * areas.max()}
+    io.write_json(quality, {**found, "provenance": provenance})
 
 
 if __name__ == "__main__":

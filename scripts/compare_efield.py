@@ -19,7 +19,7 @@ def main(labels, mni, efields, errors, peaks, subject, models, position, hand_kn
         for name, path in zip(models, efields, strict=True)
     }
     head = regions.pop("head")
-    comparisons = [("uniform", name) for name in models if name != "uniform"]
+    comparisons = [("uniform", name) for name in models if name not in ("uniform", "true")]
     if "true" in models:
         comparisons += [("true", name) for name in models if name != "true"]
     table = global_error_table(

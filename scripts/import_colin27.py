@@ -5,17 +5,27 @@ from pathlib import Path
 import numpy as np
 
 from headcond import io
-from headcond.cohort.labels import read_colin27
+from headcond.cohort.colin27 import read_colin27
+
+MARGIN = 4  # voxels of air laid around the head, which reaches the border of its image
 
 
 def main(segmentation, classes, eit_labels, head_mni, provenance):
     """Write its six-tissue labels; its world is MNI space."""
     labels, affine, details = read_colin27(Path(segmentation).parent)
+    affine = affine.copy()
+    affine[:3, 3] -= affine[:3, :3] @ np.full(3, MARGIN)
+    del details["t1"]
     io.write_volume(
-        eit_labels, labels, affine, units="eit6 tissue", details=details, provenance=provenance
-    )
-    quality = {"source": f"world of {Path(classes).name}"}
-    io.write_json(head_mni, {"matrix": np.eye(4), "quality": quality, "provenance": provenance})
+        eit_labels, np.pad(labels, MARGIN), affine, units="eit6 tissue", details=details,
+        provenance=provenance,
+    )  # fmt: skip
+    known = {
+        "matrix": np.eye(4),
+        "quality": {"source": f"world of {Path(classes).name}"},
+        "cut_voxels": details["cut"],
+    }
+    io.write_json(head_mni, {**known, "provenance": provenance})
 
 
 if __name__ == "__main__":

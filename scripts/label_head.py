@@ -7,7 +7,7 @@ from headcond.cohort.labels import close_skull
 from headcond.tissues import EIT_TISSUES, to_eit6
 
 
-def main(labels, mni, eit_labels, head_mni, provenance):
+def main(labels, mni, facts, eit_labels, head_mni, provenance):
     """Write the six-tissue labels and pass on the way to MNI space."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
     closed, filled = close_skull(to_eit6(tissue))
@@ -16,7 +16,8 @@ def main(labels, mni, eit_labels, head_mni, provenance):
         eit_labels, closed, affine, units="eit6 tissue", provenance=provenance,
         voxels=dict(zip(EIT_TISSUES, counts.tolist(), strict=True)), skull_voxels_closed=filled,
     )  # fmt: skip
-    io.write_json(head_mni, {**io.read_json(mni), "provenance": provenance})
+    known = {**io.read_json(mni), "cut_voxels": io.read_json(facts)["cut_voxels"]}
+    io.write_json(head_mni, {**known, "provenance": provenance})
 
 
 if __name__ == "__main__":

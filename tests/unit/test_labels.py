@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from headcond.checks import InputError
 from headcond.cohort import labels as room
+from headcond.cohort.colin27 import read_colin27
 from headcond.tissues import EIT_TISSUES, TISSUES, label_scheme, tissue_id, to_eit6
 
 CORNERS = np.ones((3, 3, 3), bool)
@@ -323,7 +324,7 @@ def test_all_fifteen_heads_import(data_dir):
 
 
 def test_colin27(data_dir):
-    labels, affine, details = room.read_colin27(data_dir / "colin27")
+    labels, affine, details = read_colin27(data_dir / "colin27")
     assert labels.shape == (181, 217, 181)
     assert labels.dtype == np.uint8
     assert np.array_equal(affine[:3, 3], [-90, -126, -72])
@@ -352,7 +353,7 @@ def test_colin27(data_dir):
 
 def test_colin27_names_what_is_missing(tmp_path):
     with pytest.raises(InputError, match=r"standard_seg\.mat"):
-        room.read_colin27(tmp_path)
+        read_colin27(tmp_path)
     scipy.io.savemat(tmp_path / "standard_seg.mat", {"mri": {"transform": np.eye(4)}})
     with pytest.raises(InputError, match="seg"):
-        room.read_colin27(tmp_path)
+        read_colin27(tmp_path)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from headcond.checks import InputError
-from headcond.cohort.labels import read_colin27
+from headcond.cohort.colin27 import read_colin27
 from headcond.mri import _sitk, register
 
 SUBJECT = np.array([[1.8, 0, 0, -112], [0, 0, -1.8, 122], [0, 1.8, 0, -112], [0, 0, 0, 1.0]])

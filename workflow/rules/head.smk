@@ -7,6 +7,7 @@ if STUDY["head"]["source"] == "cohort":
         input:
             labels=anat("dseg.nii.gz"),
             mni=anat("desc-mni_transform.json"),
+            facts=anat("head.json"),
         output:
             eit_labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
             head_mni=result("{subject}/head/{subject}_mni.json"),

@@ -38,7 +38,7 @@ def losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
     panel.set_ylabel("binary cross-entropy (nats per voxel)")
     panel.set_yscale("log")
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.legend(ncols=2, fontsize=8)
+    panel.legend(ncols=3, fontsize=8)
     return figure
 
 

@@ -180,7 +180,9 @@ def profile(volumes: Mapping[str, np.ndarray], affine: np.ndarray, centre: Seque
     filled = np.flatnonzero(next(iter(volumes.values()))[:, centre[1], centre[2]])
     if filled.size:
         panel.set_xlim(position[filled[0]] - 5, position[filled[-1]] + 5)
-    panel.legend(ncols=len(volumes), loc="upper center")
+    figure.legend(
+        *panel.get_legend_handles_labels(), ncols=len(volumes), loc="outside upper center"
+    )
     return figure
 
 

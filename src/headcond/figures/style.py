@@ -44,19 +44,17 @@ _SETTINGS = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
-    "figure.constrained_layout.use": True,
 }
+plt.rcParams.update(_SETTINGS)  # titles, legends and colour bars are made later than the axes
 
 
 def new_figure(
     width: float, height: float, rows: int = 1, columns: int = 1, **options: object
 ) -> tuple[Figure, np.ndarray]:
     """Return a figure of `width` x `height` inches and its axes (rows, columns), in house style."""
-    with plt.rc_context(_SETTINGS):
-        figure, axes = plt.subplots(
-            rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options
-        )
-    return figure, axes
+    return plt.subplots(
+        rows, columns, figsize=(width, height), squeeze=False, layout="constrained", **options
+    )
 
 
 def save(figure: Figure, path: str | Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -21,10 +21,34 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
     """
     parts = []
     for subject, record in qualities.items():
-        known = {key: value for key, value in record.items() if key != "provenance"}
-        table = pd.DataFrame(list(_flat(known)), columns=["quantity", "value"])
+        angles, leaks = record["dihedral_deg"], record["leaks"]
+        areas = record["electrode_area_mm2"]
+        cut = [f"{face} ({count} voxels)" for face, count in record["cut_voxels"].items()]
+        facts = {
+            "nodes": record["nodes"],
+            "tetrahedra": record["tetrahedra"],
+            "inverted tetrahedra": record["inverted"],
+            "connected components": record["components"],
+            "dihedral angles, least to largest (degrees)": f"{angles['min']:.1f} to "
+            f"{angles['max']:.1f}, median {angles['p50']:.1f}",
+            "faces through which the skull leaks": leaks["faces"],
+            "nodes through which the skull leaks": leaks["nodes"],
+            "faces between scalp and spongy bone": leaks["diploe_faces"],
+            "electrode areas (mm²)": f"{areas['least']:.1f} to {areas['largest']:.1f}",
+            "cut by the image, insulated there": ", ".join(cut) or "no",
+        }
+        table = pd.DataFrame(list(facts.items()), columns=["quantity", "value"], dtype=object)
+        parts.append(Part(subject, table=table))
+        volumes = [
+            {
+                "tissue": name.replace("_", " "),
+                "volume (ml)": 1e6 * volume,
+                "mesh / voxels": record["voxel_volume_ratio"][name],
+            }
+            for name, volume in record["volume_m3"].items()
+        ]
         caption = "Cuts through the tetrahedral mesh, coloured by tissue."
-        parts.append(Part(subject, (), table, figures[f"mesh_{subject}"], caption))
+        parts.append(Part("", (), pd.DataFrame(volumes), figures[f"mesh_{subject}"], caption))
         caption = "Electrodes as discs of surface triangles (dark)."
         parts.append(Part(figure=figures[f"electrodes_{subject}"], caption=caption))
     return Section("head", "Head model", tuple(parts))
@@ -95,34 +119,25 @@ def estimate_section(
             error = group["relative_error_percent"]
             rows.append(
                 {
-                    "estimated from": mode,
+                    "from": mode,
                     "tissue": name.replace("_", " "),
                     "mean RE (%)": error.mean(),
                     "median RE (%)": error.median(),
                     "largest RE (%)": error.max(),
                     "RMS RE (%)": float(np.sqrt(np.mean(error**2))),
-                    "median Cramér-Rao bound (%)": group["cramer_rao_percent"].median(),
-                    "at a wall of the box (%)": 100 * float(group["at_wall"].astype(bool).mean()),
+                    "Cramér-Rao bound (%)": group["cramer_rao_percent"].median(),
+                    "at a wall (%)": 100 * float(group["at_wall"].astype(bool).mean()),
                 }
             )
         text = (
             f"{table['sample'].nunique()} random conductivities, voltages from full solves with "
             f"{1e6 * study['inverse']['noise']:g} µV of noise per electrode. Each: from one "
-            "injection pair alone; joint: from all pairs together. The Cramér-Rao bound is the "
-            "least spread that an unbiased estimate without walls can have; where it exceeds the "
-            "box, the box decides."
+            "injection pair alone; joint: from all pairs together. The Cramér-Rao bound "
+            "(median) is the least spread that an unbiased estimate without walls can have; where "
+            "it exceeds the box, the box decides, and estimates end at its walls."
         )
         caption = "Relative error per tissue; boxes are quartiles, whiskers 5th to 95th percentile."
         parts.append(
             Part(subject, (text,), pd.DataFrame(rows), figures[f"estimates_{subject}"], caption)
         )
     return Section("estimates", "Conductivity from voltages", tuple(parts))
-
-
-def _flat(record: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in record.items():
-        name = f"{prefix}{key}".replace("_", " ")
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{name}: ")
-        elif isinstance(value, int | float | str):
-            yield name, value

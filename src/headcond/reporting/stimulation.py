@@ -16,6 +16,8 @@ ORIGIN = {
     "bids": "The scans and label maps are of real people.",
 }
 _BRAIN = ("gm", "wm", "cerebellum")
+# How the report calls the maps, in text and figures alike.
+SHOWN_NAMES = {"condnet": "estimated"}
 _GE = "GE (%)"
 
 
@@ -114,10 +116,10 @@ def conductivity_section(
             "one colour per slicing axis.",
         )
     ]
-    for reference, group in errors.groupby("reference", sort=False):
-        wide = group.pivot_table(
-            index="tissue", columns="map", values="median_percent", sort=False
-        )
+    named = errors.replace(SHOWN_NAMES)
+    named["tissue"] = named["tissue"].str.replace("_", " ")
+    for reference, group in named.groupby("reference", sort=False):
+        wide = group.pivot_table(index="tissue", columns="map", values="median_percent", sort=False)
         about = (
             f"Mean over the test heads of the median over voxels of |map - {reference}| / "
             f"{reference}, in %, table {table}."
@@ -162,31 +164,37 @@ def field_section(
     solves : sidecar of every field, by file name.
     """
     tms = study["tms"]
-    shown = errors.query("kind == 'magnitude'").copy()
+    shown = errors.query("kind == 'magnitude'").replace(SHOWN_NAMES)
+    # Outside the head only the conductive reading differs from the other in the denominator.
+    shown = shown[(shown["region"] == "head") | (shown["head_mask"] == "conductive")].copy()
+    whole = shown["head_mask"] == "grid"
+    shown["region"] = shown["region"].str.replace("_", " ").where(~whole, "head with its air")
     pairs = zip(shown["mean_percent"], shown["std_percent"], strict=True)
     shown[_GE] = [f"{mean:.3g} ± {std:.2g}" for mean, std in pairs]
     regions = list(dict.fromkeys(shown["region"]))
     parts = []
     for denominator, group in shown.groupby("denominator", sort=False):
         wide = group.pivot_table(
-            index=["subject", "reference", "estimate", "head_mask"],
+            index=["subject", "reference", "estimate"],
             columns="region",
             values=_GE,
             aggfunc="first",
             sort=False,
         )
         text = (
-            "Eq. 6 of the CondNet paper for the field magnitude, mean ± standard deviation over "
-            "the voxels of a region. Head mask: whether the head's average runs over its "
-            "conductive voxels or over the whole grid, air included."
+            f"Global error in % of the largest field of the {denominator} (eq. 6 of the CondNet "
+            "paper), field magnitude, mean ± standard deviation over voxels. The published value "
+            "of the head lies below those of its parts, as it does only if its average takes in "
+            "the air of the whole grid: the last column reads it so."
         )
-        title = f"Global error over the largest field of the {denominator}"
-        table = wide.reindex(columns=regions).reset_index().fillna("–")
-        parts.append(Part(title, (text,), table.rename(columns={"head_mask": "head mask"})))
-    top = peaks.pivot_table(
+        title = f"Global error, denominator: {denominator}"
+        table = wide.reindex(columns=regions).reset_index()
+        parts.append(Part(title, (text,), table))
+    top = peaks.replace(SHOWN_NAMES).pivot_table(
         index=["subject", "model", "percentile"], columns="region", values="field", sort=False
     )
-    parts.append(Part("Peak fields", ("Percentiles of |E| in V/m.",), top.reset_index()))
+    top = top.rename(columns=lambda name: name.replace("_", " ")).reset_index()
+    parts.append(Part("Peak fields", ("Percentiles of |E| in V/m.",), top))
     rows = [
         {
             "field": name,
