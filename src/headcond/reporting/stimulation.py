@@ -19,6 +19,13 @@ _BRAIN = ("gm", "wm", "cerebellum")
 # How the report calls the maps, in text and figures alike.
 SHOWN_NAMES = {"condnet": "estimated"}
 _GE = "GE (%)"
+_LOSS_COLUMNS = {
+    "train_loss": "training loss",
+    "validation_loss": "validation loss",
+    "train_floor": "training floor",
+    "validation_floor": "validation floor",
+    "seconds": "time of the last epoch (s)",
+}
 
 
 def cohort_section(
@@ -110,7 +117,7 @@ def conductivity_section(
         Part(
             "Training",
             (text,),
-            pd.DataFrame(last).rename(columns=lambda name: name.replace("_", " ")),
+            pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
             figures["losses"],
             "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
             "one colour per slicing axis.",
