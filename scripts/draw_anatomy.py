@@ -9,7 +9,7 @@ from headcond.figures.style import save, upper_limit
 from headcond.tissues import TISSUES
 
 
-def main(t1, t2, labels, anatomy, provenance):
+def main(t1, t2, labels, anatomy, note, provenance):
     """Write three planes of T1w, T2w and, where there are any, labels."""
     images = {}
     for title, path in (("T1w", t1), ("T2w", t2)):
@@ -20,7 +20,7 @@ def main(t1, t2, labels, anatomy, provenance):
     cropped = {title: image[box] for title, image in images.items()}
     tissue = tissue[box] if labels else None
     centre = np.array(next(iter(cropped.values())).shape) // 2
-    save(draw(cropped, tissue, TISSUES, affine, centre), anatomy)
+    save(draw(cropped, tissue, TISSUES, affine, centre), anatomy, note)
 
 
 if __name__ == "__main__":

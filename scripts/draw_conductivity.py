@@ -8,7 +8,7 @@ from headcond.figures.style import save
 from headcond.tissues import conductivity_table
 
 
-def main(t1, condnet, spread, uniform, true, conductivity, table, frequency, tau, provenance):
+def main(t1, condnet, spread, uniform, true, conductivity, table, frequency, tau, note, provenance):
     """Write T1w, uniform, estimated and true conductivity, and the spread of the axes."""
     image, affine = io.read_volume(t1)
     estimated, _ = io.read_volume(condnet)
@@ -25,7 +25,8 @@ def main(t1, condnet, spread, uniform, true, conductivity, table, frequency, tau
     looks = {title: "viridis" for title in shown} | {"T1w": "gray", "spread of axes": "magma"}
     centre = np.array(estimated[box].shape) // 2
     unit = {title: "S/m" for title in shown} | {"T1w": "normalised"}
-    save(slices(shown, affine, centre, unit=unit, limits=limits, colour_map=looks), conductivity)
+    figure = slices(shown, affine, centre, unit=unit, limits=limits, colour_map=looks)
+    save(figure, conductivity, note)
 
 
 if __name__ == "__main__":

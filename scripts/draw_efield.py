@@ -12,7 +12,9 @@ from headcond.figures.meshes import surface_views
 from headcond.figures.style import save, upper_limit
 
 
-def main(labels, mni, placement, efields, coil_figure, efield, models, coil, hand_knob, provenance):
+def main(
+    labels, mni, placement, efields, coil_figure, efield, models, coil, hand_knob, note, provenance
+):
     """Write the coil from three sides, and |E| in the planes through the hand knob."""
     regions, affine = head_regions(labels, mni, hand_knob)
     head = regions["head"]
@@ -26,18 +28,10 @@ def main(labels, mni, placement, efields, coil_figure, efield, models, coil, han
     centre = np.argwhere(regions["hand_knob"][box]).mean(axis=0).round().astype(int)
     high = max(upper_limit(field[regions["brain"]], 99.9) for field in fields.values())
     shown = {title: field[box] for title, field in fields.items()}
-    save(
-        slices(
-            shown,
-            affine,
-            centre,
-            unit="|E| (V/m)",
-            limits=(0.0, high),
-            colour_map="inferno",
-            mark=True,
-        ),
-        efield,
+    figure = slices(
+        shown, affine, centre, unit="|E| (V/m)", limits=(0.0, high), colour_map="inferno", mark=True
     )
+    save(figure, efield, note)
     smooth = ndimage.gaussian_filter(np.pad(head, 2).astype(np.float32), 1.0)
     corners, faces, _, _ = marching_cubes(smooth, 0.5, step_size=2)
     nodes = ((corners - 2) @ affine[:3, :3].T + affine[:3, 3]) / 1e3
@@ -49,7 +43,7 @@ def main(labels, mni, placement, efields, coil_figure, efield, models, coil, han
     points = wire.source_points()
     centre_m = matrix[:3, 3]
     handle = np.stack([centre_m, centre_m + 0.08 * matrix[:3, 1]])
-    save(surface_views(nodes, faces, cloud=points, lines=[handle]), coil_figure)
+    save(surface_views(nodes, faces, cloud=points, lines=[handle]), coil_figure, note)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from headcond.figures.maps import profile as draw
 from headcond.figures.style import save
 
 
-def main(maps, profile, models, provenance):
+def main(maps, profile, models, note, provenance):
     """Write the left-right profile of every conductivity map."""
     volumes = {}
     for name, path in zip(models, maps, strict=True):
@@ -16,7 +16,7 @@ def main(maps, profile, models, provenance):
     box = bounding_box(next(iter(volumes.values())) > 0)
     volumes = {title: volume[box] for title, volume in volumes.items()}
     centre = np.array(next(iter(volumes.values())).shape) * [0.5, 0.5, 0.6]
-    save(draw(volumes, affine, centre.astype(int)), profile)
+    save(draw(volumes, affine, centre.astype(int)), profile, note)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from headcond.tissues import tissue_id
 BRAIN = ("gm", "wm", "cerebellum")
 
 
-def main(t1, labels, facts, mni, provenance):
+def main(t1, labels, facts, template, mni, provenance):
     """Write the 4x4 matrix, subject world mm to MNI mm; a generated head knows its own."""
     known = io.read_json(facts).get("mni")
     if known is not None:
@@ -18,7 +18,8 @@ def main(t1, labels, facts, mni, provenance):
         image, affine = io.read_volume(t1)
         tissue, _ = io.read_volume(labels, dtype="uint8")
         brain = np.isin(tissue, [tissue_id(name) for name in BRAIN])
-        matrix, quality = to_mni(image, affine, brain)
+        target = io.read_volume(template) if template else None
+        matrix, quality = to_mni(image, affine, brain, target)
     io.write_json(mni, {"matrix": matrix, "quality": quality, "provenance": provenance})
 
 

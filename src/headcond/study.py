@@ -197,6 +197,8 @@ def _check_cohort(study: Mapping[str, Any]) -> None:
 
 
 def _check_choices(study: Mapping[str, Any]) -> None:
+    if "template" in study["mri"]:
+        existing("mri.template", expand("mri.template", study["mri"]["template"]))
     if "tms" in study["wings"]:
         if not study["cohort"]["train"]:
             raise InputError("cohort.train: at least one subject is needed to train the networks.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -174,6 +175,24 @@ def test_an_interrupted_run_ends_with_the_same_weights(trained, tmp_path, monkey
     assert_same_weights(uninterrupted, checkpoint)
     columns = ["epoch", "train_loss", "validation_loss", "train_floor", "validation_floor"]
     assert resumed[columns].equals(history[columns])
+
+
+def test_a_terminated_run_is_an_error_and_goes_on_later(trained, tmp_path, monkeypatch):
+    """Lightning's own way ends the program with status 0, as if all were done."""
+    step = training._AxisTraining.training_step
+    with monkeypatch.context() as patch:
+
+        def terminated(self, batch, number):
+            if self.current_epoch == 2:
+                signal.raise_signal(signal.SIGTERM)
+            return step(self, batch, number)
+
+        patch.setattr(training._AxisTraining, "training_step", terminated)
+        with pytest.raises(InterruptedError, match="was told to stop"):
+            train(tmp_path)
+    assert not (tmp_path / "network.pt").exists()
+    _, checkpoint = train(tmp_path)
+    assert_same_weights(trained[2], checkpoint)
 
 
 def test_a_finished_run_trains_no_more_and_can_be_prolonged(trained, tmp_path, monkeypatch):

@@ -114,6 +114,12 @@ def bids_files(wildcards):
     return {key: str(path.resolve()) for key, path in found.items()}
 
 
+def mni_template(wildcards):
+    """The template that the study names, if it names one."""
+    template = STUDY["mri"].get("template")
+    return expand_path("mri.template", template) if template else []
+
+
 def scan(contrast):
     """Input function: the scan that the study names for a person without labels."""
 
@@ -165,6 +171,25 @@ def figures():
             for name in ("mesh", "electrodes", "greedy", "bound", "estimates"):
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
     return found
+
+
+def picture_note(wildcards):
+    """What a figure of a subject has to say of its images."""
+    if wildcards.subject in SCANS:
+        return ""
+    notes = {
+        "phantom": "generated head, simulated images",
+        "labels": "real label map, simulated T1w and T2w",
+        "bids": "",
+    }
+    return notes[COHORT["source"]]
+
+
+def head_note(wildcards):
+    """What a figure of a head model has to say of its origin."""
+    if STUDY["head"]["source"] == "colin27":
+        return "Colin27 atlas head"
+    return picture_note(wildcards)
 
 
 def tables():

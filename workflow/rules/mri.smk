@@ -80,6 +80,7 @@ rule register_template:
         t1=anat("T1w.nii.gz"),
         labels=anat("dseg.nii.gz"),
         facts=anat("head.json"),
+        template=mni_template,
     output:
         mni=anat("desc-mni_transform.json"),
     log:

@@ -40,6 +40,7 @@ rule draw_anatomy:
         "../../envs/report.yaml"
     params:
         source=source("draw_anatomy.py"),
+        note=picture_note,
     script:
         "../../scripts/draw_anatomy.py"
 
@@ -67,6 +68,7 @@ rule draw_conductivity:
         "../../envs/report.yaml"
     params:
         source=source("draw_conductivity.py"),
+        note=picture_note,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
         tau=STUDY["condnet"]["tau"],
@@ -94,6 +96,7 @@ rule draw_profile:
         "../../envs/report.yaml"
     params:
         source=source("draw_profile.py"),
+        note=picture_note,
         models=MODELS,
     script:
         "../../scripts/draw_profile.py"
@@ -125,6 +128,7 @@ rule draw_efield:
         "../../envs/report.yaml"
     params:
         source=source("draw_efield.py"),
+        note=picture_note,
         models=MODELS,
         coil=STUDY["tms"]["coil"],
         hand_knob=STUDY["tms"]["hand_knob"],
@@ -152,6 +156,7 @@ rule draw_head:
         "../../envs/report.yaml"
     params:
         source=source("draw_head.py"),
+        note=head_note,
     script:
         "../../scripts/draw_head.py"
 

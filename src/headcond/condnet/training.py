@@ -19,6 +19,7 @@ import pandas as pd
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
+from pytorch_lightning.utilities.exceptions import SIGTERMException
 from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Subset
 
@@ -137,6 +138,8 @@ def train_axis(
         If data and settings do not fit together, or `folder` holds another training's state.
     RuntimeError
         If the loss is no longer finite.
+    InterruptedError
+        If the program is told to stop (SIGTERM); the state of the last epoch stays.
     """
     grid, normalisation = plain("grid", grid), plain("normalisation", normalisation)
     tables = plain("tables", tables)
@@ -179,13 +182,20 @@ def train_axis(
             num_sanity_val_steps=0,
             default_root_dir=folder,
         )
-        trainer.fit(
-            module,
-            DataLoader(dataset, batch_size=settings.batch_size, sampler=shuffle),
-            DataLoader(Subset(dataset, validation), batch_size=settings.batch_size),
-            ckpt_path=state if state.exists() else None,
-            weights_only=True,
-        )
+        try:
+            trainer.fit(
+                module,
+                DataLoader(dataset, batch_size=settings.batch_size, sampler=shuffle),
+                DataLoader(Subset(dataset, validation), batch_size=settings.batch_size),
+                ckpt_path=state if state.exists() else None,
+                weights_only=True,
+            )
+        except SIGTERMException as stop:
+            # Left alone it ends the program with status 0, as if the training were finished.
+            raise InterruptedError(
+                f"The training of the {axis} network was told to stop; {state} holds its last "
+                "finished epoch, and the next call goes on from there."
+            ) from stop
 
     facts = {
         "settings": dataclasses.asdict(settings),

@@ -57,8 +57,14 @@ def new_figure(
     )
 
 
-def save(figure: Figure, path: str | Path) -> None:
-    """Write `figure` as PNG, atomically, and close it."""
+def save(figure: Figure, path: str | Path, note: str = "") -> None:
+    """Write `figure` as PNG, atomically, and close it.
+
+    `note` says in the figure itself what is no measurement of a person (generated head,
+    simulated contrast), because figures travel without their captions.
+    """
+    if note:
+        figure.supxlabel(note, fontsize=8, color="0.35", x=0.99, ha="right")
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_SETTINGS["savefig.dpi"])
     plt.close(figure)
