@@ -1,0 +1,172 @@
+"""What all scripts share: arguments, log, provenance, refusals and resumable folders."""
+
+import json
+import runpy
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from headcond import __version__, io
+from headcond.checks import InputError
+
+SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
+step = SimpleNamespace(**runpy.run_path(str(SCRIPTS / "step.py")))
+
+
+def record(source="abc", rule="train_basis", **params):
+    return step.provenance(rule, source, params, {"subject": "sub-01"}, {"labels": "a.nii.gz"})
+
+
+def state_of(folder, inputs, made):
+    """Name of the folder that `resumable` yields for `made`."""
+    with step.resumable(folder, made, inputs) as state:
+        return state.name
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    paths = [tmp_path / "one.bin", tmp_path / "two.bin"]
+    for number, path in enumerate(paths):
+        path.write_bytes(bytes([number]) * 10)
+    return paths
+
+
+def test_provenance_says_what_made_a_result():
+    made = step.provenance(
+        "solve_efield",
+        "0123456789abcdef",
+        {"source": "0123456789abcdef", "call": "{}", "tolerance": 1e-6, "coil": {"turns": 9}},
+        {"subject": "sub-01"},
+        {"conductivity": Path("a/b.nii.gz"), "maps": ["x", "y"]},
+    )
+    assert made == {
+        "rule": "solve_efield",
+        "source": "0123456789abcdef",
+        "parameters": {"tolerance": 1e-6, "coil": {"turns": 9}},
+        "wildcards": {"subject": "sub-01"},
+        "inputs": {"conductivity": "a/b.nii.gz", "maps": "['x', 'y']"},
+    }
+    json.dumps(made)
+
+
+def test_a_state_folder_survives_a_failure_and_is_found_again(tmp_path, inputs):
+    made = record(points=5)
+    with pytest.raises(KeyboardInterrupt), step.resumable(tmp_path / "s", made, inputs) as state:
+        (state / "half.h5").write_text("half")
+        raise KeyboardInterrupt
+    assert (state / "half.h5").read_text() == "half"
+    with step.resumable(tmp_path / "s", made, inputs) as again:
+        assert again == state
+        assert (again / "half.h5").read_text() == "half"
+    assert not state.exists()
+    assert (tmp_path / "s").is_dir()
+
+
+def test_only_the_same_work_is_resumed(tmp_path, inputs):
+    names = [state_of(tmp_path, inputs, record(points=5, seed=1))]
+    assert state_of(tmp_path, inputs, record(seed=1, points=5)) == names[0], "order of params"
+    names.append(state_of(tmp_path, inputs, record(points=6, seed=1)))
+    names.append(state_of(tmp_path, inputs, record("def", points=5, seed=1)))
+    names.append(state_of(tmp_path, inputs, record(rule="train_axis", points=5, seed=1)))
+    inputs[1].write_bytes(b"other content")
+    names.append(state_of(tmp_path, inputs, record(points=5, seed=1)))
+    assert len(set(names)) == len(names)
+
+
+def test_content_of_inputs_counts_and_not_their_place(tmp_path, inputs):
+    made = record(points=5)
+    before = state_of(tmp_path, inputs, made)
+    moved = [path.rename(path.with_name(f"moved_{path.name}")) for path in inputs]
+    assert state_of(tmp_path, moved, made) == before
+    assert state_of(tmp_path, moved[::-1], made) != before
+
+
+def test_ranks_wait_for_each_other_and_only_the_lead_clears_up(tmp_path, inputs):
+    waits = []
+    ranks = SimpleNamespace(barrier=lambda: waits.append(state.exists()))
+    with step.resumable(tmp_path / "s", record(), inputs, False, ranks) as state:
+        assert waits == []
+    assert waits == [True] and state.exists()
+    with step.resumable(tmp_path / "s", record(), inputs, True, ranks) as state:
+        pass
+    assert waits == [True, True] and not state.exists()
+
+
+def test_refusals_end_with_a_message_and_other_errors_do_not_hide(caplog):
+    def refused():
+        raise InputError("labels: no head in it.")
+
+    with pytest.raises(SystemExit) as ended:
+        step.refuse_politely(refused)
+    assert ended.value.code == 1
+    assert [entry.getMessage() for entry in caplog.records] == ["labels: no head in it."]
+    with pytest.raises(ZeroDivisionError):
+        step.refuse_politely(lambda: 1 / 0)
+
+
+PROGRAM = """
+import sys
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+import step
+from headcond import io
+from headcond.checks import InputError
+
+def main(head, table, size, threads, provenance):
+    print("printed")
+    if size < 0:
+        raise InputError("size: must be positive.")
+    io.write_json(table, {"size": size, "threads": threads, "provenance": provenance})
+
+snakemake = SimpleNamespace(
+    input={"head": sys.argv[2]}, output={"table": sys.argv[3]}, log=[sys.argv[4]], rule="measure",
+    params={"source": "cafe", "size": int(sys.argv[5])}, wildcards={"subject": "sub-01"}, threads=3,
+)
+step.run(main, snakemake)
+"""
+
+
+def run_program(tmp_path, size):
+    """Run a script in its own process, for `step.run` redirects the streams of the process."""
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent(PROGRAM))
+    table, log = tmp_path / "out" / "table.json", tmp_path / "measure.log"
+    done = subprocess.run(
+        [sys.executable, program, SCRIPTS, "head.h5", table, log, str(size)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "" and done.stderr == "", "everything belongs into the log"
+    return done.returncode, table, log.read_text()
+
+
+def test_a_script_gets_its_names_and_logs_to_its_file(tmp_path):
+    code, table, log = run_program(tmp_path, 4)
+    assert code == 0
+    made = io.read_json(table)
+    assert made["size"] == 4 and made["threads"] == 3
+    assert made["provenance"] == {
+        "rule": "measure",
+        "source": "cafe",
+        "parameters": {"size": 4},
+        "wildcards": {"subject": "sub-01"},
+        "inputs": {"head": "head.h5"},
+    }
+    assert "printed" in log
+
+
+def test_a_refused_script_ends_with_status_one_and_no_traceback(tmp_path):
+    code, table, log = run_program(tmp_path, -1)
+    assert code == 1 and not table.exists()
+    assert "size: must be positive." in log and "Traceback" not in log
+
+
+def test_sidecars_carry_provenance_and_versions(tmp_path):
+    io.write_sidecar(tmp_path / "map.nii.gz", units="S/m", provenance=record(points=5))
+    made = io.read_json(tmp_path / "map.json")["provenance"]
+    assert made["source"] == "abc" and made["parameters"] == {"points": 5}
+    assert made["versions"]["headcond"] == __version__
+    assert {"numpy", "scipy", "torch", "snakemake"} <= set(made["versions"])
