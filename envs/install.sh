@@ -18,7 +18,7 @@ torch=$(grep -E '^torch==' "$root/requirements.lock" | cut -d' ' -f1)
 fail() { echo "install: $*" >&2; exit 1; }
 
 digest=$(cat "$root/requirements.lock" "$root/pyproject.toml" "$here/install.sh" \
-    "$here/build_petsc.sh" <(echo "$flavour") | sha256sum | cut -c1-12)
+    "$here/build_petsc.sh" <(echo "$flavour $(realpath -m "$venv")") | sha256sum | cut -c1-12)
 stamp=$venv/.headcond-$digest
 # An environment does not survive being moved, so its own path is part of the check.
 if [ -e "$stamp" ] && "$venv/bin/python" -c 'import headcond' 2>/dev/null; then
@@ -48,19 +48,21 @@ pip install -q 'uv>=0.5'
 
 # torch comes first, so that the lock's torch counts as satisfied: a plain request would
 # take the CUDA build with several GB of companions.
-if "$venv/bin/python" -c "import importlib.metadata as m, sys
-have = m.version('torch'); sys.exit(have.split('+')[0] != '${torch#torch==}' or
-('$flavour' == 'cpu') != (have.endswith('+cpu') or '+' not in have))" 2>/dev/null; then
+if "$venv/bin/python" -W ignore -c "import sys, torch
+have = 'cuda' if torch.version.cuda else 'cpu'
+sys.exit(torch.__version__.split('+')[0] != '${torch#torch==}' or have != '$flavour')" 2>/dev/null
+then
     echo "== $torch is there"
 elif [ "$flavour" = cuda ]; then
+    # uv takes the default index's build, which is the CUDA one on Linux, with its companions.
     echo "== $torch, CUDA build (several GB)"
-    pip install --no-cache-dir "$torch"
+    "$venv/bin/python" -m uv pip install --python "$venv/bin/python" --reinstall-package torch "$torch"
 else
     index=${HEADCOND_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
     echo "== $torch, CPU build"
     # A file that pip's own configuration names (find-links) wins over any index.
-    if ! pip install -q --no-index --no-deps "$torch" 2>/dev/null &&
-        ! pip install --no-deps --index-url "$index" "$torch"; then
+    if ! pip install -q --no-index --no-deps --force-reinstall "$torch" 2>/dev/null &&
+        ! pip install --no-deps --force-reinstall --index-url "$index" "$torch"; then
         echo "install: $index gave no $torch; going on with the default index, whose build may" \
             "bring several GB of CUDA packages. HEADCOND_TORCH_INDEX names another index." >&2
         pip install "$torch"

@@ -10,9 +10,10 @@ from headcond.cohort.colin27 import read_colin27
 MARGIN = 4  # voxels of air laid around the head, which reaches the border of its image
 
 
-def main(segmentation, classes, eit_labels, head_mni, provenance):
+def main(segmentation, classes, anatomy, eit_labels, head_mni, provenance):
     """Write its six-tissue labels; its world is MNI space."""
-    labels, affine, details = read_colin27(Path(segmentation).parent)
+    folders = {Path(path).parent for path in (segmentation, classes, anatomy)}
+    labels, affine, details = read_colin27(folders.pop())
     affine = affine.copy()
     affine[:3, 3] -= affine[:3, :3] @ np.full(3, MARGIN)
     del details["t1"]

@@ -60,7 +60,10 @@ def provenance(
         "source": source,
         "parameters": plain,
         "wildcards": dict(wildcards),
-        "inputs": {key: str(value) for key, value in inputs.items()},
+        "inputs": {
+            key: value if isinstance(value, str) else [str(path) for path in value]
+            for key, value in inputs.items()
+        },
     }
 
 

@@ -48,6 +48,7 @@ def main(
             grid=grid_facts(t1.shape, affine), checkpoint=network, folder=folder,
             threads=threads,
         )  # fmt: skip
+    io.write_sidecar(network, provenance=provenance)
     units = {"train_loss": "nats per voxel", "validation_loss": "nats per voxel", "seconds": "s"}
     io.write_table(history, losses, units=units, provenance=provenance)
 

@@ -23,7 +23,10 @@ def check_option(name: str, value: object, allowed: Collection) -> object:
     """
     if value in allowed:
         return value
-    options = ", ".join(repr(option) for option in allowed)
+    shown = [repr(option) for option in allowed]
+    if len(shown) > 40:  # the names of a cap, say
+        shown = [*shown[:10], f"... ({len(shown)} in all)"]
+    options = ", ".join(shown)
     near = difflib.get_close_matches(str(value), [str(option) for option in allowed], n=1)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     raise InputError(f"Invalid value for {name}: {value!r}. Allowed are {options}.{hint}")

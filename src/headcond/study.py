@@ -14,10 +14,12 @@ from typing import Any
 import jsonschema
 import yaml
 
-from headcond.checks import InputError
+from headcond.caps import CAPS, template_positions
+from headcond.checks import InputError, check_option
 from headcond.cohort import bids
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+TABLE_FREQUENCY = 10e3  # Hz, of the paper's tables A and B
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -63,9 +65,9 @@ def check(study: Mapping[str, Any]) -> dict[str, Any]:
     schema = yaml.safe_load(SCHEMA.read_text())
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
     if errors:
-        # An unknown key explains a missing one, so it is told first.
+        # An unknown key explains a missing one, so it is told first; then the innermost one.
         order = {"additionalProperties": 0, "required": 1}
-        errors.sort(key=lambda error: (order.get(error.validator, 2), list(map(str, error.path))))
+        errors.sort(key=lambda error: (order.get(error.validator, 2), -len(error.absolute_path)))
         raise InputError(_explain(errors[0]))
     _check_cohort(study)
     _check_choices(study)
@@ -209,6 +211,14 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                 "condnet.validation: subject needs two or more subjects in cohort.train; "
                 "use slice, or add a subject."
             )
+        condnet = study["condnet"]
+        if condnet["frequency"] != TABLE_FREQUENCY and set(condnet["tables"]) & {"A", "B"}:
+            raise InputError(
+                f"condnet.frequency: the tables A and B hold at {TABLE_FREQUENCY:g} Hz only; "
+                "use the table cole-cole for another frequency."
+            )
+        for key in ("position", "handle"):
+            check_option(f"tms.{key}", study["tms"][key], template_positions("standard_1005")[0])
         coil = study["tms"]["coil"]
         if coil["inner_diameter"] >= coil["outer_diameter"]:
             raise InputError(
@@ -229,6 +239,31 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                     raise InputError(
                         f"head.subjects: {subject} is not in cohort.train or cohort.test."
                     )
+        _check_electrodes(study)
+
+
+def _check_electrodes(study: Mapping[str, Any]) -> None:
+    cap, sink = (study["head"]["electrodes"][key] for key in ("cap", "sink"))
+    check_option("head.electrodes.cap", cap, CAPS)
+    names = list(template_positions(cap)[0])
+    check_option("head.electrodes.sink", sink, names)
+    pairs, reference = study["rom"]["pairs"], study["inverse"]["reference"]
+    if isinstance(pairs, int) and pairs >= len(names):
+        raise InputError(
+            f"rom.pairs: {pairs} pairs, but the cap {cap} has {len(names)} electrodes."
+        )
+    sources = [] if isinstance(pairs, int) else pairs
+    for name in sources:
+        check_option("rom.pairs", name, names)
+        if name == sink:
+            raise InputError(f"rom.pairs: {sink} is the sink of all pairs and cannot inject.")
+    if reference != "average":
+        check_option("inverse.reference", reference, ["average", *names])
+        if reference in (sink, *sources):
+            raise InputError(
+                f"inverse.reference: {reference} carries current, so it is no reading; "
+                "choose a passive electrode, or average."
+            )
 
 
 def main(arguments: Sequence[str]) -> int:

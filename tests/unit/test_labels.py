@@ -161,14 +161,35 @@ def test_cut_faces():
         ({"scheme": "synthsge"}, "synthseg"),
         ({"margin": 0}, "margin"),
         ({"voxel_size": -1}, "voxel_size"),
-        ({"affine": np.array([[1, 0.2, 0, 0], [-0.2, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])},
-         "oblique"),
     ],
 )  # fmt: skip
 def test_prepare_refuses(change, message):
     good = {"labels": synthseg_head(), "affine": np.eye(4), "scheme": "synthseg"}
     with pytest.raises(InputError, match=message):
         room.prepare(**(good | change))
+
+
+def test_oblique_voxels_are_laid_along_the_world():
+    """Turned by 12 degrees about the head's axis, a head keeps its place and its volumes."""
+    labels = synthseg_head()
+    turn, angle = np.eye(4), np.deg2rad(12)
+    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    centre = np.eye(4)
+    centre[:3, 3] = -(np.array(labels.shape) - 1) / 2
+    straight = room.prepare(labels, centre, "synthseg")
+    oblique = room.prepare(labels, turn @ centre, "synthseg")
+    for one, other in ((straight, oblique), (oblique, straight)):
+        assert np.allclose(one.affine[:3, :3], np.eye(3))
+        assert np.array_equal(np.unique(one.labels13), np.unique(other.labels13))
+
+    def middle(head):
+        inside = np.argwhere(head.labels13 > 0).mean(axis=0)
+        return head.affine[:3, :3] @ inside + head.affine[:3, 3]
+
+    straight_middle = turn[:3, :3] @ middle(straight)
+    np.testing.assert_allclose(middle(oblique), straight_middle, atol=0.5)
+    sizes = [np.count_nonzero(head.labels13) for head in (straight, oblique)]
+    assert abs(sizes[1] / sizes[0] - 1) < 0.03
 
 
 # --- read_labels -----------------------------------------------------------------------

@@ -41,14 +41,14 @@ def test_provenance_says_what_made_a_result():
         "0123456789abcdef",
         {"source": "0123456789abcdef", "call": "{}", "tolerance": 1e-6, "coil": {"turns": 9}},
         {"subject": "sub-01"},
-        {"conductivity": Path("a/b.nii.gz")},
+        {"conductivity": "a/b.nii.gz", "maps": ["x", "y"]},
     )
     assert made == {
         "rule": "solve_efield",
         "source": "0123456789abcdef",
         "parameters": {"tolerance": 1e-6, "coil": {"turns": 9}},
         "wildcards": {"subject": "sub-01"},
-        "inputs": {"conductivity": "a/b.nii.gz"},
+        "inputs": {"conductivity": "a/b.nii.gz", "maps": ["x", "y"]},
     }
     json.dumps(made)
 

@@ -20,7 +20,7 @@ if GENERATED:
         conda:
             "../../envs/mri.yaml"
         resources:
-            mem_mb=3000,
+            mem_mb=growing(3000),
         params:
             source=source("generate_head.py"),
             seed=STUDY["seed"],
@@ -49,7 +49,7 @@ if COHORT["source"] == "labels":
         conda:
             "../../envs/mri.yaml"
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
         params:
             source=source("import_labels.py"),
             seed=STUDY["seed"],
@@ -79,7 +79,7 @@ if COHORT["source"] == "bids":
         conda:
             "../../envs/mri.yaml"
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
         params:
             source=source("import_subject.py"),
             subject="{subject}",

@@ -83,6 +83,11 @@ def source(script):
     return digest.hexdigest()[:16]
 
 
+def growing(mebibytes):
+    """Memory that grows with every attempt of a job."""
+    return lambda wildcards, attempt: mebibytes * attempt
+
+
 def result(name):
     """Path (pattern) of a result of the study."""
     return f"{OUT}/{name}"

@@ -16,7 +16,7 @@ rule train_axis:
         "../../envs/condnet.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=240,
     params:
         source=source("train_axis.py"),
@@ -46,7 +46,7 @@ rule predict_axis:
     conda:
         "../../envs/condnet.yaml"
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         source=source("predict_axis.py"),
         normalisation=STUDY["mri"]["normalisation"],

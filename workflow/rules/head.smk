@@ -27,6 +27,7 @@ if STUDY["head"]["source"] == "colin27":
         input:
             segmentation=colin27("standard_seg.mat"),
             classes=colin27("brainweb_discrete.mat"),
+            anatomy=colin27("standard_mri.mat"),
         output:
             eit_labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
             head_mni=result("{subject}/head/{subject}_mni.json"),
@@ -37,7 +38,7 @@ if STUDY["head"]["source"] == "colin27":
         conda:
             "../../envs/fem.yaml"
         resources:
-            mem_mb=4000,
+            mem_mb=growing(4000),
         params:
             source=source("import_colin27.py"),
         script:
@@ -59,7 +60,7 @@ rule build_mesh:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source("build_mesh.py"),
         method=STUDY["head"]["mesh"]["method"],
@@ -81,7 +82,7 @@ rule assemble_operators:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source("assemble_operators.py"),
     script:

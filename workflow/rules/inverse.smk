@@ -15,7 +15,7 @@ rule simulate_voltages:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source("simulate_voltages.py"),
         seed=STUDY["seed"],

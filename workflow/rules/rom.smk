@@ -17,7 +17,7 @@ rule train_basis:
         mpi="mpirun --bind-to none --oversubscribe",
         tasks=lambda wildcards, threads: threads,
         cpus_per_task=1,
-        mem_mb=4000,
+        mem_mb=growing(4000),
         runtime=240,
     params:
         source=source("train_basis.py"),
@@ -72,7 +72,7 @@ rule validate_rom:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source("validate_rom.py"),
         seed=STUDY["seed"],

@@ -37,7 +37,7 @@ rule solve_efield:
         "../../envs/tms.yaml"
     threads: 2
     resources:
-        mem_mb=3000,
+        mem_mb=growing(3000),
     params:
         source=source("solve_efield.py"),
         coil=STUDY["tms"]["coil"],

@@ -113,8 +113,7 @@ def prepare(
     Raises
     ------
     InputError
-        If the ids do not fit the scheme, the map is empty, voxels are oblique to the
-        world's axes, or `margin` is below 1.
+        If the ids do not fit the scheme, the map is empty, or `margin` is below 1.
     """
     affine = check_affine("affine", affine)
     size = check_positive("voxel_size", voxel_size)
@@ -123,10 +122,7 @@ def prepare(
     labels, affine = to_ras(check_shape("labels", labels, (None, None, None)), affine)
     sizes = voxel_sizes(affine)
     if not np.allclose(affine[:3, :3], np.diag(sizes), atol=1e-3):
-        raise InputError(
-            "The label map's axes are oblique to the world's: resample it with "
-            "headcond.mri.conform.conform(..., order=0) first."
-        )
+        labels, affine = _plumb(labels, affine)
     tissues = to_tissues(labels, scheme)
     if not tissues.any():
         raise InputError("The label map holds nothing but air.")
@@ -306,6 +302,17 @@ def _at_voxel_size(
     corner = affine[:3, 3] + (low - 0.5) * sizes
     target[:3, 3] = corner + (0.5 - margin) * size
     return like(tissues, affine, target, tuple(int(n) for n in shape), order=0), target
+
+
+def _plumb(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The nearest labels on a grid along the world's axes that holds the whole oblique one."""
+    sizes = voxel_sizes(affine)
+    ends = np.stack(np.meshgrid(*((0, side - 1) for side in labels.shape)), axis=-1).reshape(-1, 3)
+    corners = ends @ affine[:3, :3].T + affine[:3, 3]
+    target = np.diag([*sizes, 1.0])
+    target[:3, 3] = corners.min(axis=0)
+    shape = np.ceil(np.ptp(corners, axis=0) / sizes - 1e-6).astype(int) + 1
+    return like(labels, affine, target, tuple(int(side) for side in shape), order=0), target
 
 
 def _shift(voxels: list[int]) -> np.ndarray:

@@ -1,0 +1,245 @@
+"""Plans, lint, graph and refusals of the workflow; no job runs here."""
+
+import itertools
+import re
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27"}
+HELPERS = {"step", "coils", "regions"}
+
+
+@pytest.fixture(scope="module")
+def checkout(make_checkout):
+    return make_checkout("plan")
+
+
+def planned(output):
+    """Jobs per rule in Snakemake's table of a dry run."""
+    table = output.split("Job stats:")[1].split("total")[0]
+    return Counter({name: int(n) for name, n in re.findall(r"(?m)^(\w+) +(\d+)$", table)})
+
+
+def rules(folder):
+    """Directives of every rule, as text, by the rule's name and then the directive's."""
+    found = {}
+    for path in sorted((folder / "workflow" / "rules").glob("*.smk")):
+        for indent, name, body in re.findall(
+            r"(?m)^( *)rule (\w+):\n((?:\1    .*\n|\n)+)", path.read_text()
+        ):
+            assert name not in found, f"two rules are called {name}"
+            pattern = rf"(?m)^{indent}    (\w+):(.*\n(?:{indent}     .*\n|\n)*)"
+            found[name] = dict(re.findall(pattern, body))
+    return found
+
+
+def entries(text):
+    """The entries of a directive: the lines of least indentation that open one."""
+    lines = [line for line in text.splitlines()[1:] if line.strip()]
+    least = min(len(line) - len(line.lstrip()) for line in lines)
+    opened = [line.strip() for line in lines if len(line) - len(line.lstrip()) == least]
+    return [line for line in opened if not re.fullmatch(r"[\])},]+", line)]
+
+
+def test_every_rule_says_what_the_house_asks_of_it(checkout):
+    known = rules(checkout.folder)
+    assert len(known) > 35
+    for name, directives in known.items():
+        for needed in ("input", "output", "log", "conda", "params"):
+            if (name, needed) != ("generate_head", "input"):  # it comes from nothing but its seed
+                assert needed in directives, f"{name} has no {needed}"
+        for kind in ("input", "output", "params"):
+            for entry in entries(directives.get(kind, "\n    unpack(")):
+                named = re.match(r"\w+=|\*\*\w+\(|unpack\(", entry)
+                assert named, f"{name}: {kind} without a name: {entry}"
+        assert f'source=source("{name}.py")' in directives["params"], name
+        assert re.search(r'"\.\./\.\./envs/\w+\.yaml"', directives["conda"]), name
+        assert f"logs/{name}" in directives["log"], f"{name} logs elsewhere"
+        if "benchmark" in directives:
+            assert f"benchmarks/{name}/" in directives["benchmark"], name
+        if "script" in directives:
+            assert f'"../../scripts/{name}.py"' in directives["script"], name
+        else:
+            assert f"scripts/{name}.py" in directives["shell"], name
+    written = {path.stem for path in (checkout.folder / "scripts").glob("*.py")}
+    assert written == set(known) | HELPERS
+
+
+def test_mpi_rules_take_launcher_and_ranks_from_their_resources(checkout):
+    known = rules(checkout.folder)
+    parallel = [
+        name for name, directives in known.items() if "mpi=" in directives.get("resources", "")
+    ]
+    assert parallel == ["train_basis"]
+    shell, resources = known["train_basis"]["shell"], known["train_basis"]["resources"]
+    assert "{resources.mpi} -n {resources.tasks} python -m mpi4py" in shell
+    assert "--ranks {resources.tasks}" in shell and "&> {log}" in shell
+    assert "tasks=lambda wildcards, threads: threads" in resources
+    assert "OMP_NUM_THREADS=1" in shell and "OPENBLAS_NUM_THREADS=1" in shell
+
+
+def test_profiles_name_rules_that_exist(checkout):
+    known = set(rules(checkout.folder))
+    for name in ("default", "slurm"):
+        profile = yaml.safe_load((checkout.folder / "profiles" / name / "config.yaml").read_text())
+        for kind in ("set-threads", "set-resources"):
+            for entry in profile.get(kind, []):
+                assert re.split("[=:]", entry)[0] in known, f"profiles/{name}: {entry}"
+    assert profile["executor"] == "slurm"
+    assert 'train_basis:mpi="srun"' in profile["set-resources"]
+
+
+def digests(folder):
+    """Digest of every script, by the workflow's own function."""
+    text = (folder / "workflow" / "rules" / "common.smk").read_text()
+    start, end = text.index("@functools.cache\ndef _imports"), text.index("def result(")
+    names = {"workflow": SimpleNamespace(basedir=str(folder))}
+    exec("import ast, functools, hashlib\nfrom pathlib import Path\n" + text[start:end], names)
+    scripts = sorted(path.stem for path in (folder / "scripts").glob("*.py"))
+    return {name: names["source"](f"{name}.py") for name in scripts if name not in HELPERS}
+
+
+@pytest.mark.parametrize(
+    ("edited", "reached", "spared"),
+    [
+        ("src/headcond/inverse/optimise.py", {"invert_voltages"}, {"train_basis", "solve_efield"}),
+        ("src/headcond/rom/greedy.py", {"train_basis"}, {"solve_efield", "invert_voltages"}),
+        ("src/headcond/tms/sweeps.py", {"solve_efield"}, {"train_axis", "train_basis"}),
+        ("src/headcond/fem/backends.py", {"train_basis", "validate_rom", "simulate_voltages"},
+         {"build_mesh", "train_axis"}),
+        ("scripts/solve_efield.py", {"solve_efield"}, {"train_axis", "place_coil"}),
+        ("scripts/coils.py", {"place_coil", "solve_efield", "draw_efield"}, {"train_axis"}),
+        ("scripts/regions.py", {"compare_efield", "draw_efield"}, {"train_axis", "solve_efield"}),
+    ],
+)  # fmt: skip
+def test_an_edit_changes_the_digests_of_what_reaches_it_only(checkout, edited, reached, spared):
+    before = digests(checkout.folder)
+    path = checkout.folder / edited
+    original = path.read_bytes()
+    try:
+        path.write_bytes(original + b"# edited\n")
+        after = digests(checkout.folder)
+    finally:
+        path.write_bytes(original)
+    changed = {name for name in before if before[name] != after[name]}
+    assert reached <= changed, f"{reached - changed} do not notice {edited}"
+    assert not spared & changed
+    assert digests(checkout.folder) == before
+
+
+def bids_study(checkout):
+    """A study on a BIDS-like folder of empty files: a plan reads none."""
+    root = checkout.folder / "bids"
+    for number in (1, 2, 3, 4):
+        for suffix in ("T1w", "T2w", "desc-simnibs_dseg"):
+            path = root / f"sub-0{number}" / "anat" / f"sub-0{number}_{suffix}.nii.gz"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    return checkout.study("mine", f"cohort: {{source: bids, folder: {root}, scheme: simnibs}}\n")
+
+
+def test_the_default_study_and_a_bids_folder_are_planned(checkout):
+    known = set(rules(checkout.folder))
+    default = checkout.start("-n", "--cores", 2)
+    bids = checkout.start("-n", "--cores", 2, "--configfile", bids_study(checkout))
+    outputs = [process.communicate()[0] for process in (default, bids)]
+    for process, output in zip((default, bids), outputs, strict=True):
+        assert process.returncode == 0, output
+    assert "profiles/default" in outputs[0], "the default profile is used without being asked for"
+    jobs = planned(outputs[0])
+    assert set(jobs) == known - IMPORTS | {"all"}
+    assert jobs["generate_head"] == 4 and jobs["train_axis"] == 3 and jobs["train_basis"] == 2
+    assert jobs["correct_bias"] == 8 and jobs["solve_efield"] == 4
+    jobs = planned(outputs[1])
+    assert jobs["import_subject"] == 4 and jobs["solve_efield"] == 3, "no truth is known"
+    assert not set(jobs) & (IMPORTS - {"import_subject"} | {"generate_head", "conform_truth"})
+    assert not (checkout.folder / "results").exists()
+
+
+def test_real_heads_are_planned(checkout, data_dir):
+    output = checkout.run(
+        "-n", "--cores", 2, "--configfile", "studies/real-heads.yaml",
+        environment={"HEADCOND_DATA": str(data_dir.resolve())},
+    )  # fmt: skip
+    jobs = planned(output)
+    assert jobs["import_labels"] == 4 and jobs["import_scan"] == 1 and jobs["import_colin27"] == 1
+    assert "generate_head" not in jobs and "label_head" not in jobs
+    assert jobs["predict_axis"] == 6 and jobs["register_template"] == 1
+
+
+def graph(output):
+    """Rules that follow a rule directly, from the text of --dag."""
+    lines = output[output.index("digraph") :]
+    labels = dict(re.findall(r'(\d+)\[label = "(\w+)', lines))
+    edges = {}
+    for start, end in re.findall(r"(\d+) -> (\d+)", lines):
+        edges.setdefault(labels[start], set()).add(labels[end])
+    return edges
+
+
+def test_lint_is_content_and_the_graph_leads_from_heads_to_the_report(checkout):
+    lint = checkout.start("--lint")
+    dag = checkout.start("--dag")
+    lint_output, dag_output = lint.communicate()[0], dag.communicate()[0]
+    assert lint.returncode == 0, lint_output
+    assert "your workflow is in a good condition" in lint_output
+    assert dag.returncode == 0, dag_output
+    edges = graph(dag_output)
+    for way in (
+        ("generate_head", "align_t2", "correct_bias", "normalise_intensity", "train_axis",
+         "predict_axis", "average_axes", "rescale_conductivity", "solve_efield", "compare_efield",
+         "report_study", "all"),
+        ("generate_head", "label_head", "build_mesh", "assemble_operators", "train_basis",
+         "merge_basis", "simulate_voltages", "invert_voltages", "draw_estimates", "report_study"),
+        ("uniform_conductivity", "blur_uniform", "solve_efield", "draw_efield", "report_study"),
+        ("merge_basis", "validate_rom", "draw_rom", "report_study"),
+    ):  # fmt: skip
+        for start, end in itertools.pairwise(way):
+            assert end in edges[start], f"{end} does not follow {start}"
+    assert "all" not in edges, "nothing follows the end"
+
+
+REFUSED = {
+    "typo": ("rom:\n  snapshot: 3\n", "Unknown key 'rom.snapshot'. Did you mean 'snapshots'?"),
+    "type": ("condnet:\n  epochs: many\n", 'condnet.epochs: "many" must be of type integer'),
+    "lost": ("cohort: {source: labels, folder: /nowhere, pattern: '{id}.nii', scheme: simnibs}\n",
+             "cohort.folder: the folder /nowhere does not exist."),
+}  # fmt: skip
+
+
+def test_a_refused_study_ends_before_any_job_with_one_message(checkout):
+    """Also real-heads without the variable that names its data."""
+    started = {}
+    for name, (content, message) in REFUSED.items():
+        path = checkout.study(name, content)
+        started[message] = checkout.start("--cores", 1, "--configfile", path)
+    message = "cohort.scans.sub-patient12.t1: the environment variable HEADCOND_DATA is not set"
+    started[message] = checkout.start(
+        "--cores", 1, "--configfile", "studies/real-heads.yaml", environment={"HEADCOND_DATA": None}
+    )
+    for message, process in started.items():
+        output = process.communicate()[0]
+        assert process.returncode == 1, output
+        assert output.count("Study refused.") == 1 and message in output, output
+        assert "Traceback" not in output and "rule " not in output
+    assert not (checkout.folder / "results").exists()
+
+
+def test_the_slurm_profile_is_what_make_uses(checkout):
+    """A plan needs no cluster; account, launcher and ranks are the profile's, not the laptop's.
+
+    Snakemake lays profiles/default over whatever --profile names, so make has to choose the
+    profile in another way.
+    """
+    (option,) = re.findall(r"(\S+) profiles/\$\(PROFILE\)", (ROOT / "Makefile").read_text())
+    # A quiet profile hides the resources of jobs.
+    output = checkout.run("-n", "--cores", 8, "--quiet", "host", option, "profiles/slurm")
+    job = output[output.index("rule train_basis:") :].split("\nrule ")[0]
+    assert re.search(r"resources: .*\bmpi=srun\b", job), job
+    assert re.search(r"\btasks=8\b", job), job
+    assert "slurm_partition=PARTITION" in job and "slurm_account=ACCOUNT" in job, job
