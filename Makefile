@@ -29,7 +29,7 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 	@envs/install.sh $(VENV)
 
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
-	@snakemake --profile profiles/$(PROFILE) --cores $(CORES) $(STUDY_FILES) $(ARGS)
+	@snakemake --workflow-profile profiles/$(PROFILE) --cores $(CORES) $(STUDY_FILES) $(ARGS)
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
 
 test: setup ## Run the tests (slow ones excluded)

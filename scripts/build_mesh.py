@@ -24,6 +24,7 @@ def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance)
     )
     write_head(head, made, discs, provenance=provenance)
     write_mesh(mesh, made, discs)
+    io.write_sidecar(mesh, units="mm", provenance=provenance)
     found = {**report(made, tissue, affine), "repairs": account, "cut_voxels": known["cut_voxels"]}
     areas = discs.areas(made.nodes)
     found["electrode_area_mm2"] = {"least": 1e6 * areas.min(), "largest": 1e6 * areas.max()}

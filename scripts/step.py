@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headcond.checks import InputError
+from headcond.io import versions
 
 
 def run(main: Callable, snakemake) -> None:
@@ -60,6 +61,7 @@ def provenance(
         "source": source,
         "parameters": plain,
         "wildcards": dict(wildcards),
+        "versions": versions(),
         "inputs": {
             key: value if isinstance(value, str) else [str(path) for path in value]
             for key, value in inputs.items()

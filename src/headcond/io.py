@@ -102,7 +102,7 @@ def write_sidecar(
     entry = dict(content)
     if units is not None:
         entry["units"] = units
-    entry["provenance"] = {**(provenance or {}), "versions": versions()}
+    entry["provenance"] = {"versions": versions(), **(provenance or {})}
     write_json(sidecar_path(path), entry)
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from headcond import __version__, io
 from headcond.checks import InputError
+from headcond.io import versions
 
 SCRIPTS = Path(__file__).resolve().parents[2] / "scripts"
 step = SimpleNamespace(**runpy.run_path(str(SCRIPTS / "step.py")))
@@ -48,6 +49,7 @@ def test_provenance_says_what_made_a_result():
         "source": "0123456789abcdef",
         "parameters": {"tolerance": 1e-6, "coil": {"turns": 9}},
         "wildcards": {"subject": "sub-01"},
+        "versions": versions(),
         "inputs": {"conductivity": "a/b.nii.gz", "maps": ["x", "y"]},
     }
     json.dumps(made)
@@ -115,6 +117,7 @@ sys.path.insert(0, sys.argv[1])
 import step
 from headcond import io
 from headcond.checks import InputError
+from headcond.io import versions
 
 def main(head, table, size, threads, provenance):
     print("printed")
@@ -153,6 +156,7 @@ def test_a_script_gets_its_names_and_logs_to_its_file(tmp_path):
         "source": "cafe",
         "parameters": {"size": 4},
         "wildcards": {"subject": "sub-01"},
+        "versions": versions(),
         "inputs": {"head": "head.h5"},
     }
     assert "printed" in log

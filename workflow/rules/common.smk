@@ -55,13 +55,10 @@ def _imports(path):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            if name.split(".")[0] == "headcond":
-                stem = root.joinpath(*name.split("."))
-                found |= {
-                    p
-                    for p in (stem.with_suffix(".py"), stem / "__init__.py")
-                    if p.exists()
-                }
+            for folder in (root, Path(workflow.basedir, "scripts")):
+                stem = folder.joinpath(*name.split("."))
+                files = (stem.with_suffix(".py"), stem / "__init__.py")
+                found |= {file for file in files if file.exists()}
     return frozenset(found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,8 @@ def _cell(value: Any) -> str:
     if isinstance(value, float):
         if pd.isna(value):
             return "–"
+        if math.isinf(value):
+            return "∞" if value > 0 else "-∞"
         if value == int(value) and abs(value) < 1e6:
             return str(int(value))
         return f"{value:.4g}"
