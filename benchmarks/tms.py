@@ -56,7 +56,7 @@ def prepare(folder: Path, labels: str, coil_file: str, voxel: float) -> dict:
     np.savez(folder / f"head-{voxel:g}.npz", sigma=sigma, affine=head.affine,
              first=place(sigma, head.affine, target, towards, 0.006, wire),
              second=place(sigma, head.affine, target + [0, 25, 0], towards, 0.006, wire))  # fmt: skip
-    return {"voxels": int(len(index)), "shape": sigma.shape}
+    return {"voxels": len(index), "shape": sigma.shape}
 
 
 def assemble(folder: Path, coil_file: str, voxel: float) -> dict:
@@ -247,8 +247,9 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict]:
             note("headcond, E from the potential", voxel, count, {"total_s": parts["field_s"]})
     finest = min(options.voxels)
     found = call(threads, "direct", *place, str(finest))
-    note(f"dA/dt interpolated, {found['dipoles']} dipoles, {found['edges']} edges", finest,
-         threads, {"total_s": found["interpolated_s"], "field_difference": found["error"]})  # fmt: skip
+    title = f"dA/dt interpolated, {found['dipoles']} dipoles, {found['edges']} edges"
+    interpolated = {"total_s": found["interpolated_s"], "field_difference": found["error"]}
+    note(title, finest, threads, interpolated)
     note("dA/dt summed directly", finest, threads, {"total_s": found["direct_s"]})
     call(threads, "assemble", *place, str(finest))
     for name, title in (("pyamg", "PyAMG Ruge-Stuben CG"), ("petsc", "PETSc CG+GAMG")):
@@ -278,8 +279,9 @@ def main() -> None:
         cells = ["" if pd.isna(cell) else f"{cell:.4g}" if isinstance(cell, float) else str(cell)
                  for cell in row]  # fmt: skip
         print("| " + " | ".join(cells) + " |")
-    finest = table[(table["voxel_mm"] == min(options.voxels))
-                   & (table["threads"] == options.threads)].set_index("measurement")  # fmt: skip
+    finest = table[table["voxel_mm"] == min(options.voxels)]
+    # The faster of our thread counts: on cores that others use too it may be one.
+    finest = finest.sort_values("total_s").drop_duplicates("measurement").set_index("measurement")
     for name in ("PyAMG Ruge-Stuben CG", "PETSc CG+GAMG"):
         times, sizes = (finest.loc[name, key] / finest.loc["headcond", key]
                         for key in ("total_s", "peak_mib"))  # fmt: skip
