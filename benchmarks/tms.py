@@ -1,6 +1,6 @@
-"""Time and memory of the SPFD solver beside PyAMG and PETSc on one real head, in one run.
+r"""Time and memory of the SPFD solver beside PyAMG and PETSc on one real head, in one run.
 
-    python benchmarks/tms.py --labels training_seg_01.nii.gz --coil MagStim_D70.ccd \\
+    python benchmarks/tms.py --labels training_seg_01.nii.gz --coil MagStim_D70.ccd \
         --output tms.tsv
 
 Every measurement is a process of its own, one after the other on the same machine, with its
@@ -52,10 +52,11 @@ def prepare(folder: Path, labels: str, coil_file: str, voxel: float) -> dict:
     # Over the left motor cortex, roughly: a benchmark needs no cap.
     target = np.array([middle[0] - 45, middle[1], high[2] - 25])
     wire = coil.read(coil_file)
-    towards = target + [-20, -40, 0]
+    towards = target + np.array([-20, -40, 0])
+    forward = target + np.array([0, 25, 0])
     np.savez(folder / f"head-{voxel:g}.npz", sigma=sigma, affine=head.affine,
              first=place(sigma, head.affine, target, towards, 0.006, wire),
-             second=place(sigma, head.affine, target + [0, 25, 0], towards, 0.006, wire))  # fmt: skip
+             second=place(sigma, head.affine, forward, towards, 0.006, wire))  # fmt: skip
     return {"voxels": len(index), "shape": sigma.shape}
 
 

@@ -207,6 +207,8 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                 "condnet.validation: subject needs two or more subjects in cohort.train; "
                 "use slice, or add a subject."
             )
+        if study["tms"]["subvoxel"]:
+            _check_subvoxel(study["cohort"])
         coil = study["tms"]["coil"]
         if coil["inner_diameter"] >= coil["outer_diameter"]:
             raise InputError(
@@ -227,6 +229,17 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                     raise InputError(
                         f"head.subjects: {subject} is not in cohort.train or cohort.test."
                     )
+
+
+def _check_subvoxel(cohort: Mapping[str, Any]) -> None:
+    if cohort["source"] == "bids":
+        raise InputError("tms.subvoxel: label maps of a BIDS-like folder lie on the study's grid; "
+                         "there are no finer ones.")  # fmt: skip
+    if cohort["source"] == "labels" and cohort["voxel_size_mm"] < 1.5:
+        raise InputError(
+            "tms.subvoxel: label maps hold nothing finer than about 1 mm; raise "
+            "cohort.voxel_size_mm to 2, or set it to false."
+        )
 
 
 def main(arguments: Sequence[str]) -> int:
