@@ -193,7 +193,10 @@ def tables():
                 result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
                 subject=COHORT["test"],
             )
-        for kind, name in (("efields", "efield.nii.gz"), ("tissue_fields", "tissues.tsv")):
+        for kind, name in (
+            ("efields", "efield.nii.gz"),
+            ("tissue_fields", "tissues.tsv"),
+        ):
             found[kind] = expand(
                 result(f"{{subject}}/tms/{{subject}}_pos-coil_cond-{{model}}_{name}"),
                 subject=COHORT["test"],
@@ -228,6 +231,4 @@ def field_map(wildcards):
     """Conductivity map behind a field: a model of the first table, or model-table."""
     model, _, table = wildcards.model.partition("-")
     subject, table = wildcards.subject, table or TABLES[0]
-    return result(
-        f"{subject}/cond/{subject}_table-{table}_desc-{model}_condmap.nii.gz"
-    )
+    return result(f"{subject}/cond/{subject}_table-{table}_desc-{model}_condmap.nii.gz")

@@ -35,8 +35,8 @@ def grey_surface(labels13: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, np
     blurred = ndimage.gaussian_filter(
         np.pad(mask, 3).astype(np.float32), _SMOOTHING / voxel_sizes(affine)
     )
-    # Gradients point from low to high by default, which "descent" turns to outward faces.
-    points, triangles, _, _ = marching_cubes(blurred, 0.5, gradient_direction="descent")
+    # "ascent" makes the corners run counter-clockwise as seen from outside the mask.
+    points, triangles, _, _ = marching_cubes(blurred, 0.5, gradient_direction="ascent")
     if np.linalg.det(affine[:3, :3]) < 0:
         triangles = triangles[:, ::-1]
     return (points - 3) @ affine[:3, :3].T + affine[:3, 3], triangles
