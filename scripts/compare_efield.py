@@ -19,9 +19,13 @@ def main(labels, mni, efields, errors, peaks, subject, models, position, hand_kn
         for name, path in zip(models, efields, strict=True)
     }
     head = regions.pop("head")
-    comparisons = [("uniform", name) for name in models if name not in ("uniform", "true")]
-    if "true" in models:
-        comparisons += [("true", name) for name in models if name != "true"]
+    references = ("true", "subvoxel")  # models that the others are judged against
+    comparisons = [("uniform", name) for name in models if name not in ("uniform", *references)]
+    for reference in references:
+        if reference in models:
+            # Another conductivity table is another question than which map is nearer.
+            others = [name for name in models if name not in references and "-" not in name]
+            comparisons += [(reference, name) for name in others]
     table = global_error_table(
         fields, regions, head, subject=subject, coil=position, comparisons=comparisons
     )

@@ -10,6 +10,7 @@ from headcond import io
 from headcond.figures.maps import bounding_box, slices
 from headcond.figures.meshes import surface_views
 from headcond.figures.style import save, upper_limit
+from headcond.reporting.stimulation import SHOWN_NAMES
 
 
 def main(
@@ -19,9 +20,7 @@ def main(
     regions, affine = head_regions(labels, mni, hand_knob)
     head = regions["head"]
     fields = {
-        "estimated" if name == "condnet" else name: np.linalg.norm(
-            io.read_components(path)[0], axis=0
-        )
+        SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(path)[0], axis=0)
         for name, path in zip(models, efields, strict=True)
     }
     box = bounding_box(head)

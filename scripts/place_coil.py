@@ -11,7 +11,7 @@ from headcond.tms.placement import place
 def main(labels, mni, placement, position, handle, distance, coil, provenance):
     """Write the matrix from the coil's frame to the world (m), and the scalp positions used."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
-    cap = cap_positions("standard_1005", np.array(io.read_json(mni)["matrix"]))
+    cap = cap_positions("standard_1005", np.array(io.read_json(mni)["matrix"]), (position, handle))
     wire = make_coil(coil)
     matrix = place(tissue, affine, cap[position], cap[handle], distance, wire)
     io.write_json(

@@ -22,7 +22,7 @@ def by_subject(paths, read):
 def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), map_errors=(), globalerror=(), peaks=(), efields=(), qualities=(),
-    validations=(), relative_errors=(),
+    validations=(), relative_errors=(), tissue_fields=(), positions=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -36,7 +36,15 @@ def main(
                 study, shown, by_subject(facts, io.read_json), by_subject(alignments, io.read_json)
             ),
             stimulation.conductivity_section(study, shown, losses, joined(map_errors)),
-            stimulation.field_section(study, shown, joined(globalerror), joined(peaks), solves),
+            stimulation.field_section(
+                study,
+                shown,
+                joined(globalerror),
+                joined(peaks),
+                solves,
+                joined(tissue_fields),
+                joined(positions) if positions else None,
+            ),
         ]
     if "eit" in study["wings"]:
         sections += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import functools
 import warnings
 from collections.abc import Sequence
@@ -87,7 +88,9 @@ def cap_positions(
     template, _ = template_positions(cap)
     unknown = [name for name in names if name not in template]
     if unknown:
-        raise InputError(f"Cap {cap} has no electrode {', '.join(unknown)}.")
+        near = difflib.get_close_matches(unknown[0], template, n=1, cutoff=0.3)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"Cap {cap} has no electrode {', '.join(unknown)}.{hint}")
     back = np.linalg.inv(check_affine("mni", mni))
     return {name: back[:3, :3] @ template[name] + back[:3, 3] for name in names or template}
 

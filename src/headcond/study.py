@@ -219,6 +219,8 @@ def _check_choices(study: Mapping[str, Any]) -> None:
             )
         for key in ("position", "handle"):
             check_option(f"tms.{key}", study["tms"][key], template_positions("standard_1005")[0])
+        if study["tms"]["subvoxel"]:
+            _check_subvoxel(study["cohort"])
         coil = study["tms"]["coil"]
         if coil["inner_diameter"] >= coil["outer_diameter"]:
             raise InputError(
@@ -264,6 +266,17 @@ def _check_electrodes(study: Mapping[str, Any]) -> None:
                 f"inverse.reference: {reference} carries current, so it is no reading; "
                 "choose a passive electrode, or average."
             )
+
+
+def _check_subvoxel(cohort: Mapping[str, Any]) -> None:
+    if cohort["source"] == "bids":
+        raise InputError("tms.subvoxel: label maps of a BIDS-like folder lie on the study's grid; "
+                         "there are no finer ones.")  # fmt: skip
+    if cohort["source"] == "labels" and cohort["voxel_size_mm"] < 1.5:
+        raise InputError(
+            "tms.subvoxel: label maps hold nothing finer than about 1 mm; raise "
+            "cohort.voxel_size_mm to 2, or set it to false."
+        )
 
 
 def main(arguments: Sequence[str]) -> int:

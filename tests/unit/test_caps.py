@@ -125,3 +125,8 @@ def test_template_lies_on_the_mni_scalp(data_dir):
     far = np.sqrt(((upper[:, None] - surface) ** 2).sum(axis=2)).min(axis=1)
     assert np.mean(far) < 6
     assert np.max(far) < 14
+
+
+def test_misspelt_electrode_is_refused_with_the_nearest_name():
+    with pytest.raises(InputError, match=r"no electrode C33\. Did you mean 'C3'"):
+        cap_positions("standard_1005", np.eye(4), ("CP3", "C33"))

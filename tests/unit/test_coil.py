@@ -140,8 +140,8 @@ def test_bad_files_are_refused(tmp_path, text):
 def test_bad_coils_are_refused(tmp_path):
     with pytest.raises(InputError, match="cannot be read"):
         coil.read(tmp_path / "absent.ccd")
-    with pytest.raises(InputError, match="only dipole files"):
-        coil.read(tmp_path / "absent.tcd")
+    with pytest.raises(InputError, match="a coil file ends in"):
+        coil.read(tmp_path / "absent.txt")
     with pytest.raises(InputError, match="neither"):
         coil.Coil()
     with pytest.raises(InputError, match="2 dipoles but 1"):

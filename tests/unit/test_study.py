@@ -62,6 +62,8 @@ def broken(base, path, value):
         (["head", "source"], "colin27", "head.folder: needed"),
         (["tms", "coil", "inner_diameter"], 0.2, "tms.coil.inner_diameter"),
         (["tms", "coil", "file"], "/nowhere/coil.ccd", "tms.coil.file: the file /nowhere"),
+        (["tms", "subvoxel"], 2, "tms.subvoxel"),
+        (["tms", "further_positions"], [{"position": "C3"}], "tms.further_positions.0"),
         (["seed"], -1, "seed"),
         (["condnet", "axes"], ["axial"], "condnet.axes"),
         (["condnet", "frequency"], 2500.0, "condnet.frequency: the tables A and B hold"),
@@ -136,3 +138,19 @@ def test_main_prints_the_report(capsys):
     assert capsys.readouterr().out.strip() == "results/default/report.html"
     assert study.main(["/nowhere.yaml"]) == 1
     assert "/nowhere.yaml" in capsys.readouterr().err
+
+
+def test_subvoxel_reference_needs_finer_labels(default, tmp_path):
+    default["tms"]["subvoxel"] = True
+    study.check(default)  # generated heads can be drawn as fine as one likes
+    (tmp_path / "1.nii.gz").touch()
+    default["cohort"] |= {
+        "source": "labels", "folder": str(tmp_path), "pattern": "1.nii.gz{id}",
+        "scheme": "synthseg", "voxel_size_mm": 1.0,
+    }  # fmt: skip
+    for name in (*default["cohort"]["train"], *default["cohort"]["test"]):
+        (tmp_path / f"1.nii.gz{name.removeprefix('sub-')}").touch()
+    with pytest.raises(InputError, match="tms.subvoxel: label maps hold nothing finer"):
+        study.check(default)
+    default["cohort"]["voxel_size_mm"] = 2.0
+    study.check(default)

@@ -29,6 +29,13 @@ SHOWN = [*COHORT["test"], *SCANS]
 GENERATED = COHORT["source"] == "phantom"
 # Conductivity maps whose fields are compared with that of the uniform map.
 MODELS = ["uniform", "blurred", "condnet"] + (["true"] if GENERATED else [])
+# Fields: those of MODELS, of the sub-voxel reference, and of further conductivity tables.
+FIELDS = (
+    MODELS
+    + (["subvoxel"] if STUDY["tms"]["subvoxel"] else [])
+    + [f"{model}-{table}" for table in TABLES[1:] for model in ("uniform", "condnet")]
+)
+POSITIONS = STUDY["tms"]["further_positions"]
 
 
 wildcard_constraints:
@@ -36,7 +43,7 @@ wildcard_constraints:
     axis="sagittal|coronal|axial",
     contrast="T1w|T2w",
     table="A|B|cole-cole",
-    model="uniform|blurred|condnet|true",
+    model=r"(uniform|blurred|condnet|true|subvoxel)(-(A|B|cole-cole))?",
     batch=r"\d+",
 
 
@@ -168,6 +175,8 @@ def figures():
             found[f"profile_{subject}"] = f"{OUT}/figures/{subject}_profile.png"
             found[f"coil_{subject}"] = f"{OUT}/figures/{subject}_coil.png"
             found[f"efield_{subject}"] = f"{OUT}/figures/{subject}_efield.png"
+            found[f"difference_{subject}"] = f"{OUT}/figures/{subject}_difference.png"
+        found["sagittal"] = result("figures/sagittal.png")
     if "eit" in WINGS:
         for subject in HEADS:
             for name in ("mesh", "electrodes", "greedy", "bound", "estimates"):
@@ -211,11 +220,20 @@ def tables():
                 result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
                 subject=COHORT["test"],
             )
-        found["efields"] = expand(
-            result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
-            subject=COHORT["test"],
-            model=MODELS,
-        )
+        for kind, name in (
+            ("efields", "efield.nii.gz"),
+            ("tissue_fields", "tissues.tsv"),
+        ):
+            found[kind] = expand(
+                result(f"{{subject}}/tms/{{subject}}_pos-coil_cond-{{model}}_{name}"),
+                subject=COHORT["test"],
+                model=FIELDS,
+            )
+        if POSITIONS:
+            found["positions"] = expand(
+                result("{subject}/tms/{subject}_desc-positions_efield.tsv"),
+                subject=COHORT["test"],
+            )
     if "eit" in WINGS:
         found["qualities"] = expand(
             result("{subject}/head/{subject}_desc-quality.json"), subject=HEADS
@@ -234,3 +252,10 @@ def first_table(name):
     return result(
         f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
     )
+
+
+def field_map(wildcards):
+    """Conductivity map behind a field: a model of the first table, or model-table."""
+    model, _, table = wildcards.model.partition("-")
+    subject, table = wildcards.subject, table or TABLES[0]
+    return result(f"{subject}/cond/{subject}_table-{table}_desc-{model}_condmap.nii.gz")

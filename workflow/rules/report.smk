@@ -109,7 +109,7 @@ rule draw_efield:
         placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
         efields=expand(
             result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
-            model=MODELS,
+            model=FIELDS,
         ),
     output:
         coil_figure=report(
@@ -129,11 +129,65 @@ rule draw_efield:
     params:
         source=source("draw_efield.py"),
         note=picture_note,
-        models=MODELS,
+        models=FIELDS,
         coil=STUDY["tms"]["coil"],
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
         "../../scripts/draw_efield.py"
+
+
+rule draw_differences:
+    input:
+        labels=anat("space-grid_dseg.nii.gz"),
+        mni=anat("desc-mni_transform.json"),
+        efields=expand(
+            result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
+            model=FIELDS,
+        ),
+    output:
+        difference=report(
+            result("figures/{subject}_difference.png"),
+            category="TMS",
+            caption="../report/difference.rst",
+        ),
+    log:
+        result("logs/draw_differences/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_differences.py"),
+        models=FIELDS,
+        hand_knob=STUDY["tms"]["hand_knob"],
+    script:
+        "../../scripts/draw_differences.py"
+
+
+rule draw_sagittal:
+    input:
+        labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["test"]),
+        mni=expand(anat("desc-mni_transform.json"), subject=COHORT["test"]),
+        efields=expand(
+            result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
+            subject=COHORT["test"],
+            model=FIELDS,
+        ),
+    output:
+        sagittal=report(
+            result("figures/sagittal.png"),
+            category="TMS",
+            caption="../report/sagittal.rst",
+        ),
+    log:
+        result("logs/draw_sagittal.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_sagittal.py"),
+        subjects=COHORT["test"],
+        models=FIELDS,
+        hand_knob=STUDY["tms"]["hand_knob"],
+    script:
+        "../../scripts/draw_sagittal.py"
 
 
 rule draw_head:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from headcond.reporting.page import Part, Section
+from headcond.tissues import conduction_to_displacement
 
 ORIGIN = {
     "phantom": "The heads of this study are generated, not people: procedural anatomy, "
@@ -17,7 +18,11 @@ ORIGIN = {
 }
 _BRAIN = ("gm", "wm", "cerebellum")
 # How the report calls the maps, in text and figures alike.
-SHOWN_NAMES = {"condnet": "estimated"}
+SHOWN_NAMES = {"condnet": "estimated", "subvoxel": "sub-voxel"} | {
+    f"{key}-{table}": f"{name} ({table})"
+    for key, name in (("condnet", "estimated"), ("uniform", "uniform"))
+    for table in ("A", "B", "cole-cole")
+}
 _GE = "GE (%)"
 _LOSS_COLUMNS = {
     "train_loss": "training loss",
@@ -160,6 +165,8 @@ def field_section(
     errors: pd.DataFrame,
     peaks: pd.DataFrame,
     solves: Mapping[str, Mapping[str, Any]],
+    tissue_fields: pd.DataFrame | None = None,
+    positions: pd.DataFrame | None = None,
 ) -> Section:
     """Global errors as Table III of CondNet, peaks, the solver's certificates, and pictures.
 
@@ -169,6 +176,8 @@ def field_section(
     errors : `metrics.global_error_table` of all test heads.
     peaks : percentiles of the field magnitude by subject, model and region.
     solves : sidecar of every field, by file name.
+    tissue_fields : `tms.regions.tissue_table` of every field, with subject and model.
+    positions : table of the further positions of the coil.
     """
     tms = study["tms"]
     shown = errors.query("kind == 'magnitude'").replace(SHOWN_NAMES)
@@ -202,6 +211,18 @@ def field_section(
     )
     top = top.rename(columns=lambda name: name.replace("_", " ")).reset_index()
     parts.append(Part("Peak fields", ("Percentiles of |E| in V/m.",), top))
+    if tissue_fields is not None:
+        parts.append(_tissue_part(tissue_fields))
+    if positions is not None:
+        parts.append(_position_part(positions))
+    ratio = conduction_to_displacement(study["condnet"]["frequency"]).items()
+    about = (
+        f"sigma/(omega eps) at {study['condnet']['frequency']:g} Hz by the Cole-Cole model. The "
+        "fields are quasi-static: they drop the displacement current, for which the CondNet paper "
+        "asks for a ratio of ten or more. Skin and mucous membrane have no permittivity here."
+    )
+    ratios = [{"tissue": name.replace("_", " "), "ratio": value} for name, value in ratio]
+    parts.append(Part("Conduction over displacement", (about,), pd.DataFrame(ratios)))
     rows = [
         {
             "field": name,
@@ -223,4 +244,50 @@ def field_section(
             f"{tms['hand_knob']['radius_mm']:g} mm at MNI ({x:g}, {y:g}, {z:g}) mm."
         )
         parts.append(Part(figure=figures[f"efield_{subject}"], caption=caption))
+        if f"difference_{subject}" in figures:
+            caption = (
+                "Difference of |E| from the uniform map's, in % of the largest |E| in the head."
+            )
+            parts.append(Part(figure=figures[f"difference_{subject}"], caption=caption))
+    if "sagittal" in figures:
+        caption = "|E| around the hand knob (cross) in the sagittal plane, one row per test head."
+        parts.append(Part("Hand knobs close up", figure=figures["sagittal"], caption=caption))
     return Section("tms", "TMS field", tuple(parts))
+
+
+def _tissue_part(table: pd.DataFrame) -> Part:
+    """Mean and 99th percentile of |E| per head, tissue and model."""
+    shown = table.replace({"model": SHOWN_NAMES})
+    shown["tissue"] = shown["tissue"].str.replace("_", " ")
+    shown["mean, 99 %"] = [
+        f"{mean:.3g}, {high:.3g}" for mean, high in zip(shown["mean"], shown["p99"], strict=True)
+    ]
+    wide = shown.pivot_table(
+        index=["subject", "tissue"],
+        columns="model",
+        values="mean, 99 %",
+        aggfunc="first",
+        sort=False,
+    )
+    text = "Mean and 99th percentile of |E| over the tissue's voxels, V/m."
+    return Part("Field per tissue", (text,), wide.reset_index())
+
+
+def _position_part(table: pd.DataFrame) -> Part:
+    """Global error and peaks of the further positions."""
+    shown = table.replace({"model": SHOWN_NAMES})
+    shown["region"] = shown["region"].str.replace("_", " ")
+    peaks = shown.pivot_table(
+        index=["subject", "position", "handle", "region"],
+        columns="model",
+        values="field",
+        sort=False,
+    )
+    peaks.columns = [f"{name}, {table['percentile'].iloc[0]:g} % (V/m)" for name in peaks.columns]
+    errors = shown.groupby(["subject", "position", "handle", "region"], sort=False)["mean_percent"]
+    peaks["global error (%)"] = errors.first()
+    text = (
+        "Global error of the estimated against the uniform map (denominator: the region) and peak "
+        "fields at further positions; each map was set up once."
+    )
+    return Part("Further positions", (text,), peaks.reset_index())

@@ -1,4 +1,4 @@
-"""TMS coils: straight wire segments and magnetic dipoles, and the vector potential they make.
+"""TMS coils: wire segments, magnetic dipoles, sampled fields, and the potential they make.
 
 A coil lives in its own frame until `Coil.transformed` puts it into the world. The frame of
 the coils made here is SimNIBS': x to the right wing, y along the handle, z into the head, so
@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_positive, check_shape
+from headcond.tms.sampled import PotentialGrid
 
 MU0_OVER_4PI = 1e-7  # V s / (A m)
 _NONE = np.zeros((0, 3))
@@ -30,6 +31,7 @@ class Coil:
         to end.
     positions : (D, 3) positions of magnetic dipoles, m.
     moments : (D, 3) their moments per ampere of coil current, A m^2 / A.
+    grids : vector potentials sampled on grids.
     name : what the coil is called in tables.
     """
 
@@ -37,6 +39,7 @@ class Coil:
     ends: np.ndarray = field(default_factory=_NONE.copy)
     positions: np.ndarray = field(default_factory=_NONE.copy)
     moments: np.ndarray = field(default_factory=_NONE.copy)
+    grids: tuple[PotentialGrid, ...] = ()
     name: str = "coil"
 
     def __post_init__(self) -> None:
@@ -49,8 +52,8 @@ class Coil:
             raise InputError(f"{len(self.starts)} segment starts but {len(self.ends)} ends.")
         if len(self.positions) != len(self.moments):
             raise InputError(f"{len(self.positions)} dipoles but {len(self.moments)} moments.")
-        if not len(self.starts) + len(self.positions):
-            raise InputError("The coil holds neither segments nor dipoles.")
+        if not len(self.starts) + len(self.positions) + len(self.grids):
+            raise InputError("The coil holds neither segments nor dipoles nor grids.")
 
     def dadt(self, points: ArrayLike, didt: float) -> np.ndarray:
         """Rate of change of the vector potential at `points`, summed over all sources.
@@ -85,6 +88,8 @@ class Coil:
             float(didt) * MU0_OVER_4PI,
             out,
         )
+        for grid in self.grids:
+            out += float(didt) * grid.potential(flat)
         return out.reshape(points.shape)
 
     def transformed(self, matrix: ArrayLike) -> Coil:
@@ -116,10 +121,14 @@ class Coil:
             ends=self.ends @ rotation.T + shift,
             positions=self.positions @ rotation.T + shift,
             moments=self.moments @ rotation.T,
+            grids=tuple(grid.moved(matrix) for grid in self.grids),
         )
 
     def source_points(self, spacing: float = 2e-3) -> np.ndarray:
-        """Points (N, 3) along the wires, at most `spacing` m apart, and the dipoles' positions."""
+        """Points (N, 3) along the wires, at most `spacing` m apart, and the dipoles' positions.
+
+        Sampled fields have none: where their windings lie is not known.
+        """
         lengths = np.linalg.norm(self.ends - self.starts, axis=1)
         pieces = [self.positions]
         counts = np.maximum(1, np.ceil(lengths / spacing)).astype(int)
@@ -137,7 +146,8 @@ def combine(*coils: Coil, name: str = "coils") -> Coil:
         key: np.concatenate([getattr(coil, key) for coil in coils])
         for key in ("starts", "ends", "positions", "moments")
     }
-    return Coil(**joined, name=name)
+    grids = tuple(grid for coil in coils for grid in coil.grids)
+    return Coil(**joined, grids=grids, name=name)
 
 
 def from_dipoles(positions: ArrayLike, moments: ArrayLike, name: str = "dipoles") -> Coil:
@@ -214,33 +224,10 @@ def figure_of_eight(outer: float = 0.097, inner: float = 0.047, turns: int = 9,
 
 
 def read(path: str | Path) -> Coil:
-    """Read a SimNIBS dipole file (.ccd): a count, then x y z (m) and mx my mz (A m^2 / A).
+    """Read a coil file of SimNIBS (.ccd, .tcd, .nii.gz), see `coil_files.read`."""
+    from headcond.tms import coil_files  # it builds coils, so it imports this module
 
-    Raises
-    ------
-    InputError
-        If the file is absent, the count does not match, a row is no six numbers, or the
-        positions cannot be metres.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".ccd":
-        raise InputError(f"{path}: only dipole files (.ccd) can be read, not {path.suffix!r}.")
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from error
-    rows = [line.split() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    try:
-        count, table = int(rows[0][0]), np.array(rows[1:], float)
-    except (IndexError, ValueError) as error:
-        raise InputError(f"{path}: expected a count, then rows of six numbers.") from error
-    if table.shape != (count, 6):
-        raise InputError(f"{path}: {count} dipoles announced, found a table of {table.shape}.")
-    check_finite(str(path), table)
-    if np.abs(table[:, :3]).max() > 2:
-        raise InputError(f"{path}: positions reach {np.abs(table[:, :3]).max():.3g}, which are no "
-                         "metres.")  # fmt: skip
-    return from_dipoles(table[:, :3], table[:, 3:], name=path.stem)
+    return coil_files.read(path)
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)

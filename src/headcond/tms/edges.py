@@ -45,6 +45,8 @@ def dadt_edges(coil: Coil, didt: float, grid: Grid, network: Network,
     three float32 node arrays, V; 0 where the edge does not conduct.
     """
     check_option("method", method, ("interpolated", "direct"))
+    if coil.grids:  # sampled already; how near its windings are is not known
+        method = "direct"
     emf = tuple(np.zeros(grid.nodes, np.float32) for _ in range(3))
     if method == "direct" or grid.step.min() > _SPACING / 1.5:
         for axis in range(3):

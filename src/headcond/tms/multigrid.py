@@ -22,6 +22,7 @@ from headcond.tms import sweeps
 from headcond.tms.stencil import Grid, Network
 
 _CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
+_PAIRS = np.array(np.triu_indices(8))
 _COARSEST_NODES = 300
 # Modes of the coarsest matrix, scaled to a unit diagonal, that float32 right-hand sides only
 # fill with noise: constants of components, and slivers of tissue in a corner of an element.
@@ -89,7 +90,9 @@ class Hierarchy:
             shape = tuple(int(n) + 3 for n in cells)
             # Weights of a row side by side, so that sweeps run in vector registers.
             points = np.zeros((*shape[:2], 27, shape[2]), np.float32)
-            _coarsen(values, *(int(s) for s in span), table, points, elements)
+            # Elements are symmetric: 36 of their 64 entries say all.
+            half = np.ascontiguousarray(table[:, 8 * _PAIRS[0] + _PAIRS[1]])
+            _coarsen(values, *(int(s) for s in span), half, _PAIRS, points, elements)
             inverse, bounds = np.zeros(shape, np.float32), np.zeros((*shape[:2], 2), np.int32)
             _invert_diagonal(points, inverse, bounds)
             following = (1, 1, 1) if last else ratios[depth + 1]
@@ -201,40 +204,42 @@ def _coarsest(elements: np.ndarray, inverse: np.ndarray) -> tuple[tuple, np.ndar
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def _coarsen(values, span0, span1, span2, table, points, elements):  # noqa: ANN001
+def _coarsen(values, span0, span1, span2, table, pairs, points, elements):  # noqa: ANN001
     n0, n1, n2, inner = values.shape
     m0, m1, m2 = points.shape[0] - 3, points.shape[1] - 3, points.shape[3] - 3
     keep = elements.shape[0] > 0
     for parity in range(2):  # elements of one parity share no node across planes
         for t in numba.prange((m0 - parity + 1) // 2):
             i = 2 * t + parity
-            element = np.zeros(64)
+            element, half = np.zeros(64), np.zeros(36)
             for j in range(m1):
                 for k in range(m2):
                     filled = False
-                    element[:] = 0.0
+                    half[:] = 0.0
                     for a in range(min(span0, n0 - i * span0)):
                         for b in range(min(span1, n1 - j * span1)):
                             for c in range(min(span2, n2 - k * span2)):
                                 first = ((a * span1 + b) * span2 + c) * inner
-                                child = values[i * span0 + a, j * span1 + b, k * span2 + c]
+                                i_c, j_c, k_c = i * span0 + a, j * span1 + b, k * span2 + c
                                 for q in range(inner):
-                                    value = np.float64(child[q])
+                                    value = np.float64(values[i_c, j_c, k_c, q])
                                     if value != 0.0:
                                         filled = True
-                                        entries = table[first + q]
-                                        for e in range(64):
-                                            element[e] += value * entries[e]
+                                        for e in range(36):
+                                            half[e] += value * table[first + q, e]
                     if not filled:
                         continue
+                    for e in range(36):
+                        element[8 * pairs[0, e] + pairs[1, e]] = half[e]
+                        element[8 * pairs[1, e] + pairs[0, e]] = half[e]
                     if keep:
                         elements[i, j, k] = element
                     for m in range(8):
                         m_i, m_j, m_k = m >> 2, (m >> 1) & 1, m & 1
-                        row = points[i + 1 + m_i, j + 1 + m_j]
                         for n in range(8):
                             d_i, d_j, d_k = (n >> 2) - m_i, ((n >> 1) & 1) - m_j, (n & 1) - m_k
-                            row[13 + 9 * d_i + 3 * d_j + d_k, k + 1 + m_k] += element[8 * m + n]
+                            at = 13 + 9 * d_i + 3 * d_j + d_k
+                            points[i + 1 + m_i, j + 1 + m_j, at, k + 1 + m_k] += element[8 * m + n]
 
 
 @numba.njit(parallel=True, cache=True)

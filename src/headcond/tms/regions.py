@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 
 from headcond import tissues
@@ -62,3 +63,29 @@ def region_masks(labels13: ArrayLike) -> dict[str, np.ndarray]:
     brain = np.isin(labels, [tissues.TISSUES.index(name) + 1 for name in BRAIN])
     head = labels > 0
     return {"brain": brain, "non_brain": head & ~brain, "head": head}
+
+
+def tissue_table(field: ArrayLike, labels13: ArrayLike, voxel_ml: float) -> pd.DataFrame:
+    """Statistics of |E| in every tissue that is present.
+
+    Parameters
+    ----------
+    field : (nx, ny, nz, 3) E, V/m.
+    labels13 : (nx, ny, nz) headcond13 labels.
+    voxel_ml : volume of a voxel, ml.
+
+    Returns
+    -------
+    Table with the columns tissue, volume_ml, mean, std, median, p99, p99.9 and max (V/m).
+    """
+    labels = check_shape("labels13", labels13, (None, None, None))
+    field = check_shape("field", field, (*labels.shape, 3))
+    rows = []
+    for index, name in enumerate(tissues.TISSUES, 1):
+        size = np.linalg.norm(field[labels == index], axis=1)
+        if size.size:
+            middle, high, top = np.percentile(size, [50, 99, 99.9])
+            rows.append((name, size.size * voxel_ml, size.mean(), size.std(), middle, high, top,
+                         size.max()))  # fmt: skip
+    columns = ["tissue", "volume_ml", "mean", "std", "median", "p99", "p99.9", "max"]
+    return pd.DataFrame(rows, columns=columns)

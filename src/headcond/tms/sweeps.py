@@ -12,6 +12,21 @@ import numba
 import numpy as np
 
 
+@numba.njit(inline="always")
+def _recur(fixed, slope, row, count, forward):  # noqa: ANN001
+    """Solve row[k+1] = fixed[k] + slope[k] * (its neighbour in the order of the sweep)."""
+    if forward:
+        value = row[0]
+        for k in range(count):
+            value = fixed[k] + slope[k] * value
+            row[k + 1] = value
+    else:
+        value = row[count + 1]
+        for k in range(count - 1, -1, -1):
+            value = fixed[k] + slope[k] * value
+            row[k + 1] = value
+
+
 @numba.njit(parallel=True, cache=True, fastmath=True)
 def relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa: ANN001, ANN201
     """Gauss-Seidel sweep of the 7-point network, planes of one parity in parallel."""
@@ -24,6 +39,7 @@ def relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa:
         start = 1 + colour if forward else 2 - colour
         for t in numba.prange((n0 - start) // 2):
             i = start + 2 * t
+            fixed, slope = np.empty(x.shape[2], np.float32), np.empty(x.shape[2], np.float32)
             for turn in range(1, n1 - 1):
                 j = turn if forward else n1 - 1 - turn
                 lo, hi = bounds[i, j, 0], bounds[i, j, 1]
@@ -36,18 +52,16 @@ def relax_edges(x, b, ex, ey, ez, inverse, bounds, forward, from_zero):  # noqa:
                 ey0, ey1 = ey[i, j - 1, lo:hi], ey[i, j, lo:hi]
                 ez0 = ez[i, j, lo - 1 : hi]
                 source, scale = b[i, j, lo:hi], inverse[i, j, lo:hi]
-                for step in range(hi - lo):
-                    k = step if forward else hi - lo - 1 - step
+                # All that does not wait for this sweep's own row first, in vector registers.
+                old, new = (1, 0) if forward else (0, 1)
+                for k in range(hi - lo):
                     around = (
                         ex0[k] * below[k] + ex1[k] * above[k]
                         + ey0[k] * left[k] + ey1[k] * right[k] + source[k]
                     )  # fmt: skip
-                    if forward:  # what the sweep has just written comes last: a short chain
-                        around += ez0[k + 1] * row[k + 2]
-                        row[k + 1] = scale[k] * (around + ez0[k] * row[k])
-                    else:
-                        around += ez0[k] * row[k]
-                        row[k + 1] = scale[k] * (around + ez0[k + 1] * row[k + 2])
+                    fixed[k] = scale[k] * (around + ez0[k + old] * row[k + 2 * old])
+                    slope[k] = scale[k] * ez0[k + new]
+                _recur(fixed, slope, row, hi - lo, forward)
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
@@ -102,7 +116,7 @@ def relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: AN
         start = 1 + colour if forward else 2 - colour
         for t in numba.prange((n0 - start) // 2):
             i = start + 2 * t
-            rest = np.empty(x.shape[2], np.float32)
+            rest, slope = np.empty(x.shape[2], np.float32), np.empty(x.shape[2], np.float32)
             for turn in range(1, n1 - 1):
                 j = turn if forward else n1 - 1 - turn
                 lo, hi = bounds[i, j, 0], bounds[i, j, 1]
@@ -111,15 +125,13 @@ def relax_points(x, b, points, inverse, bounds, forward, from_zero):  # noqa: AN
                 w = points[i, j]
                 _other_rows(x, b, w, i, j, lo, hi, rest)
                 row, scale = x[i, j, lo - 1 : hi + 1], inverse[i, j, lo:hi]
-                back, ahead = w[12, lo:hi], w[14, lo:hi]
-                for step in range(hi - lo):
-                    k = step if forward else hi - lo - 1 - step
-                    if forward:  # what the sweep has just written comes last: a short chain
-                        value = rest[k] - ahead[k] * row[k + 2]
-                        row[k + 1] = scale[k] * (value - back[k] * row[k])
-                    else:
-                        value = rest[k] - back[k] * row[k]
-                        row[k + 1] = scale[k] * (value - ahead[k] * row[k + 2])
+                old, new = (14, 12) if forward else (12, 14)
+                known, waiting = w[old, lo:hi], w[new, lo:hi]
+                at = 2 if forward else 0
+                for k in range(hi - lo):
+                    rest[k] = scale[k] * (rest[k] - known[k] * row[k + at])
+                    slope[k] = -scale[k] * waiting[k]
+                _recur(rest, slope, row, hi - lo, forward)
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)

@@ -1,0 +1,28 @@
+"""Draw where the fields of the conductivity maps differ from that of the uniform one."""
+
+import numpy as np
+from regions import head_regions
+
+from headcond import io
+from headcond.figures.fields import differences
+from headcond.figures.maps import bounding_box
+from headcond.figures.style import save
+from headcond.reporting.stimulation import SHOWN_NAMES
+
+
+def main(labels, mni, efields, difference, models, hand_knob, provenance):
+    """Write the difference maps in the planes through the hand knob."""
+    regions, affine = head_regions(labels, mni, hand_knob)
+    box = bounding_box(regions["head"])
+    centre = np.argwhere(regions["hand_knob"][box]).mean(axis=0).round().astype(int)
+    fields = {
+        SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(path)[0], axis=0)[box]
+        for name, path in zip(models, efields, strict=True)
+    }
+    save(differences(fields, "uniform", regions["head"][box], affine, centre), difference)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

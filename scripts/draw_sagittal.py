@@ -1,0 +1,29 @@
+"""Draw the hand knob of every test head close up, in the sagittal plane."""
+
+import numpy as np
+from regions import head_regions
+
+from headcond import io
+from headcond.figures.fields import magnified
+from headcond.figures.style import save
+from headcond.reporting.stimulation import SHOWN_NAMES
+
+
+def main(labels, mni, efields, sagittal, subjects, models, hand_knob, provenance):
+    """Write one row per head, one column per conductivity map; `efields` heads first."""
+    rows, affines, centres = {}, {}, {}
+    paths = iter(efields)
+    for subject, tissue, transform in zip(subjects, labels, mni, strict=True):
+        regions, affines[subject] = head_regions(tissue, transform, hand_knob)
+        centres[subject] = np.argwhere(regions["hand_knob"]).mean(axis=0).round().astype(int)
+        rows[subject] = {
+            SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(next(paths))[0], axis=0)
+            for name in models
+        }
+    save(magnified(rows, affines, centres), sagittal)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,93 @@
+"""Fields side by side: where two models differ, and the hand knob of several heads close up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from headcond.checks import voxel_sizes
+from headcond.figures.maps import slices
+from headcond.figures.style import new_figure, upper_limit
+
+
+def differences(
+    fields: Mapping[str, np.ndarray],
+    reference: str,
+    head: np.ndarray,
+    affine: np.ndarray,
+    centre: Sequence[int],
+) -> Figure:
+    """Draw what each field's magnitude differs from the reference's by (Fig. 9 of CondNet).
+
+    Parameters
+    ----------
+    fields : name -> (nx, ny, nz) |E|, V/m.
+    reference : the name whose field is subtracted from the others.
+    head : (nx, ny, nz) bool; the rest is blank.
+    affine : (4, 4) voxel to world, mm.
+    centre : voxel through which the planes go.
+    """
+    largest = max(float(field[head].max()) for field in fields.values())
+    shown = {
+        f"{name} − {reference}": np.where(head, 100 * (field - fields[reference]) / largest, np.nan)
+        for name, field in fields.items()
+        if name != reference
+    }
+    top = max(upper_limit(np.abs(part[head]), 99.5) for part in shown.values())
+    return slices(
+        shown,
+        affine,
+        centre,
+        unit="difference (% of the largest |E|)",
+        limits=(-top, top),
+        colour_map="RdBu_r",
+        mark=True,
+    )
+
+
+def magnified(
+    rows: Mapping[str, Mapping[str, np.ndarray]],
+    affines: Mapping[str, np.ndarray],
+    centres: Mapping[str, Sequence[int]],
+    width: float = 60.0,
+) -> Figure:
+    """Draw |E| in the sagittal plane through the hand knob, close up (Fig. 10 of CondNet).
+
+    Parameters
+    ----------
+    rows : subject -> field name -> (nx, ny, nz) |E|, V/m; RAS+ arrays.
+    affines : (4, 4) voxel to world of each subject, mm.
+    centres : voxel of each subject's hand knob.
+    width : edge of the square that is shown, mm.
+
+    All panels of a subject share a colour scale, each subject has its own.
+    """
+    names = list(next(iter(rows.values())))
+    figure, axes = new_figure(2.3 * len(names) + 0.9, 2.4 * len(rows) + 0.3, len(rows), len(names))
+    for line, (subject, fields) in zip(axes, rows.items(), strict=True):
+        sizes, centre = voxel_sizes(affines[subject]), np.asarray(centres[subject])
+        half = np.round(width / 2 / sizes).astype(int)
+        low = np.maximum(centre - half, 0)
+        window = tuple(slice(a, b + 1) for a, b in zip(low, centre + half, strict=True))
+        planes = {name: field[centre[0], window[1], window[2]] for name, field in fields.items()}
+        top = upper_limit(np.concatenate([plane.ravel() for plane in planes.values()]), 99.8)
+        for panel, (name, plane) in zip(line, planes.items(), strict=True):
+            image = panel.imshow(
+                plane.T,
+                origin="lower",
+                vmin=0,
+                vmax=top,
+                cmap="inferno",
+                interpolation="nearest",
+                aspect=sizes[2] / sizes[1],
+            )
+            panel.plot(*(centre - low)[1:], "+", color="white", markersize=9)
+            panel.set_xticks([])
+            panel.set_yticks([])
+            if subject == next(iter(rows)):
+                panel.set_title(name)
+        line[0].set_ylabel(subject)
+        figure.colorbar(image, ax=list(line), label="|E| (V/m)", shrink=0.8, pad=0.02)
+    return figure

@@ -1,0 +1,87 @@
+"""The grey matter's outer surface, and fields sampled on it from inside the grey matter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+from headcond import tissues
+from headcond.checks import InputError, check_affine, check_shape, voxel_sizes
+
+_CEREBRUM = ("gm", "wm")
+_SMOOTHING = 1.0  # mm, standard deviation of the blur that takes the steps off the voxels
+
+
+def grey_surface(labels13: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Outer surface of the cerebrum's grey matter by marching cubes.
+
+    Parameters
+    ----------
+    labels13 : (nx, ny, nz) headcond13 labels.
+    affine : (4, 4) voxel-to-world, mm.
+
+    Returns
+    -------
+    points : (N, 3) world mm.
+    triangles : (M, 3) corners, oriented outward.
+    """
+    labels = check_shape("labels13", labels13, (None, None, None))
+    affine = check_affine("affine", affine)
+    mask = np.isin(labels, [tissues.tissue_id(name) for name in _CEREBRUM])
+    if not mask.any():
+        raise InputError("The labels hold no grey or white matter.")
+    blurred = ndimage.gaussian_filter(
+        np.pad(mask, 3).astype(np.float32), _SMOOTHING / voxel_sizes(affine)
+    )
+    # "ascent" makes the corners run counter-clockwise as seen from outside the mask.
+    points, triangles, _, _ = marching_cubes(blurred, 0.5, gradient_direction="ascent")
+    if np.linalg.det(affine[:3, :3]) < 0:
+        triangles = triangles[:, ::-1]
+    return (points - 3) @ affine[:3, :3].T + affine[:3, 3], triangles
+
+
+def sample_inside(field: ArrayLike, mask: ArrayLike, affine: ArrayLike,
+                  points: ArrayLike) -> np.ndarray:  # fmt: skip
+    """Values of a field at points on the border of a mask, from its inside alone.
+
+    E jumps where conductivity does, so voxels outside the mask must not enter: trilinear
+    weights are taken over voxels of the mask and renormalised; where none of the eight is in
+    it, the nearest voxel of the mask counts.
+
+    Parameters
+    ----------
+    field : (nx, ny, nz, k).
+    mask : (nx, ny, nz) bool.
+    affine : (4, 4) voxel-to-world, mm.
+    points : (N, 3) world mm.
+
+    Returns
+    -------
+    (N, k) float64.
+    """
+    mask = check_shape("mask", np.asarray(mask, bool), (None, None, None))
+    field = check_shape("field", field, (*mask.shape, None))
+    if not mask.any():
+        raise InputError("The mask is empty.")
+    affine = check_affine("affine", affine)
+    index = (np.asarray(points, float) - affine[:3, 3]) @ np.linalg.inv(affine[:3, :3]).T
+    index = np.clip(index, 0, np.array(mask.shape) - 1)
+    low = np.minimum(np.floor(index).astype(int), np.array(mask.shape) - 2).clip(min=0)
+    part = index - low
+    total, weights = np.zeros((len(index), field.shape[3])), np.zeros(len(index))
+    for corner in np.ndindex(2, 2, 2):
+        at = tuple(np.minimum(low + corner, np.array(mask.shape) - 1).T)
+        weight = np.prod(np.where(corner, part, 1 - part), axis=1) * mask[at]
+        total += weight[:, None] * field[at]
+        weights += weight
+    lost = weights < 1e-6
+    if lost.any():
+        nearest = ndimage.distance_transform_edt(
+            ~mask, voxel_sizes(affine), return_distances=False, return_indices=True
+        )
+        at = tuple(np.round(index[lost]).astype(int).T)
+        total[lost] = field[tuple(nearest[(slice(None), *at)])]
+        weights[lost] = 1
+    return total / weights[:, None]
