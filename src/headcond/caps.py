@@ -39,12 +39,18 @@ class Cap:
     landmarks : the montage whose names, and those of its electrodes that stand at positions
         of 10-05, fit this one's frame to MNI; empty where positions are in MNI already.
     same_place : names in `landmarks` -> names of 10-05; empty where the names agree.
+    fiducials : name -> the fiducial of 10-05 ("nasion", "lpa", "rpa") at which a further
+        electrode stands.
+    between : name -> two or three electrodes of the montage from which a further one keeps
+        equal distances: the middle of two, the circumcentre of three.
     """
 
     montage: str
     names: tuple[str, ...] = ()
     landmarks: str = ""
     same_place: tuple[tuple[str, str], ...] = ()
+    fiducials: tuple[tuple[str, str], ...] = ()
+    between: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 CAPS: dict[str, Cap] = {
@@ -55,6 +61,13 @@ CAPS: dict[str, Cap] = {
     "biosemi64": Cap("biosemi64", landmarks="biosemi64"),
     # ABC names say nothing of 10-20, but the sphere is that of the 64.
     "biosemi128": Cap("biosemi128", landmarks="biosemi64"),
+    # The 133 sensors of the ROM-pEIT paper. A1 of ABC-128 is the vertex itself and A24 lies 10 mm
+    # from the inion, so A1 and A24 keep their places and the two others give way: Cz, the sink,
+    # stands 11.6 mm from A1, D1 and D15; the inion's electrode stands between
+    # A24 and A25, 10.4 mm from both: discs of 10 mm.
+    "paper133": Cap("biosemi128", landmarks="biosemi64",
+                    fiducials=(("nasion", "nasion"), ("lpa", "lpa"), ("rpa", "rpa")),
+                    between=(("inion", ("A24", "A25")), ("Cz", ("A1", "D1", "D15")))),
     "GSN-HydroCel-128": Cap("GSN-HydroCel-128", landmarks="GSN-HydroCel-129",
                             same_place=(*_HYDROCEL.items(), ("Cz", "Cz"))),
     "GSN-HydroCel-129": Cap("GSN-HydroCel-129", landmarks="GSN-HydroCel-129",
@@ -167,7 +180,17 @@ def template_positions(cap: str) -> tuple[dict[str, np.ndarray], float]:
     design = np.column_stack([one, np.ones(len(one))])
     fit = np.linalg.lstsq(design, two, rcond=None)[0]
     error = float(np.sqrt(np.mean(np.sum((design @ fit - two) ** 2, axis=1))))
-    return {name: np.append(xyz, 1.0) @ fit for name, xyz in channels.items()}, error
+    places = {name: np.append(xyz, 1.0) @ fit for name, xyz in channels.items()}
+    between = {name: _equidistant([places[o] for o in others]) for name, others in entry.between}
+    return places | {name: goal_fiducials[f] for name, f in entry.fiducials} | between, error
+
+
+def _equidistant(corners: Sequence[np.ndarray]) -> np.ndarray:
+    """Point (3,) of the line or plane through two or three points, equally far from each."""
+    spans = np.stack(corners[1:]) - corners[0]
+    # The foot a + spans^T w has |foot - a| = |foot - b|: spans . (foot - a) = |span|^2 / 2.
+    weights = np.linalg.solve(spans @ spans.T, 0.5 * np.sum(spans**2, axis=1))
+    return corners[0] + weights @ spans
 
 
 _FIDUCIALS = ("nasion", "lpa", "rpa")

@@ -10,6 +10,7 @@ from headcond.checks import InputError
 SIZES = {
     "eit32": 32, "standard_1005": 343, "standard_1020": 94, "biosemi32": 32, "biosemi64": 64,
     "biosemi128": 128, "GSN-HydroCel-128": 128, "GSN-HydroCel-129": 129,
+    "paper133": 133,
 }  # fmt: skip
 
 
@@ -125,3 +126,15 @@ def test_template_lies_on_the_mni_scalp(data_dir):
     far = np.sqrt(((upper[:, None] - surface) ** 2).sum(axis=2)).min(axis=1)
     assert np.mean(far) < 6
     assert np.max(far) < 14
+
+
+def test_paper133_tells_the_vertex_from_the_sink():
+    positions = template_positions("paper133")[0]
+    abc = template_positions("biosemi128")[0]
+    assert all(np.array_equal(positions[name], abc[name]) for name in abc)
+    assert set(positions) - set(abc) == {"nasion", "inion", "lpa", "rpa", "Cz"}
+    assert pdist(np.array(list(positions.values()))).min() > 10.2  # room for discs of 10 mm
+    far = {name: np.linalg.norm(positions["Cz"] - abc[name]) for name in ("A1", "D1", "D15")}
+    assert np.ptp(list(far.values())) < 1e-9 and 11 < far["A1"] < 13
+    assert np.linalg.norm(positions["inion"] - template_positions("standard_1005")[0]["Iz"]) < 8
+    assert positions["lpa"][0] < -70 < 70 < positions["rpa"][0] and positions["nasion"][1] > 80
