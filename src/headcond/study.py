@@ -214,7 +214,7 @@ def _check_choices(study: Mapping[str, Any]) -> None:
             )
         if "file" in coil:
             existing("tms.coil.file", expand("tms.coil.file", coil["file"]))
-    if "eit" in study["wings"]:
+    if {"eit", "forward"} & set(study["wings"]):
         head = study["head"]
         if head["source"] == "colin27":
             if "folder" not in head:
