@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -82,7 +84,7 @@ def cap_positions(
 
     Parameters
     ----------
-    cap : a name of `CAPS`.
+    cap : a name of `CAPS`, or the path of a SimNIBS cap (`read_simnibs_cap`), ending in .csv.
     mni : (4, 4) head world mm -> MNI mm.
     names : which electrodes, in this order; all of the cap's if empty.
 
@@ -96,13 +98,55 @@ def cap_positions(
     InputError
         If there is no such cap, or it has no electrode of a name.
     """
-    check_option("cap", cap, tuple(CAPS))
-    template, _ = template_positions(cap)
+    if cap.endswith(".csv"):
+        template = read_simnibs_cap(cap)
+    else:
+        check_option("cap", cap, tuple(CAPS))
+        template, _ = template_positions(cap)
     unknown = [name for name in names if name not in template]
     if unknown:
         raise InputError(f"Cap {cap} has no electrode {', '.join(unknown)}.")
     back = np.linalg.inv(check_affine("mni", mni))
     return {name: back[:3, :3] @ template[name] + back[:3, 3] for name in names or template}
+
+
+def read_simnibs_cap(path: str | Path) -> dict[str, np.ndarray]:
+    """Electrodes of a SimNIBS cap: rows of type, x, y, z (MNI millimetres), name.
+
+    Rows of the types Electrode and ReferenceElectrode are electrodes, others (fiducials) not.
+
+    Returns
+    -------
+    dict label -> (3,) MNI mm, in the file's order.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as such a cap, a name comes twice, or positions are no head's.
+    """
+    places: dict[str, np.ndarray] = {}
+    try:
+        with open(path, newline="") as file:
+            for row in csv.reader(file):
+                if row and row[0].strip() in ("Electrode", "ReferenceElectrode"):
+                    name, xyz = row[4].strip(), np.array(row[1:4], float)
+                    if name in places:
+                        raise InputError(f"{path}: the electrode {name} comes twice.")
+                    places[name] = xyz
+    except (OSError, UnicodeDecodeError, IndexError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a SimNIBS cap ({error}).") from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: a position is no number ({error}).") from error
+    if not places:
+        raise InputError(f"{path}: holds no row of the type Electrode.")
+    far = np.linalg.norm(list(places.values()), axis=1)
+    if not (np.isfinite(far).all() and far.max() < 200 and far.max() > 30):
+        raise InputError(
+            f"{path}: electrodes lie up to {far.max():.3g} from the origin; caps are in millimetres."
+        )
+    return places
 
 
 def injection_pairs(
