@@ -144,7 +144,7 @@ def read_simnibs_cap(path: str | Path) -> dict[str, np.ndarray]:
     far = np.linalg.norm(list(places.values()), axis=1)
     if not (np.isfinite(far).all() and far.max() < 200 and far.max() > 30):
         raise InputError(
-            f"{path}: electrodes lie up to {far.max():.3g} from the origin; caps are in millimetres."
+            f"{path}: electrodes up to {far.max():.3g} from the origin; caps are in millimetres."
         )
     return places
 
