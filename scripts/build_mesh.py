@@ -1,5 +1,7 @@
 """Mesh a labelled head and put its electrodes on."""
 
+import os
+
 import numpy as np
 
 from headcond import io
@@ -15,7 +17,8 @@ def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance)
     tissue, affine = io.read_volume(labels, dtype="uint8")
     known = io.read_json(mni)
     made, account = build_mesh(tissue, affine, size, method)
-    positions = cap_positions(electrodes["cap"], np.array(known["matrix"]))
+    cap = os.path.expandvars(electrodes["cap"])
+    positions = cap_positions(cap, np.array(known["matrix"]))
     discs = place_discs(
         made,
         list(positions),

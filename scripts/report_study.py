@@ -22,7 +22,7 @@ def by_subject(paths, read):
 def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), map_errors=(), globalerror=(), peaks=(), efields=(), qualities=(),
-    validations=(), relative_errors=(), tissue_fields=(), positions=(),
+    validations=(), relative_errors=(), residuals=(), tissue_fields=(), positions=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -46,9 +46,13 @@ def main(
                 joined(positions) if positions else None,
             ),
         ]
+    if qualities:
+        sections.append(impedance.head_section(shown, by_subject(qualities, io.read_json)))
+    if "forward" in study["wings"]:
+        solved = by_subject(residuals, io.read_table)
+        sections.append(impedance.forward_section(study, shown, solved))
     if "eit" in study["wings"]:
         sections += [
-            impedance.head_section(shown, by_subject(qualities, io.read_json)),
             impedance.rom_section(study, shown, by_subject(validations, io.read_table)),
             impedance.estimate_section(study, shown, by_subject(relative_errors, io.read_table)),
         ]

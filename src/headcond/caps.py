@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import functools
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import mne
 import numpy as np
@@ -40,12 +42,18 @@ class Cap:
     landmarks : the montage whose names, and those of its electrodes that stand at positions
         of 10-05, fit this one's frame to MNI; empty where positions are in MNI already.
     same_place : names in `landmarks` -> names of 10-05; empty where the names agree.
+    fiducials : name -> the fiducial of 10-05 ("nasion", "lpa", "rpa") at which a further
+        electrode stands.
+    between : name -> two or three electrodes of the montage from which a further one keeps
+        equal distances: the middle of two, the circumcentre of three.
     """
 
     montage: str
     names: tuple[str, ...] = ()
     landmarks: str = ""
     same_place: tuple[tuple[str, str], ...] = ()
+    fiducials: tuple[tuple[str, str], ...] = ()
+    between: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 CAPS: dict[str, Cap] = {
@@ -56,6 +64,13 @@ CAPS: dict[str, Cap] = {
     "biosemi64": Cap("biosemi64", landmarks="biosemi64"),
     # ABC names say nothing of 10-20, but the sphere is that of the 64.
     "biosemi128": Cap("biosemi128", landmarks="biosemi64"),
+    # The 133 sensors of the ROM-pEIT paper. A1 of ABC-128 is the vertex itself and A24 lies 10 mm
+    # from the inion, so A1 and A24 keep their places and the two others give way: Cz, the sink,
+    # stands 11.6 mm from A1, D1 and D15; the inion's electrode stands between
+    # A24 and A25, 10.4 mm from both: discs of 10 mm.
+    "paper133": Cap("biosemi128", landmarks="biosemi64",
+                    fiducials=(("nasion", "nasion"), ("lpa", "lpa"), ("rpa", "rpa")),
+                    between=(("inion", ("A24", "A25")), ("Cz", ("A1", "D1", "D15")))),
     "GSN-HydroCel-128": Cap("GSN-HydroCel-128", landmarks="GSN-HydroCel-129",
                             same_place=(*_HYDROCEL.items(), ("Cz", "Cz"))),
     "GSN-HydroCel-129": Cap("GSN-HydroCel-129", landmarks="GSN-HydroCel-129",
@@ -70,7 +85,7 @@ def cap_positions(
 
     Parameters
     ----------
-    cap : a name of `CAPS`.
+    cap : a name of `CAPS`, or the path of a SimNIBS cap (`read_simnibs_cap`), ending in .csv.
     mni : (4, 4) head world mm -> MNI mm.
     names : which electrodes, in this order; all of the cap's if empty.
 
@@ -84,8 +99,11 @@ def cap_positions(
     InputError
         If there is no such cap, or it has no electrode of a name.
     """
-    check_option("cap", cap, tuple(CAPS))
-    template, _ = template_positions(cap)
+    if cap.endswith(".csv"):
+        template = read_simnibs_cap(cap)
+    else:
+        check_option("cap", cap, tuple(CAPS))
+        template, _ = template_positions(cap)
     unknown = [name for name in names if name not in template]
     if unknown:
         near = difflib.get_close_matches(unknown[0], template, n=1, cutoff=0.3)
@@ -93,6 +111,45 @@ def cap_positions(
         raise InputError(f"Cap {cap} has no electrode {', '.join(unknown)}.{hint}")
     back = np.linalg.inv(check_affine("mni", mni))
     return {name: back[:3, :3] @ template[name] + back[:3, 3] for name in names or template}
+
+
+def read_simnibs_cap(path: str | Path) -> dict[str, np.ndarray]:
+    """Electrodes of a SimNIBS cap: rows of type, x, y, z (MNI millimetres), name.
+
+    Rows of the types Electrode and ReferenceElectrode are electrodes, others (fiducials) not.
+
+    Returns
+    -------
+    dict label -> (3,) MNI mm, in the file's order.
+
+    Raises
+    ------
+    InputError
+        If the file cannot be read as such a cap, a name comes twice, or positions are no head's.
+    """
+    places: dict[str, np.ndarray] = {}
+    try:
+        with open(path, newline="") as file:
+            for row in csv.reader(file):
+                if row and row[0].strip() in ("Electrode", "ReferenceElectrode"):
+                    name, xyz = row[4].strip(), np.array(row[1:4], float)
+                    if name in places:
+                        raise InputError(f"{path}: the electrode {name} comes twice.")
+                    places[name] = xyz
+    except (OSError, UnicodeDecodeError, IndexError, csv.Error) as error:
+        raise InputError(f"{path}: cannot be read as a SimNIBS cap ({error}).") from error
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: a position is no number ({error}).") from error
+    if not places:
+        raise InputError(f"{path}: holds no row of the type Electrode.")
+    far = np.linalg.norm(list(places.values()), axis=1)
+    if not (np.isfinite(far).all() and far.max() < 200 and far.max() > 30):
+        raise InputError(
+            f"{path}: electrodes up to {far.max():.3g} from the origin; caps are in millimetres."
+        )
+    return places
 
 
 def injection_pairs(
@@ -170,7 +227,17 @@ def template_positions(cap: str) -> tuple[dict[str, np.ndarray], float]:
     design = np.column_stack([one, np.ones(len(one))])
     fit = np.linalg.lstsq(design, two, rcond=None)[0]
     error = float(np.sqrt(np.mean(np.sum((design @ fit - two) ** 2, axis=1))))
-    return {name: np.append(xyz, 1.0) @ fit for name, xyz in channels.items()}, error
+    places = {name: np.append(xyz, 1.0) @ fit for name, xyz in channels.items()}
+    between = {name: _equidistant([places[o] for o in others]) for name, others in entry.between}
+    return places | {name: goal_fiducials[f] for name, f in entry.fiducials} | between, error
+
+
+def _equidistant(corners: Sequence[np.ndarray]) -> np.ndarray:
+    """Point (3,) of the line or plane through two or three points, equally far from each."""
+    spans = np.stack(corners[1:]) - corners[0]
+    # The foot a + spans^T w has |foot - a| = |foot - b|: spans . (foot - a) = |span|^2 / 2.
+    weights = np.linalg.solve(spans @ spans.T, 0.5 * np.sum(spans**2, axis=1))
+    return corners[0] + weights @ spans
 
 
 _FIDUCIALS = ("nasion", "lpa", "rpa")

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import jsonschema
+import numpy as np
 import yaml
 
-from headcond.caps import CAPS, template_positions
+from headcond.caps import CAPS, cap_positions, template_positions
 from headcond.checks import InputError, check_option
 from headcond.cohort import bids
 
@@ -228,7 +229,7 @@ def _check_choices(study: Mapping[str, Any]) -> None:
             )
         if "file" in coil:
             existing("tms.coil.file", expand("tms.coil.file", coil["file"]))
-    if "eit" in study["wings"]:
+    if {"eit", "forward"} & set(study["wings"]):
         head = study["head"]
         if head["source"] == "colin27":
             if "folder" not in head:
@@ -246,8 +247,9 @@ def _check_choices(study: Mapping[str, Any]) -> None:
 
 def _check_electrodes(study: Mapping[str, Any]) -> None:
     cap, sink = (study["head"]["electrodes"][key] for key in ("cap", "sink"))
-    check_option("head.electrodes.cap", cap, CAPS)
-    names = list(template_positions(cap)[0])
+    if not cap.endswith(".csv"):
+        check_option("head.electrodes.cap", cap, CAPS)
+    names = list(cap_positions(cap, np.eye(4)))
     check_option("head.electrodes.sink", sink, names)
     pairs, reference = study["rom"]["pairs"], study["inverse"]["reference"]
     if isinstance(pairs, int) and pairs >= len(names):

@@ -4,12 +4,19 @@ import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
 
-from headcond.caps import CAPS, cap_positions, injection_pairs, template_positions
+from headcond.caps import (
+    CAPS,
+    cap_positions,
+    injection_pairs,
+    read_simnibs_cap,
+    template_positions,
+)
 from headcond.checks import InputError
 
 SIZES = {
     "eit32": 32, "standard_1005": 343, "standard_1020": 94, "biosemi32": 32, "biosemi64": 64,
     "biosemi128": 128, "GSN-HydroCel-128": 128, "GSN-HydroCel-129": 129,
+    "paper133": 133,
 }  # fmt: skip
 
 
@@ -130,3 +137,50 @@ def test_template_lies_on_the_mni_scalp(data_dir):
 def test_misspelt_electrode_is_refused_with_the_nearest_name():
     with pytest.raises(InputError, match=r"no electrode C33\. Did you mean 'C3'"):
         cap_positions("standard_1005", np.eye(4), ("CP3", "C33"))
+
+
+def test_paper133_tells_the_vertex_from_the_sink():
+    positions = template_positions("paper133")[0]
+    abc = template_positions("biosemi128")[0]
+    assert all(np.array_equal(positions[name], abc[name]) for name in abc)
+    assert set(positions) - set(abc) == {"nasion", "inion", "lpa", "rpa", "Cz"}
+    assert pdist(np.array(list(positions.values()))).min() > 10.2  # room for discs of 10 mm
+    far = {name: np.linalg.norm(positions["Cz"] - abc[name]) for name in ("A1", "D1", "D15")}
+    assert np.ptp(list(far.values())) < 1e-9 and 11 < far["A1"] < 13
+    assert np.linalg.norm(positions["inion"] - template_positions("standard_1005")[0]["Iz"]) < 8
+    assert positions["lpa"][0] < -70 < 70 < positions["rpa"][0] and positions["nasion"][1] > 80
+
+
+def test_a_simnibs_cap(tmp_path):
+    path = tmp_path / "cap.csv"
+    path.write_text(
+        "Type,X,Y,Z,Name\nElectrode,-60.5,0,60,C3\nFiducial,0,85,-40,Nz\n"
+        "ReferenceElectrode,0,-9,100,Cz\n\n"
+    )
+    places = read_simnibs_cap(path)
+    assert list(places) == ["C3", "Cz"]
+    np.testing.assert_array_equal(places["C3"], [-60.5, 0, 60])
+    shift = np.eye(4)
+    shift[:3, 3] = 5.0
+    np.testing.assert_allclose(cap_positions(str(path), shift, ["Cz"])["Cz"], [-5, -14, 95])
+    for content, told in (
+        ("Electrode,1,2,80,A\nElectrode,1,2,90,A\n", "A comes twice"),
+        ("Electrode,1,2,eighty,A\n", "no number"),
+        ("Electrode,1,2\n", "cannot be read"),
+        ("Fiducial,0,85,-40,Nz\n", "no row of the type Electrode"),
+        ("Electrode,0,0,0.1,A\n", "millimetres"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=told):
+            read_simnibs_cap(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        read_simnibs_cap(tmp_path / "absent.csv")
+
+
+def test_simnibs_own_cap_is_near_the_same_names(data_dir):
+    places = read_simnibs_cap(data_dir / "coils_and_caps" / "EEG10-10_UI_Jurak_2007.csv")
+    known = template_positions("standard_1005")[0]
+    same = [name for name in places if name in known]
+    assert len(places) == 76 and len(same) > 60
+    far = [np.linalg.norm(places[name] - known[name]) for name in same]
+    assert np.median(far) < 15 and max(far) < 30

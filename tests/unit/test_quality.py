@@ -5,9 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from headcond.checks import InputError
 from headcond.head import quality
 from headcond.head.mesh import Mesh
 from headcond.head.meshing import mesh_labels
+from tests import fem_meshes
 from tests.label_volumes import shells
 
 REGULAR = np.array([[1.0, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]])
@@ -85,3 +87,16 @@ def test_pieces_of_a_tissue_are_counted():
     report = quality.report(mesh_labels(labels, affine, 0.002, "voxel", ("gm", "wm")))
     assert report["pieces"] == {"gm": 2, "wm": 1}
     assert report["components"] == 1
+
+
+def test_skull_thickness_of_a_sphere():
+    mesh = fem_meshes.shells([0.07, 0.078, 0.09], 3, 2, 4)
+    named = Mesh(mesh.nodes, mesh.tetrahedra, mesh.tissue, ("gm", "compact_bone", "scalp"))
+    triangles, depth = quality.skull_thickness(named)
+    far = np.linalg.norm(named.nodes[triangles], axis=2)
+    np.testing.assert_allclose(far, 0.078)
+    np.testing.assert_allclose(depth, 0.008, rtol=0.1)
+    a, b, c = named.nodes[triangles].transpose(1, 0, 2)
+    assert np.all(np.einsum("fi,fi->f", np.cross(b - a, c - a), a) > 0)  # out of the bone
+    with pytest.raises(InputError, match="no skull"):
+        quality.skull_thickness(Mesh(mesh.nodes, mesh.tetrahedra, mesh.tissue, ("gm", "a", "b")))

@@ -181,6 +181,10 @@ def figures():
         for subject in HEADS:
             for name in ("mesh", "electrodes", "greedy", "bound", "estimates"):
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
+    if "forward" in WINGS:
+        for subject in HEADS:
+            for name in ("mesh", "electrodes", "potential", "thickness"):
+                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
     return found
 
 
@@ -234,10 +238,15 @@ def tables():
                 result("{subject}/tms/{subject}_desc-positions_efield.tsv"),
                 subject=COHORT["test"],
             )
-    if "eit" in WINGS:
+    if "eit" in WINGS or "forward" in WINGS:
         found["qualities"] = expand(
             result("{subject}/head/{subject}_desc-quality.json"), subject=HEADS
         )
+    if "forward" in WINGS:
+        found["residuals"] = expand(
+            result("{subject}/forward/{subject}_residuals.tsv"), subject=HEADS
+        )
+    if "eit" in WINGS:
         found["validations"] = expand(
             result("{subject}/rom/{subject}_validation.tsv"), subject=HEADS
         )

@@ -87,3 +87,28 @@ rule assemble_operators:
         source=source("assemble_operators.py"),
     script:
         "../../scripts/assemble_operators.py"
+
+
+rule solve_forward:
+    input:
+        head=result("{subject}/head/{subject}_head.h5"),
+        operators=result("{subject}/head/{subject}_operators.h5"),
+    output:
+        potentials=result("{subject}/forward/{subject}_potentials.tsv"),
+        residuals=result("{subject}/forward/{subject}_residuals.tsv"),
+        solution=result("{subject}/forward/{subject}_solution.vtu"),
+    log:
+        result("logs/solve_forward/{subject}.log"),
+    benchmark:
+        result("benchmarks/solve_forward/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=8000,
+    params:
+        source=source("solve_forward.py"),
+        electrodes=STUDY["head"]["electrodes"],
+        forward=STUDY["forward"],
+        current=STUDY["inverse"]["current"],
+    script:
+        "../../scripts/solve_forward.py"

@@ -215,6 +215,32 @@ rule draw_head:
         "../../scripts/draw_head.py"
 
 
+rule draw_forward:
+    input:
+        solution=result("{subject}/forward/{subject}_solution.vtu"),
+    output:
+        potential=report(
+            result("figures/{subject}_potential.png"),
+            category="Head model",
+            caption="../report/potential.rst",
+        ),
+        thickness=report(
+            result("figures/{subject}_thickness.png"),
+            category="Head model",
+            caption="../report/thickness.rst",
+        ),
+    log:
+        result("logs/draw_forward/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=6000,
+    params:
+        source=source("draw_forward.py"),
+    script:
+        "../../scripts/draw_forward.py"
+
+
 rule draw_rom:
     input:
         greedy=result("{subject}/rom/{subject}_greedy.tsv"),

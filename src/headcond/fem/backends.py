@@ -15,6 +15,7 @@ import scipy.sparse as sparse
 import scipy.sparse.linalg as sparse_linalg
 
 from headcond.checks import InputError
+from headcond.fem import multigrid
 
 # Below this part of the largest, a singular value of the coarsest level is the constants'.
 _COARSE_ZERO = 1e-10
@@ -45,6 +46,9 @@ class Backend(Protocol):
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
         """Apply the preconditioner to one vector."""
+
+    def block_cycle(self) -> multigrid.BlockCycle | None:
+        """Return its V-cycle for blocks of vectors; None if it has none."""
 
     def close(self) -> None:
         """Free what the back end holds."""
@@ -118,6 +122,9 @@ class Direct:
         """Return the solution with u_0 = 0."""
         return np.concatenate(([0.0], self._factor.solve(residual[1:])))
 
+    def block_cycle(self) -> None:
+        """Return None: the factor solves a block as it solves its columns."""
+
     def close(self) -> None:
         """Free the memory."""
         del self._factor
@@ -126,21 +133,24 @@ class Direct:
 class PyAMG:
     """Conjugate gradients with a Ruge-Stuben V-cycle."""
 
-    def __init__(self, matrix: sparse.csr_matrix) -> None:
+    def __init__(self, matrix: sparse.csr_matrix, reuse: PyAMG | None = None) -> None:
+        self._matrix = matrix
+        if reuse is not None:
+            self._hierarchy, self._cycle = reuse._hierarchy, reuse._cycle
+            return
         try:
             import pyamg
         except ImportError as error:
             raise RuntimeError(
                 "The solver back end 'pyamg' is not installed: pip install pyamg."
             ) from error
-        self._matrix = matrix
         # Strength by the most negative entry: mass terms of electrodes are positive couplings.
-        hierarchy = pyamg.ruge_stuben_solver(
+        self._hierarchy = pyamg.ruge_stuben_solver(
             matrix,
             strength=("classical", {"theta": 0.25, "norm": "min"}),
             coarse_solver=("pinv", {"rtol": _COARSE_ZERO}),
         )
-        self._cycle = hierarchy.aspreconditioner(cycle="V").matvec
+        self._cycle = self._hierarchy.aspreconditioner(cycle="V").matvec
 
     def solve(
         self, load: np.ndarray, reduction: float, max_iterations: int
@@ -152,9 +162,13 @@ class PyAMG:
         """Apply one V-cycle."""
         return self._cycle(residual)
 
+    def block_cycle(self) -> multigrid.BlockCycle:
+        """Return the V-cycle for blocks of vectors."""
+        return multigrid.from_pyamg(self._hierarchy)
+
     def close(self) -> None:
         """Free the memory."""
-        del self._cycle
+        del self._cycle, self._hierarchy
 
 
 class Petsc:
@@ -164,7 +178,13 @@ class Petsc:
     OPENBLAS_NUM_THREADS=1 (on a busy machine solves take ten times longer without).
     """
 
-    def __init__(self, matrix: sparse.csr_matrix, preconditioner: str, communicator: Any) -> None:
+    def __init__(
+        self,
+        matrix: sparse.csr_matrix,
+        preconditioner: str,
+        communicator: Any,
+        reuse: Petsc | None = None,
+    ) -> None:
         petsc = _import_petsc()
         size = matrix.shape[0]
         if matrix.nnz > np.iinfo(petsc.IntType).max:
@@ -202,7 +222,11 @@ class Petsc:
         self._gather = self._whole = None
         if communicator is not None:
             self._gather, self._whole = petsc.Scatter.toAll(self._x)
-        self._ksp = self._make_ksp(petsc, comm, preconditioner, communicator is not None)
+        self._blocks = preconditioner == "gamg" and communicator is None
+        if reuse is None:
+            self._ksp = self._make_ksp(petsc, comm, preconditioner, communicator is not None)
+        else:
+            self._ksp = self._make_ksp_around(petsc, comm, reuse)
 
     def _make_ksp(self, petsc: Any, comm: Any, preconditioner: str, several: bool) -> Any:
         ksp = petsc.KSP().create(comm=comm)
@@ -226,6 +250,20 @@ class Petsc:
             for key in options:
                 database.delValue(key)
         return ksp
+
+    def _make_ksp_around(self, petsc: Any, comm: Any, other: Petsc) -> Any:
+        """CG for this matrix with the preconditioner that `other` has built for its own."""
+        ksp = petsc.KSP().create(comm=comm)
+        ksp.setType(petsc.KSP.Type.CG)
+        ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
+        ksp.setPC(other._ksp.getPC())
+        ksp.getPC().setReusePreconditioner(True)
+        ksp.setOperators(self._matrix, other._ksp.getOperators()[1])
+        return ksp
+
+    def block_cycle(self) -> multigrid.BlockCycle | None:
+        """Return GAMG's V-cycle for blocks of vectors, in one process."""
+        return multigrid.from_petsc(self._ksp.getPC()) if self._blocks else None
 
     def solve(
         self, load: np.ndarray, reduction: float, max_iterations: int

@@ -92,6 +92,7 @@ def surface_views(
     *,
     values: np.ndarray | None = None,
     unit: str = "",
+    signed: bool = True,
     marked: np.ndarray | None = None,
     points: dict[str, np.ndarray] | None = None,
     cloud: np.ndarray | None = None,
@@ -103,6 +104,7 @@ def surface_views(
     ----------
     nodes, triangles : (N, 3) m and (F, 3), outward oriented.
     values : (F,) colours the triangles on a scale labelled `unit`; without, plain skin.
+    signed : whether the scale is centred at zero; else it runs from zero up.
     marked : (F,) bool, triangles drawn in dark grey (electrode patches).
     points : names and world positions (3,) m to write beside a dot, where visible.
     cloud : points (K, 3) m drawn over the surface as dots (the windings of a coil).
@@ -133,7 +135,8 @@ def surface_views(
             faces.set_edgecolor(colour)
         else:
             span = np.max(np.abs(values))
-            faces.set(array=values[seen], cmap="RdBu_r", clim=(-span, span), edgecolor="face")
+            colours = ("RdBu_r", (-span, span)) if signed else ("viridis", (0.0, span))
+            faces.set(array=values[seen], cmap=colours[0], clim=colours[1], edgecolor="face")
             image = faces
         panel.add_collection(faces)
         for name, position in (points or {}).items():

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headcond.checks import InputError, check_finite, check_shape
+from headcond.head import topology
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,13 @@ def boundary_triangles(tetrahedra: np.ndarray) -> np.ndarray:
 
     A positively oriented tetrahedron (a, b, c, d) has the outward faces
     (a, c, b), (a, b, d), (a, d, c) and (b, c, d).
+
+    Raises
+    ------
+    InputError
+        If three tetrahedra share one face.
     """
-    faces = np.concatenate(
-        [tetrahedra[:, list(face)] for face in ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))]
-    )
-    ordered = np.sort(faces, axis=1)
-    _, first, count = np.unique(ordered, axis=0, return_index=True, return_counts=True)
-    return faces[np.sort(first[count == 1])]
+    return topology.boundary_faces(tetrahedra, topology.face_neighbours(tetrahedra))[0]
 
 
 @dataclass(frozen=True)

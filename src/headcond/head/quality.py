@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.spatial import cKDTree
 
-from headcond.checks import check_affine, check_shape
+from headcond.checks import InputError, check_affine, check_shape
 from headcond.head import topology
-from headcond.head.barrier import INSIDE, OUTSIDE
+from headcond.head.barrier import INSIDE, OUTSIDE, SKULL
 from headcond.head.mesh import Mesh, triangle_areas
 
 _PERCENTILES = (1, 5, 50)
@@ -137,6 +138,39 @@ def _dihedral(mesh: Mesh) -> dict[str, Any]:
     content["max"] = float(angles.max())
     content["histogram"] = np.histogram(angles, bins=np.arange(0, 181, 10))[0].tolist()
     return content
+
+
+def skull_thickness(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
+    """Thickness of the skull under every triangle of its outer surface.
+
+    Returns
+    -------
+    triangles : (F, 3) faces between scalp and bone, oriented out of the bone.
+    thickness : (F,) m, from a triangle's centroid to the nearest node or centroid of the faces
+        between bone and csf, gm or wm; at most half an edge more than to the surface itself.
+        Bones of the face have no such side: theirs is the way to the braincase.
+
+    Raises
+    ------
+    InputError
+        If the mesh has no bone between scalp and csf, gm or wm.
+    """
+    groups = np.zeros(len(mesh.tissue_names) + 1, int)
+    for group, members in enumerate((SKULL, OUTSIDE, INSIDE), start=1):
+        for number, name in enumerate(mesh.tissue_names, start=1):
+            groups[number] = group if name in members else groups[number]
+    kind = groups[mesh.tissue]
+    neighbours = topology.face_neighbours(mesh.tetrahedra)
+    behind = np.where(neighbours >= 0, kind[neighbours], 0)
+    faces = []
+    for other in (2, 3):
+        tets, face = np.nonzero((kind == 1)[:, None] & (behind == other))
+        faces.append(mesh.tetrahedra[tets[:, None], np.array(topology.FACES)[face]])
+    outer, inner = faces
+    if len(outer) == 0 or len(inner) == 0:
+        raise InputError("The mesh has no skull: no bone touches scalp and csf, gm or wm.")
+    goals = np.concatenate([mesh.nodes[np.unique(inner)], mesh.nodes[inner].mean(axis=1)])
+    return outer, cKDTree(goals).query(mesh.nodes[outer].mean(axis=1))[0]
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:

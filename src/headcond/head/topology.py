@@ -6,6 +6,8 @@ import numpy as np
 import scipy.sparse as sparse
 from scipy.sparse.csgraph import connected_components
 
+from headcond.checks import InputError
+
 # Outward faces of a positively oriented tetrahedron; face f lies opposite to node _OPPOSITE[f].
 FACES = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
 
@@ -23,7 +25,7 @@ def face_neighbours(tetrahedra: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    ValueError
+    InputError
         If three tetrahedra share one face.
     """
     count = len(tetrahedra)
@@ -39,7 +41,7 @@ def face_neighbours(tetrahedra: np.ndarray) -> np.ndarray:
         order = np.lexsort(faces.T[::-1])
         same = np.all(faces[order[1:]] == faces[order[:-1]], axis=1)
     if np.any(same[1:] & same[:-1]):
-        raise ValueError("Three tetrahedra share one face: the mesh overlaps itself.")
+        raise InputError("Three tetrahedra share one face: the mesh overlaps itself.")
     neighbours = np.full(4 * count, -1, np.int64)
     first, second = order[:-1][same], order[1:][same]
     neighbours[first] = second // 4

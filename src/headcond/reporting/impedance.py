@@ -54,6 +54,35 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
     return Section("head", "Head model", tuple(parts))
 
 
+def forward_section(
+    study: Mapping[str, Any], figures: Mapping[str, str], residuals: Mapping[str, pd.DataFrame]
+) -> Section:
+    """Residuals and reciprocity of the forward solves, and a solution on the scalp.
+
+    Parameters
+    ----------
+    study, figures : settings of the study, paths of its figures by name.
+    residuals : row per injection pair, as `scripts/solve_forward.py` writes it, by subject.
+    """
+    parts = []
+    for subject, table in residuals.items():
+        text = (
+            "Complete electrode model at the centre of the conductivities' "
+            f"{study['forward']['box']} range, solved to a true residual of "
+            f"{study['forward']['tolerance']:g}. Reciprocity: the largest difference (V) "
+            "of the voltage of one pair under another's current and its mirror. The drive voltage "
+            "(V) holds the drops at both contacts."
+        )
+        parts.append(Part(subject, (text,), table))
+        caption = (
+            "Potential on the scalp for the first pair; the scale ends at its 98th percentile."
+        )
+        parts.append(Part(figure=figures[f"potential_{subject}"], caption=caption))
+        caption = "Thickness of the skull: from its outer surface to the nearest of its inner one."
+        parts.append(Part(figure=figures[f"thickness_{subject}"], caption=caption))
+    return Section("forward", "Forward problem", tuple(parts))
+
+
 def rom_section(
     study: Mapping[str, Any],
     figures: Mapping[str, str],

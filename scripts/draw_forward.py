@@ -1,0 +1,38 @@
+"""Draw the potential of one injection pair on the scalp, and the thickness of the skull."""
+
+import meshio
+import numpy as np
+
+from headcond.figures.meshes import surface_views
+from headcond.figures.style import save
+from headcond.head.formats import read_mesh
+from headcond.head.quality import skull_thickness
+
+SHOWN = 98  # percentile of the potential's size at which its colours end: peaks stay under discs
+
+THICKEST = 0.02  # m; bones of the face lie further from the braincase
+
+
+def main(solution, potential, thickness, provenance):
+    """Write both figures, from the solution's file alone."""
+    mesh = read_mesh(solution, "mm")
+    ((_, field),) = meshio.vtu.read(solution).point_data.items()
+    surface = mesh.surface()
+    values = 1e6 * field[surface].mean(axis=1)
+    limit = np.percentile(np.abs(values), SHOWN)
+    clipped = np.clip(values, -limit, limit)
+    save(surface_views(mesh.nodes, surface, values=clipped, unit="potential (µV)"), potential)
+    triangles, depth = skull_thickness(mesh)
+    depth = np.minimum(depth, THICKEST)
+    save(
+        surface_views(
+            mesh.nodes, triangles, values=1e3 * depth, unit="skull thickness (mm)", signed=False
+        ),
+        thickness,
+    )
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

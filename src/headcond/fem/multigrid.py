@@ -1,0 +1,144 @@
+"""A multigrid V-cycle in single precision, applied to many vectors at once.
+
+Block conjugate gradients read a matrix once for all their right-hand sides; so does this
+cycle. It smooths by one Gauss-Seidel sweep forward before and one backward after the coarser
+correction: symmetric, so a preconditioner of conjugate gradients.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sparse
+
+from headcond.fem.sweeps import STRIP, add_product, sweep_back, sweep_from_zero
+
+# Below this part of the largest, an eigenvalue of the coarsest level is the constants'.
+_COARSE_ZERO = 1e-10
+# Coarsest levels are inverted densely.
+_LARGEST_COARSE = 4000
+
+
+@dataclass(frozen=True)
+class Level:
+    """One level above the coarsest: its matrix and the way to and from the next.
+
+    Attributes
+    ----------
+    matrix : (n, n) float32 CSR with sorted indices.
+    middle : (n,) where in the matrix's entries each row's diagonal stands.
+    inverse_diagonal : (n,) float32.
+    prolong, restrict : (n, m) and (m, n) float32 CSR, transposes of each other.
+    """
+
+    matrix: sparse.csr_matrix
+    middle: np.ndarray
+    inverse_diagonal: np.ndarray
+    prolong: sparse.csr_matrix
+    restrict: sparse.csr_matrix
+
+
+class BlockCycle:
+    """A symmetric V-cycle on blocks of vectors.
+
+    Parameters
+    ----------
+    matrices : (n_l, n_l) CSR of the levels, finest first.
+    prolongations : (n_l, n_{l+1}) CSR, one fewer.
+    """
+
+    def __init__(
+        self, matrices: list[sparse.csr_matrix], prolongations: list[sparse.csr_matrix]
+    ) -> None:
+        self._levels = []
+        for matrix, prolong in zip(matrices[:-1], prolongations, strict=True):
+            single = _single(matrix)
+            rows = np.repeat(np.arange(len(single.indptr) - 1), np.diff(single.indptr))
+            self._levels.append(
+                Level(
+                    single,
+                    np.flatnonzero(single.indices == rows),
+                    (1.0 / matrix.diagonal()).astype(np.float32),
+                    _single(prolong),
+                    _single(prolong.T),
+                )
+            )
+        if matrices[-1].shape[0] > _LARGEST_COARSE:
+            raise ArithmeticError(
+                f"Multigrid stopped coarsening at {matrices[-1].shape[0]} unknowns, too many to "
+                f"invert densely (at most {_LARGEST_COARSE})."
+            )
+        coarse = matrices[-1].toarray()
+        self._coarse = np.linalg.pinv(
+            0.5 * (coarse + coarse.T), rcond=_COARSE_ZERO, hermitian=True
+        ).astype(np.float32)
+
+    @property
+    def sizes(self) -> list[int]:
+        """Unknowns of every level, finest first."""
+        return [level.matrix.shape[0] for level in self._levels] + [len(self._coarse)]
+
+    def __call__(self, residual: np.ndarray) -> np.ndarray:
+        """Apply the cycle to every column of `residual` (n, k); return (n, k) float64.
+
+        Columns are scaled to length one on the way, so that none leaves single precision.
+        """
+        scale = np.linalg.norm(residual, axis=0)
+        scale[scale == 0] = 1.0
+        rows, count = residual.shape
+        load = np.zeros((rows, -(-count // STRIP) * STRIP), np.float32)  # the kernels' width
+        np.divide(residual, scale, out=load[:, :count], casting="same_kind")
+        return self._cycle(0, load)[:, :count] * scale
+
+    def _cycle(self, depth: int, load: np.ndarray) -> np.ndarray:
+        if depth == len(self._levels):
+            return self._coarse @ load
+        level = self._levels[depth]
+        entries = level.matrix.indices, level.matrix.data
+        indptr, middle, inverse = level.matrix.indptr, level.middle, level.inverse_diagonal
+        x, rest = np.empty_like(load), np.empty_like(load)
+        sweep_from_zero(indptr, middle, *entries, inverse, load, x, rest)
+        low = np.zeros((level.restrict.shape[0], load.shape[1]), np.float32)
+        up, down = level.restrict, level.prolong
+        add_product(up.indptr, up.indices, up.data, rest, low)
+        add_product(down.indptr, down.indices, down.data, self._cycle(depth + 1, low), x)
+        sweep_back(indptr, *entries, inverse, load, x)
+        return x
+
+
+def from_petsc(preconditioner: Any) -> BlockCycle:
+    """Copy the hierarchy of a PETSc multigrid preconditioner (PC) of one process."""
+    depth = preconditioner.getMGLevels()
+    matrices = [
+        _csr(preconditioner.getMGSmoother(number).getOperators()[0]) for number in range(depth)
+    ]
+    prolongations = [_csr(preconditioner.getMGInterpolation(number)) for number in range(1, depth)]
+    return BlockCycle(matrices[::-1], prolongations[::-1])
+
+
+def from_pyamg(hierarchy: Any) -> BlockCycle:
+    """Copy the hierarchy of a PyAMG solver."""
+    levels = hierarchy.levels
+    return BlockCycle(
+        [sparse.csr_matrix(level.A) for level in levels],
+        [sparse.csr_matrix(level.P) for level in levels[:-1]],
+    )
+
+
+def _csr(matrix: Any) -> sparse.csr_matrix:
+    indptr, indices, data = matrix.getValuesCSR()
+    out = sparse.csr_matrix((data, indices, indptr), shape=matrix.getSize())
+    out.sort_indices()
+    return out
+
+
+def _single(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+    # A copy: sorting must not touch indices that it would share with the caller's matrix.
+    single = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
+    single.sort_indices()
+    single.indptr, single.indices = (
+        part.astype(np.int32, copy=False) for part in (single.indptr, single.indices)
+    )
+    return single
