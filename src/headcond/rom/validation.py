@@ -45,7 +45,8 @@ def validate(
     -------
     One row per point, pair and number of snapshots: `source`, `point`, `snapshots`; `error`,
     `bound` and `lower` bound in the model's norm (W^0.5 for the energy); `relative_error`,
-    `relative_bound`; `effectivity` bound/error and its `limit` sqrt(gamma/alpha);
+    `relative_bound`; `effectivity` bound/error and its `limit` sqrt(gamma/alpha times
+    the Riesz map's spread);
     `relative_head_error`, the energy error without the contact's part, over that part of
     |||u|||; `passive_error`, V, the largest error of a potential between passive electrodes
     (their mean as reference); `accuracy` of `error`, from the truth's own residual; `judged`
@@ -130,8 +131,8 @@ def _compare(model: ReducedModel, sigma: np.ndarray, count: int, load: np.ndarra
     relative = float(model.bound(sigma, snapshots=count, relative=True)[0])
     lower, limit = np.nan, np.nan
     if model.norm == "energy":
-        lower = float(energy_bounds(norm, slack, ratio)[0][0])
-        limit = float(np.sqrt(ratio.max() / ratio.min()))
+        lower = float(energy_bounds(norm, slack, ratio)[0][0]) / np.sqrt(pair.spread)
+        limit = float(np.sqrt(pair.spread * ratio.max() / ratio.min()))
     nodes = len(truth) - len(model.electrodes)
     wrong = passive(pair.electrode_basis @ solution[0] - truth[nodes:], model.electrodes, pair)
     judged = bool(error >= _JUDGED * accuracy)
