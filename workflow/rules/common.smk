@@ -136,6 +136,19 @@ def batches(subject):
     return [f"{number:03d}" for number in range(-(-count // STUDY["rom"]["batch"]))]
 
 
+def kept_bases():
+    """The output of training that holds the bases, where the cross blocks need them."""
+    name = result("{subject}/rom/{subject}_batch-{batch}_bases")
+    return {"bases": temp(directory(name))} if STUDY["rom"]["corrected"] else {}
+
+
+def uncorrected_model():
+    """The reduced model as merging leaves it: the final one, unless it is to be corrected."""
+    if STUDY["rom"]["corrected"]:
+        return temp(result("{subject}/rom/{subject}_desc-uncorrected_rom.h5"))
+    return result("{subject}/rom/{subject}_rom.h5")
+
+
 def normalised(subjects):
     """Normalised T1w and T2w of subjects, by contrast."""
     return {
