@@ -149,6 +149,19 @@ def uncorrected_model():
     return result("{subject}/rom/{subject}_rom.h5")
 
 
+def convergence(kind):
+    """Input function: tables of one kind of all batches of Experiment 1."""
+
+    def find(wildcards):
+        return expand(
+            result(f"{{subject}}/rom/{{subject}}_batch-{{batch}}_{kind}.tsv"),
+            subject=wildcards.subject,
+            batch=batches(wildcards.subject),
+        )
+
+    return find
+
+
 def normalised(subjects):
     """Normalised T1w and T2w of subjects, by contrast."""
     return {
@@ -175,7 +188,10 @@ def figures():
             found[f"efield_{subject}"] = f"{OUT}/figures/{subject}_efield.png"
     if "eit" in WINGS:
         for subject in HEADS:
-            for name in ("mesh", "electrodes", "greedy", "bound", "estimates"):
+            names = ["mesh", "electrodes", "greedy", "bound", "estimates"]
+            if STUDY["rom"]["experiment"]["norms"]:
+                names += ["convergence", "measures", "stopping"]
+            for name in names:
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
     return found
 

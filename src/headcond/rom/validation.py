@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from headcond.rom.model import PairModel, ReducedModel
 from headcond.rom.settings import operator_digest
 from headcond.rom.stability import second_eigenvalue
 
+_logger = logging.getLogger(__name__)
 _CONTACT = "contact"
 _TRUTH = 1e-13
 _ROUND_OFF = 1e-15  # of |||u|||^2 = b'u, what the energy identity loses by cancellation
@@ -58,27 +60,40 @@ def validate(
     InputError
         If the model was trained on another operator, or bases are missing that are needed.
     """
-    digest = operator_digest(operator)
-    if model.attributes.get("operator", digest) != digest or (
-        model.electrodes != operator.electrodes
-    ):
-        raise InputError("The reduced model was trained on another operator (mesh, electrodes).")
-    if bases is None and model.norm == "euclidean":
-        raise InputError("Errors in the Euclidean norm need the bases: train with keep_bases.")
-    points = model.box.check(check_shape("points", points, (None, len(model.box.names))))
-    reference = operator.combine(
-        model.box.coefficients(operator, model.box.reference[: len(model.box.names)])
-    )
-    weight = reference.diagonal() if model.norm == "energy" else np.ones(operator.size)
-    solver = solver_factory(reference)
-    value, residual = second_eigenvalue(reference, solver, weight)
-    solver.close()
+    return compare([(model, bases)], operator, solver_factory, points, snapshots=snapshots)[0]
+
+
+def compare(
+    models: Sequence[tuple[ReducedModel, Mapping[str, np.ndarray] | None]],
+    operator: AffineOperator,
+    solver_factory: Callable[[Any], Any],
+    points: np.ndarray,
+    *,
+    snapshots: Sequence[int] | None = None,
+) -> list[pd.DataFrame]:
+    """`validate` of several models with the same pairs and box, by the same full solutions.
+
+    Parameters
+    ----------
+    models : reduced models (of different norms, say), each with its bases or None.
+    """
+    first = models[0][0]
+    for model, bases in models:
+        _check(model, bases, operator)
+        if model.sources != first.sources or model.sink != first.sink or (
+            model.current != first.current
+            or model.box.names != first.box.names
+            or dict(model.box.fixed) != dict(first.box.fixed)
+        ):  # fmt: skip
+            raise InputError("Models that are compared must have the same pairs and parameters.")
+        model.box.check(check_shape("points", points, (None, len(model.box.names))))
+    scales = [_scale(model, operator, solver_factory) for model, _ in models]
     loads = np.stack(
-        [operator.load(pair.source, pair.sink, model.current) for pair in model.pairs], axis=1
+        [operator.load(pair.source, pair.sink, first.current) for pair in first.pairs], axis=1
     )
-    rows = []
-    for number, sigma in enumerate(points):
-        coefficients = model.box.coefficients(operator, sigma)
+    rows: list[list[dict[str, Any]]] = [[] for _ in models]
+    for number, sigma in enumerate(np.asarray(points, float)):
+        coefficients = first.box.coefficients(operator, sigma)
         matrix = operator.combine(coefficients)
         body = matrix
         if _CONTACT in operator.names:
@@ -87,17 +102,48 @@ def validate(
         solver = solver_factory(matrix)
         truths = solver.solve(loads, tolerance=_TRUTH, name=f"truth at point {number}").x
         solver.close()
-        ratio = model.box.theta(sigma) / model.box.reference
-        defects = np.linalg.norm((loads - matrix @ truths) / np.sqrt(weight)[:, None], axis=0)
-        coercivity = (value - residual) * ratio.min()  # of A(mu), in the norm of `weight`
-        accuracy = defects / (np.sqrt(coercivity) if model.norm == "energy" else coercivity)
-        for k, pair in enumerate(model.pairs):
-            basis = None if bases is None else bases[pair.source]
-            for count in snapshots or [pair.snapshots]:
-                row = _compare(model.select([pair.source]), sigma, count, loads[:, k],
-                               truths[:, k], accuracy[k], matrix, body, basis)  # fmt: skip
-                rows.append({"source": pair.source, "point": number, "snapshots": count, **row})
-    return pd.DataFrame(rows)
+        defect = loads - matrix @ truths
+        for (model, bases), (weight, smallest), table in zip(models, scales, rows, strict=True):
+            ratio = model.box.theta(sigma) / model.box.reference
+            lacks = np.linalg.norm(defect / np.sqrt(weight)[:, None], axis=0)
+            coercivity = smallest * ratio.min()  # of A(mu), in the norm of `weight`
+            accuracy = lacks / (np.sqrt(coercivity) if model.norm == "energy" else coercivity)
+            for k, pair in enumerate(model.pairs):
+                basis = None if bases is None else bases[pair.source]
+                for count in snapshots or [pair.snapshots]:
+                    row = _compare(model.select([pair.source]), sigma, count, loads[:, k],
+                                   truths[:, k], accuracy[k], matrix, body, basis)  # fmt: skip
+                    table.append(
+                        {"source": pair.source, "point": number, "snapshots": count, **row}
+                    )
+        _logger.info("point %d of %d compared", number + 1, len(points))
+    return [pd.DataFrame(table) for table in rows]
+
+
+def _check(
+    model: ReducedModel, bases: Mapping[str, np.ndarray] | None, operator: AffineOperator
+) -> None:
+    digest = operator_digest(operator)
+    if model.attributes.get("operator", digest) != digest or (
+        model.electrodes != operator.electrodes
+    ):
+        raise InputError("The reduced model was trained on another operator (mesh, electrodes).")
+    if bases is None and model.norm == "euclidean":
+        raise InputError("Errors in the Euclidean norm need the bases: train with keep_bases.")
+
+
+def _scale(
+    model: ReducedModel, operator: AffineOperator, solver_factory: Callable[[Any], Any]
+) -> tuple[np.ndarray, float]:
+    # Diagonal that a truth's residual is weighted by, and the least eigenvalue beside it.
+    reference = operator.combine(
+        model.box.coefficients(operator, model.box.reference[: len(model.box.names)])
+    )
+    weight = reference.diagonal() if model.norm == "energy" else np.ones(operator.size)
+    solver = solver_factory(reference)
+    value, residual = second_eigenvalue(reference, solver, weight)
+    solver.close()
+    return weight, value - residual
 
 
 def passive(potentials: np.ndarray, electrodes: Sequence[str], pair: PairModel) -> np.ndarray:
