@@ -4,16 +4,20 @@ import dataclasses
 from pathlib import Path
 
 from headcond import io
+from headcond.checks import InputError
 from headcond.fem.operator import AffineOperator
 from headcond.rom.corrected import form_cross
 from headcond.rom.growth import pair_folder
 from headcond.rom.model import ReducedModel
+from headcond.rom.settings import operator_digest
 
 
 def main(operators, model, bases, corrected, provenance):
     """Write the reduced model with its cross blocks."""
     operator = AffineOperator.read(operators)
     reduced = ReducedModel.read(model)
+    if reduced.attributes["operator"] != operator_digest(operator):
+        raise InputError(f"{model}: was trained on another operator than {operators}.")
     folders = {}
     for source in reduced.sources:
         name = pair_folder(operator, source)

@@ -12,12 +12,14 @@ import pytest
 
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
+from headcond.inverse.reduced import ReducedForward
 from headcond.rom.affine import named_box
 from headcond.rom.corrected import form_cross
 from headcond.rom.greedy import load_basis, train_pairs
 from headcond.rom.growth import pair_folder
 from headcond.rom.model import ReducedModel, merge
 from headcond.rom.settings import Settings
+from headcond.rom.validation import validate
 
 SYNTHETIC = runpy.run_path(str(Path(__file__).parents[1] / "rom_synthetic.py"))
 TISSUES, CONTACT = SYNTHETIC["TISSUES"], SYNTHETIC["CONTACT"]
@@ -129,6 +131,41 @@ def test_jacobian_is_the_derivative(trained, truths):
     many = model.jacobian(np.stack([sigma, truths[0][0]]), corrected=True, snapshots=4)
     assert many.shape == (2, 5, 6, 6)
     assert np.all(many[:, :, 0] == 0)
+
+
+def test_one_pair_at_its_own_points_is_as_all_together(trained, truths):
+    """What the estimators use: rows of the corrected potentials and their derivatives."""
+    model, _ = trained
+    points = truths[0][:4]
+    forward = ReducedForward(model)
+    assert np.allclose(forward.voltages(points), model.voltages(points, corrected=True), rtol=1e-11)
+    slope = model.jacobian(points, corrected=True)
+    scale = np.abs(slope).max(axis=(0, 1, 2))
+    assert np.all(np.abs(forward.jacobian(points) - slope) <= 1e-11 * scale)
+    chosen = forward.voltages_each(points, [3, 0, 3, 1])
+    expected = model.voltages(points, corrected=True)[range(4), [3, 0, 3, 1]]
+    assert np.allclose(chosen, expected, rtol=1e-11)
+    first = ReducedForward(model, snapshots=4).voltages(points)
+    assert np.allclose(first, model.voltages(points, 4, corrected=True), rtol=1e-11)
+    plain = ReducedForward(model, corrected=False).voltages(points)
+    assert np.allclose(plain, model.voltages(points), rtol=1e-13)
+    with pytest.raises(InputError, match="not trained"):
+        ReducedForward(model.select(["E1", "E2"]))
+
+
+def test_validation_judges_the_readings(trained):
+    model, folders = trained
+    points = np.random.default_rng(6).uniform(BOX.lower, BOX.upper, (3, 6))
+    bases = {source: load_basis(folder) for source, folder in folders.items()}
+    table = validate(model, OPERATOR, DIRECT, points, bases=bases, snapshots=[4, 7])
+    assert not table["reading_violated"].any()
+    assert (table["corrected_passive_error"] <= 2 * table["reading_bound"] + 1e-12).all()
+    late = table[table["snapshots"] == 7]
+    assert late["corrected_passive_error"].max() < 0.1 * late["passive_error"].max()
+    # Blocks that are wrong are found out.
+    rows = tuple(1.01 * row for row in model.cross.rows)
+    wrong = dataclasses.replace(model, cross=dataclasses.replace(model.cross, rows=rows))
+    assert validate(wrong, OPERATOR, DIRECT, points[:1])["reading_violated"].any()
 
 
 def test_selecting_reordering_and_the_file_keep_the_readings(trained, truths, tmp_path):

@@ -202,6 +202,61 @@ def corrected_potentials(
     return out
 
 
+def corrected_row(
+    pairs: Sequence[PairModel],
+    cross: CrossBlocks,
+    number: int,
+    place: Sequence[int],
+    sink: int,
+    current: float,
+    theta: np.ndarray,
+    parameters: int = 0,
+) -> np.ndarray:
+    """One pair's corrected potentials (S, L) against the sink, or derivatives (S, L, K).
+
+    Costs one pair's share of `corrected_potentials`; arguments as there, `number` of the pair.
+    """
+    tail = (parameters,) if parameters else ()
+    out = np.zeros((len(theta), len(place) + 1, *tail))
+    own = pairs[number]
+    if parameters:
+        value, slope = own.derivative(theta, parameters)
+    else:
+        value = own.solve(theta)
+    for m, pair in enumerate(pairs):
+        target = place[m]
+        if m == number:
+            out[:, target] = np.tensordot(slope if parameters else value, own.b_N, (1, 0))
+            continue
+        ahead = (own.electrode_basis[target] - own.electrode_basis[sink]) * current
+        back = (pair.electrode_basis[place[number]] - pair.electrode_basis[sink]) * current
+        block = cross.block(number, m)
+        if not parameters:
+            other = pair.solve(theta)
+            matrix = reduced_product(block, theta)
+            product = np.einsum("sa,sab,sb->s", value, matrix, other, optimize=True)
+            out[:, target] = value @ ahead + other @ back - product
+            continue
+        other, turn = pair.derivative(theta, parameters)
+        matrix = reduced_product(block, theta)
+        onto_other = np.einsum("sa,sab->sb", value, matrix, optimize=True)
+        onto_own = np.einsum("sab,sb->sa", matrix, other, optimize=True)
+        direct = np.einsum("sa,kab,sb->sk", value, block[:parameters], other, optimize=True)
+        out[:, target] = (
+            np.tensordot(slope, ahead, (1, 0))
+            + np.tensordot(turn, back, (1, 0))
+            - np.einsum("sak,sa->sk", slope, onto_own)
+            - np.einsum("sbk,sb->sk", turn, onto_other)
+            - direct
+        )
+    return out / current
+
+
+def reduced_product(block: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """V_i' A(theta) V_m (S, N_i, N_m) of blocks (Q, N_i, N_m) at theta (S, Q)."""
+    return (theta @ block.reshape(len(block), -1)).reshape(-1, *block.shape[1:])
+
+
 def corrected_transfer(
     cross: CrossBlocks,
     own: np.ndarray,

@@ -169,7 +169,7 @@ class ReducedModel:
         Delta_i Delta_m / I for pair i and electrode m, 0 at the sink. A reading between two
         electrodes m and m' is off by at most the sum of theirs, Delta_i (Delta_m + Delta_m') / I.
         """
-        place = self._dual_places()
+        place = self.dual_places()
         if self.norm != "energy":
             raise InputError("Only the energy bound certifies readings: train with norm 'energy'.")
         bound = self.bound(sigma, snapshots, outside)
@@ -246,8 +246,14 @@ class ReducedModel:
                 _logger.warning("%d points lie outside the trained box", left)
         return theta.reshape(-1, theta.shape[-1]), theta.shape[:-1]
 
-    def _dual_places(self) -> list[int]:
-        # Number of each pair's source among the electrodes; all but the sink must be there.
+    def dual_places(self) -> list[int]:
+        """Number of each pair's source among the electrodes.
+
+        Raises
+        ------
+        InputError
+            If there are no cross blocks, or an electrode but the sink is no pair's source.
+        """
         if self.cross is None:
             raise InputError(
                 "Corrected readings need the cross blocks: train with keep_bases and form them "
@@ -262,7 +268,7 @@ class ReducedModel:
         return [self.electrodes.index(source) for source in self.sources]
 
     def _corrected(self, theta: np.ndarray, snapshots: int | None, slope: bool) -> np.ndarray:
-        place, pairs = self._dual_places(), list(self._first(snapshots))
+        place, pairs = self.dual_places(), list(self._first(snapshots))
         return corrected_potentials(
             pairs, self.cross.first(snapshots), place, self.electrodes.index(self.sink),
             self.current, theta, len(self.box.names) if slope else 0,

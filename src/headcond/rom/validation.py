@@ -21,6 +21,7 @@ _CONTACT = "contact"
 _TRUTH = 1e-13
 _ROUND_OFF = 1e-15  # of |||u|||^2 = b'u, what the energy identity loses by cancellation
 _JUDGED = 10.0
+_READING_ROUND_OFF = 1e-12  # of the drive voltage, as truths are solved to 1e-13
 
 
 def validate(
@@ -53,7 +54,9 @@ def validate(
     |||u|||; `passive_error`, V, the largest error of a potential between passive electrodes
     (their mean as reference); `accuracy` of `error`, from the truth's own residual; `judged`
     where the error is at least ten times that; `violated` where a judged error exceeds
-    its bound.
+    its bound. With cross blocks also `corrected_passive_error`, V, and `reading_bound`, V, the
+    largest bound of a passive electrode's corrected potential; `reading_violated` where a
+    corrected potential is further off than its bound (and 1e-12 of the drive voltage).
 
     Raises
     ------
@@ -116,6 +119,9 @@ def compare(
                     table.append(
                         {"source": pair.source, "point": number, "snapshots": count, **row}
                     )
+            if model.cross is not None:
+                asked = table[-len(model.pairs) * len(snapshots or [0]) :]
+                _judge_readings(model, sigma, asked, truths[operator.nodes :].T)
         _logger.info("point %d of %d compared", number + 1, len(points))
     return [pd.DataFrame(table) for table in rows]
 
@@ -144,6 +150,27 @@ def _scale(
     value, residual = second_eigenvalue(reference, solver, weight)
     solver.close()
     return weight, value - residual
+
+
+def _judge_readings(
+    model: ReducedModel, sigma: np.ndarray, rows: list[dict[str, Any]], truth: np.ndarray
+) -> None:
+    # Corrected potentials between passive electrodes, and their product bounds, into the rows.
+    sink = model.electrodes.index(model.sink)
+    exact = truth - truth[:, sink : sink + 1]
+    for count in {row["snapshots"] for row in rows}:
+        error = model.voltages(sigma, count, corrected=True) - exact
+        bound = model.reading_bound(sigma, count)
+        for row in rows:
+            if row["snapshots"] == count:
+                k = model.sources.index(row["source"])
+                left = np.abs(error[k]) > bound[k] + _READING_ROUND_OFF * np.abs(exact).max()
+                wrong = passive(error[k], model.electrodes, model.pairs[k])
+                row["corrected_passive_error"] = np.max(np.abs(wrong), initial=0.0)
+                row["reading_bound"] = np.max(
+                    np.delete(bound[k], model.electrodes.index(row["source"]))
+                )
+                row["reading_violated"] = bool(left.any())
 
 
 def passive(potentials: np.ndarray, electrodes: Sequence[str], pair: PairModel) -> np.ndarray:
