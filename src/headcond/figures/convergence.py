@@ -38,8 +38,9 @@ def bounds_and_errors(table: pd.DataFrame) -> Figure:
                         label={"max": "largest", "mean": "mean", "min": "least"}[name])  # fmt: skip
         middle.axhline(1, color="0.4", linewidth=1)
         middle.set_yscale("log")
+        middle.set_ylim(top=2.5 * part["effectivity_max"].max())  # room for the legend
         middle.set_ylabel("effectivity, bound / error")
-        middle.legend()
+        middle.legend(ncols=3, loc="upper center")
         bottom.semilogy(count, part["orthogonality_max"].clip(lower=1e-17), "o-",
                         color=COLOURS[0], markersize=3)  # fmt: skip
         way = "repeated" if norm == "energy" else "classical"
