@@ -17,6 +17,7 @@ include: "workflow/rules/condnet.smk"
 include: "workflow/rules/tms.smk"
 include: "workflow/rules/head.smk"
 include: "workflow/rules/rom.smk"
+include: "workflow/rules/experiment.smk"
 include: "workflow/rules/inverse.smk"
 include: "workflow/rules/report.smk"
 

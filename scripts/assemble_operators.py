@@ -1,14 +1,16 @@
 """Assemble the affine blocks of the complete electrode model."""
 
 from headcond import io
+from headcond.fem.assembly import radial_directions
 from headcond.fem.electrode_model import assemble
 from headcond.head.formats import read_head
 
 
-def main(head, operators, provenance):
-    """Write one block per tissue and one for the contacts."""
+def main(head, operators, anisotropic, radial, provenance):
+    """Write one block per tissue (two if it is anisotropic) and one for the contacts."""
     mesh, electrodes = read_head(head)
-    operator = assemble(mesh, electrodes)
+    normals = radial_directions(mesh, anisotropic, radial) if anisotropic else None
+    operator = assemble(mesh, electrodes, anisotropic, normals)
     operator.write(operators)
     io.write_sidecar(
         operators,

@@ -6,30 +6,39 @@ mpirun -n RANKS python scripts/train_basis.py --ranks RANKS --source DIGEST JSON
 import argparse
 import json
 import logging
+import shutil
 import sys
 from functools import partial
+from pathlib import Path
 
 import step
 from headcond import io
 from headcond.caps import injection_pairs
+from headcond.checks import InputError
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.parallel import world
-from headcond.rom.affine import named_box
+from headcond.rom.affine import operator_box
 from headcond.rom.greedy import train_pairs
+from headcond.rom.growth import pair_folder
 from headcond.rom.settings import Settings
 
 
 def main(
-    operators, model, batch, electrodes, settings, current, seed, state, communicator, provenance
-):
-    """Write the reduced models of the pairs of one batch."""
+    operators, model, bases, batch, electrodes, settings, current, seed, state, communicator,
+    provenance,
+):  # fmt: skip
+    """Write the reduced models of the pairs of one batch, and their bases where wanted."""
     operator = AffineOperator.read(operators)
-    tissues = [name for name in operator.names if name != "contact"]
-    box = named_box(
-        settings["box"], tissues, fixed={"contact": 1.0 / electrodes["contact_impedance"]}
+    box = operator_box(
+        settings["box"], operator.names, electrodes["contact_impedance"], settings["contact"]
     )
     pairs = injection_pairs(operator.electrodes, electrodes["sink"], settings["pairs"])
+    if settings["corrected"] and len(pairs) < len(operator.electrodes) - 1:
+        raise InputError(
+            "rom.corrected: true needs every electrode but the sink as a pair: "
+            f"rom.pairs gives {len(pairs)}, set it to {len(operator.electrodes) - 1}."
+        )
     size = settings["batch"]
     rule = Settings(
         current=current,
@@ -38,6 +47,7 @@ def main(
         max_snapshots=settings["snapshots"],
         tolerance=settings["tolerance"] or None,
         norm=settings["norm"],
+        riesz=settings["riesz"],
     )
     solver = partial(
         make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
@@ -47,7 +57,13 @@ def main(
         trained = train_pairs(
             operator, pairs[batch * size : (batch + 1) * size], box, rule,
             solver_factory=solver, communicator=communicator, state=folder,
+            keep_bases=bases is not None,
         )  # fmt: skip
+        if lead and bases is not None:
+            Path(bases).mkdir(parents=True, exist_ok=True)
+            for pair in trained.pairs:
+                name = pair_folder(operator, pair.source)
+                shutil.move(folder / name, Path(bases) / name)
         if lead:
             trained.write(model)
             io.write_sidecar(model, provenance=provenance)

@@ -19,9 +19,12 @@ def main(operators, model, validation, seed, points, backend, preconditioner, pr
     sigma = draw.uniform(box.lower, box.upper, (points, len(box.names)))
     solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
     table = validate(reduced, operator, solver, sigma)
-    units = {"error": "W^0.5", "bound": "W^0.5", "passive_error": "V"}
+    units = {"error": "W^0.5", "bound": "W^0.5", "passive_error": "V",
+             "corrected_passive_error": "V", "reading_bound": "V"}  # fmt: skip
     io.write_table(validation, table, units=units, provenance=provenance)
     violated = int(table["violated"].sum())
+    if reduced.cross is not None:
+        violated += int(table["reading_violated"].sum())
     if violated:
         raise RuntimeError(
             f"{violated} of {len(table)} bounds lie below the true error: see {validation}."

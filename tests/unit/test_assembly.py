@@ -127,6 +127,22 @@ def test_normals_of_shells_are_radial():
     np.testing.assert_allclose(np.linalg.norm(near[own], axis=1), 1)
 
 
+@pytest.mark.parametrize("reference", ["skull", "scalp", "centre"])
+def test_radial_directions_of_a_head_of_shells(reference):
+    """On concentric shells all three references give the radius."""
+    mesh = shells([0.05, 0.06, 0.07], 2, 1, 3)
+    names = ("brain", "compact_bone", "scalp")
+    head = Mesh(mesh.nodes + np.array([0.1, 0.0, -0.3]), mesh.tetrahedra, mesh.tissue, names)
+    found = assembly.radial_directions(head, ["compact_bone"], reference)
+    middle = mesh.nodes[mesh.tetrahedra].mean(axis=1)
+    radial = middle / np.linalg.norm(middle, axis=1, keepdims=True)
+    own = mesh.tissue == 2
+    assert np.einsum("mi,mi->m", found[own], radial[own]).min() > np.cos(np.radians(3))
+    assert not found[~own].any()
+    with pytest.raises(InputError, match="radial reference"):
+        assembly.radial_directions(head, ["compact_bone"], "brain")
+
+
 def test_normals_refuse_unknown_tissues_and_empty_surfaces():
     mesh = crooked_box()
     with pytest.raises(InputError, match="no tissue 'skull'"):

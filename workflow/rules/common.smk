@@ -151,6 +151,32 @@ def batches(subject):
     return [f"{number:03d}" for number in range(-(-count // STUDY["rom"]["batch"]))]
 
 
+def kept_bases():
+    """The output of training that holds the bases, where the cross blocks need them."""
+    name = result("{subject}/rom/{subject}_batch-{batch}_bases")
+    return {"bases": temp(directory(name))} if STUDY["rom"]["corrected"] else {}
+
+
+def uncorrected_model():
+    """The reduced model as merging leaves it: the final one, unless it is to be corrected."""
+    if STUDY["rom"]["corrected"]:
+        return temp(result("{subject}/rom/{subject}_desc-uncorrected_rom.h5"))
+    return result("{subject}/rom/{subject}_rom.h5")
+
+
+def convergence(kind):
+    """Input function: tables of one kind of all batches of Experiment 1."""
+
+    def find(wildcards):
+        return expand(
+            result(f"{{subject}}/rom/{{subject}}_batch-{{batch}}_{kind}.tsv"),
+            subject=wildcards.subject,
+            batch=batches(wildcards.subject),
+        )
+
+    return find
+
+
 def normalised(subjects):
     """Normalised T1w and T2w of subjects, by contrast."""
     return {
@@ -179,7 +205,10 @@ def figures():
         found["sagittal"] = result("figures/sagittal.png")
     if "eit" in WINGS:
         for subject in HEADS:
-            for name in ("mesh", "electrodes", "greedy", "bound", "estimates"):
+            names = ["mesh", "electrodes", "greedy", "bound", "estimates"]
+            if STUDY["rom"]["experiment"]["norms"]:
+                names += ["convergence", "measures", "stopping"]
+            for name in names:
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
     if "forward" in WINGS:
         for subject in HEADS:

@@ -85,6 +85,8 @@ rule assemble_operators:
         mem_mb=growing(4000),
     params:
         source=source("assemble_operators.py"),
+        anisotropic=STUDY["head"]["anisotropic"],
+        radial=STUDY["head"]["radial"],
     script:
         "../../scripts/assemble_operators.py"
 

@@ -6,6 +6,7 @@ rule train_basis:
         operators=result("{subject}/head/{subject}_operators.h5"),
     output:
         model=temp(result("{subject}/rom/{subject}_batch-{batch}_rom.h5")),
+        **kept_bases(),
     log:
         result("logs/train_basis/{subject}_{batch}.log"),
     benchmark:
@@ -25,6 +26,7 @@ rule train_basis:
             {
                 "operators": input.operators,
                 "model": output.model,
+                "bases": output.get("bases"),
                 "batch": int(wildcards.batch),
                 "electrodes": STUDY["head"]["electrodes"],
                 "settings": STUDY["rom"],
@@ -47,7 +49,7 @@ rule merge_basis:
             batch=batches(wildcards.subject),
         ),
     output:
-        model=result("{subject}/rom/{subject}_rom.h5"),
+        model=uncorrected_model(),
         greedy=result("{subject}/rom/{subject}_greedy.tsv"),
     log:
         result("logs/merge_basis/{subject}.log"),
@@ -57,6 +59,33 @@ rule merge_basis:
         source=source("merge_basis.py"),
     script:
         "../../scripts/merge_basis.py"
+
+
+if STUDY["rom"]["corrected"]:
+
+    rule form_cross:
+        input:
+            operators=result("{subject}/head/{subject}_operators.h5"),
+            model=uncorrected_model(),
+            bases=lambda wildcards: expand(
+                result("{subject}/rom/{subject}_batch-{batch}_bases"),
+                subject=wildcards.subject,
+                batch=batches(wildcards.subject),
+            ),
+        output:
+            corrected=result("{subject}/rom/{subject}_rom.h5"),
+        log:
+            result("logs/form_cross/{subject}.log"),
+        benchmark:
+            result("benchmarks/form_cross/{subject}.tsv")
+        conda:
+            "../../envs/fem.yaml"
+        resources:
+            mem_mb=8000,
+        params:
+            source=source("form_cross.py"),
+        script:
+            "../../scripts/form_cross.py"
 
 
 rule validate_rom:

@@ -12,8 +12,8 @@ import numba
 import numpy as np
 from scipy.spatial import cKDTree
 
-from headcond.checks import InputError, check_finite, check_shape
-from headcond.head.mesh import Mesh
+from headcond.checks import InputError, check_finite, check_option, check_shape
+from headcond.head.mesh import Mesh, boundary_triangles
 
 
 def gradients(nodes: np.ndarray, tetrahedra: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -119,6 +119,30 @@ def add_values(
                           values.astype(float))  # fmt: skip
     if missing:
         raise InputError(f"{missing} entries lie outside the sparsity pattern of the mesh.")
+
+
+def radial_directions(mesh: Mesh, tissues: Collection[str], reference: str) -> np.ndarray:
+    """Radial directions (M, 3) of a head's tissues, named by what they are relative to.
+
+    Parameters
+    ----------
+    mesh : head with the tissue `scalp`.
+    tissues : names of the tissues that need directions.
+    reference : normal of the nearest part of the outer "skull" (surface of all that is not
+        scalp) or of the "scalp"; or away from the "centre" of all that is not scalp.
+    """
+    check_option("radial reference", reference, ("skull", "scalp", "centre"))
+    outer = _elements(mesh, ["scalp"])
+    if reference == "scalp":
+        return normals_from_surface(mesh, tissues, mesh.surface())
+    inner = np.delete(mesh.tetrahedra, outer, axis=0)
+    if reference == "centre":
+        corners = mesh.nodes[inner]
+        volume = np.linalg.det(corners[:, 1:] - corners[:, :1])
+        return normals_from_centre(
+            mesh, tissues, np.average(corners.mean(axis=1), axis=0, weights=volume)
+        )
+    return normals_from_surface(mesh, tissues, boundary_triangles(inner))
 
 
 def normals_from_centre(mesh: Mesh, tissues: Collection[str], centre: np.ndarray) -> np.ndarray:

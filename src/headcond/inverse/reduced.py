@@ -10,7 +10,9 @@ from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_option
 from headcond.inverse.measurement import Protocol
-from headcond.rom.model import PairModel, ReducedModel
+from headcond.rom.bounds import chunks
+from headcond.rom.corrected import corrected_row
+from headcond.rom.model import ReducedModel
 
 
 class ReducedForward:
@@ -23,6 +25,8 @@ class ReducedForward:
     model : trained pairs.
     pairs : (source, sink) labels of the patterns; the trained pairs by default.
     snapshots : use the first so many basis vectors of each pair; all by default.
+    corrected : readings corrected by the dual solutions (`ReducedModel.voltages`); by default
+        where the model has the cross blocks for it.
 
     Attributes
     ----------
@@ -39,12 +43,17 @@ class ReducedForward:
         model: ReducedModel,
         pairs: Sequence[tuple[str, str]] | None = None,
         snapshots: int | None = None,
+        corrected: bool | None = None,
     ) -> None:
         trained = tuple((pair.source, pair.sink) for pair in model.pairs)
         wanted = trained if pairs is None else tuple((str(i), str(j)) for i, j in pairs)
         self._model = model
         self._box = model.box
         self._base = [pair.first(snapshots) for pair in model.pairs]
+        self._cross = None
+        if model.cross is not None if corrected is None else corrected:
+            self._places = model.dual_places()
+            self._cross = model.cross.first(snapshots)
         self._parts: list[list[tuple[int, float]]] = []
         for source, sink in wanted:
             for label in (source, sink):
@@ -68,7 +77,7 @@ class ReducedForward:
         theta, shape = self._theta(sigma)
         out = np.zeros((len(theta), len(self.pairs), len(self.electrodes)))
         for number, patterns in self._users(range(len(self.pairs))):
-            value = _potentials(self._base[number], theta)
+            value = self._potentials(number, theta)
             for m, sign in patterns:
                 out[:, m] += sign * value
         return out.reshape(*shape, *out.shape[1:])
@@ -78,7 +87,7 @@ class ReducedForward:
         theta, shape = self._theta(sigma)
         out = np.zeros((len(theta), len(self.pairs), len(self.electrodes), len(self.names)))
         for number, patterns in self._users(range(len(self.pairs))):
-            value = _slopes(self._base[number], theta, len(self.names))
+            value = self._slopes(number, theta)
             for m, sign in patterns:
                 out[:, m] += sign * value
         return out.reshape(*shape, *out.shape[1:])
@@ -89,7 +98,7 @@ class ReducedForward:
         out = np.zeros((len(pairs), len(self.electrodes)))
         for where, parts in self._groups(pairs):
             for number, sign in parts:
-                out[where] += sign * _potentials(self._base[number], theta[where])
+                out[where] += sign * self._potentials(number, theta[where])
         return out
 
     def jacobian_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
@@ -98,8 +107,29 @@ class ReducedForward:
         out = np.zeros((len(pairs), len(self.electrodes), len(self.names)))
         for where, parts in self._groups(pairs):
             for number, sign in parts:
-                out[where] += sign * _slopes(self._base[number], theta[where], len(self.names))
+                out[where] += sign * self._slopes(number, theta[where])
         return out
+
+    def _potentials(self, number: int, theta: np.ndarray) -> np.ndarray:
+        if self._cross is not None:
+            return self._corrected(number, theta, 0)
+        pair = self._base[number]
+        return pair.solve(theta) @ pair.electrode_basis.T
+
+    def _slopes(self, number: int, theta: np.ndarray) -> np.ndarray:
+        if self._cross is not None:
+            return self._corrected(number, theta, len(self.names))
+        pair = self._base[number]
+        return pair.electrode_basis @ pair.derivative(theta, len(self.names))[1]
+
+    def _corrected(self, number: int, theta: np.ndarray, parameters: int) -> np.ndarray:
+        sink = self.electrodes.index(self._model.sink)
+        parts = [
+            corrected_row(self._base, self._cross, number, self._places, sink, self.current,
+                          theta[part], parameters)
+            for part in chunks(len(theta), max(pair.snapshots for pair in self._base))
+        ]  # fmt: skip
+        return np.concatenate(parts)
 
     def _groups(self, pairs: np.ndarray) -> Iterator[tuple[np.ndarray, list[tuple[int, float]]]]:
         order = np.argsort(pairs, kind="stable")
@@ -129,11 +159,3 @@ class ReducedForward:
 def forward_model(model: Any, protocol: Protocol) -> Any:
     """A model that the estimators can use: a `ReducedModel` as patterns of the protocol."""
     return ReducedForward(model, protocol.pairs) if isinstance(model, ReducedModel) else model
-
-
-def _potentials(pair: PairModel, theta: np.ndarray) -> np.ndarray:
-    return pair.solve(theta) @ pair.electrode_basis.T
-
-
-def _slopes(pair: PairModel, theta: np.ndarray, parameters: int) -> np.ndarray:
-    return pair.electrode_basis @ pair.derivative(theta, parameters)[1]

@@ -11,6 +11,15 @@ import pandas as pd
 from headcond.reporting.page import Part, Section
 
 
+_EXPERIMENT = {
+    "convergence": "Experiment 1: bounds and true errors against snapshots. The energy bound is a "
+    "certificate; the Euclidean one rests on interpolated stability factors and is none.",
+    "measures": "The same errors in the training's norm, in the head's energy and in passive "
+    "potentials.",
+    "stopping": "Bound over the training sample and error at the test points (the paper's Fig. 4).",
+}
+
+
 def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str, Any]]) -> Section:
     """Quality of every head's mesh, and its pictures.
 
@@ -125,6 +134,11 @@ def rom_section(
         )
         caption = "Bound against true error at random conductivities, all pairs."
         parts.append(Part(figure=figures[f"bound_{subject}"], caption=caption))
+        if study["rom"]["experiment"]["norms"]:
+            parts += [
+                Part(figure=figures[f"{name}_{subject}"], caption=caption)
+                for name, caption in _EXPERIMENT.items()
+            ]
     return Section("rom", "Reduced model", tuple(parts))
 
 

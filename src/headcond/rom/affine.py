@@ -215,6 +215,38 @@ def named_box(
     return Box(tuple(parameters), [low for low, _ in ends], [high for _, high in ends], fixed or {})
 
 
+def operator_box(
+    name: str, blocks: Sequence[str], impedance: float, impedances: Sequence[float] = ()
+) -> Box:
+    """Named box for all blocks of an operator.
+
+    Parameters
+    ----------
+    name : of `BOXES`; "merged_skull" takes compact and spongy bone as one parameter, `skull`.
+    blocks : names of the operator's blocks.
+    impedance : contact impedance z, Ohm m^2, where it is fixed.
+    impedances : least and largest z where `contact` is a trained parameter; empty otherwise.
+    """
+    parameters = [block for block in blocks if block != _CONTACT]
+    if name == "merged_skull":
+        if not set(_SKULL_PARTS) <= set(parameters):
+            raise InputError(
+                "The box 'merged_skull' needs the blocks compact_bone and spongy_bone; there are "
+                f"{', '.join(blocks)}."
+            )
+        parameters = [_SKULL if p == _SKULL_PARTS[0] else p for p in parameters]
+        parameters.remove(_SKULL_PARTS[1])
+    if not len(impedances):
+        return named_box(name, parameters, fixed={_CONTACT: 1.0 / impedance})
+    if len(impedances) != 2 or not 0 < impedances[0] < impedances[1]:
+        raise InputError(
+            "A trained contact impedance needs its least and largest value, Ohm m^2, in that "
+            f"order; got {list(impedances)}."
+        )
+    ends = (1.0 / impedances[1], 1.0 / impedances[0])
+    return named_box(name, [*parameters, _CONTACT], contact=ends)
+
+
 def latin_hypercube(box: Box, count: int, generator: np.random.Generator) -> np.ndarray:
     """Training points (count + 1, P): the box centre, then a Latin hypercube sample."""
     if count < 1:

@@ -57,10 +57,6 @@ class Riesz:
         error = np.sqrt(self.space.sum(self._weight @ defect**2))
         return local, error, np.asarray(found.iterations)
 
-    def close(self) -> None:
-        """Free the solver."""
-        self._solver.close()
-
 
 class ResidualBasis:
     """Orthonormal basis of the residual's representers of one pair, grown by snapshots.

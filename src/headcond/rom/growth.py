@@ -24,7 +24,8 @@ from headcond.rom.basis import (
     orthonormalise,
 )
 from headcond.rom.bounds import ResidualBasis, Riesz, energy_bounds, residual_loads
-from headcond.rom.model import PairModel
+from headcond.rom.cycle import CycleSpace, spectral_bounds
+from headcond.rom.pair import PairModel
 from headcond.rom.settings import Settings, training_digest
 from headcond.rom.stability import second_eigenvalue
 
@@ -58,19 +59,15 @@ class Problem:
         )
         self.theta = box.theta(self.sample)
         self.digest = training_digest(operator, box, settings)
-        self._riesz = self.stability_factor = None
+        self._riesz = self._solver = self.stability_factor = None
+        self.spread = 1.0
         if settings.norm == "energy":
             matrix = self.matrix(self.reference[: len(box.names)])
             self.space = Space(matrix, operator.size, communicator)
-            solver = solver_factory(matrix)
-            value, residual = second_eigenvalue(matrix, solver, matrix.diagonal())
-            if residual >= value:
-                raise AccuracyError("second eigenvalue at the reference", residual, value)
-            self._riesz = Riesz(
-                self.space, matrix, solver, value - residual, settings.riesz_tolerance
-            )
+            self._solver = solver_factory(matrix)
+            self._prepare_riesz(matrix)
         else:
-            self.space = Space(None, operator.size, communicator)
+            self.space = self.residual_space = Space(None, operator.size, communicator)
             self.stability_factor = settings.stability.evaluate(box, self.sample)
         self.blocks = [self.space.local(block) for block in box.blocks(operator)]
         ranks, rank = self.space.communicator.Get_size(), self.space.communicator.Get_rank()
@@ -83,8 +80,32 @@ class Problem:
 
     def close(self) -> None:
         """Free the solver at the reference; collective."""
-        if self._riesz is not None:
-            self._riesz.close()
+        if self._solver is not None:
+            self._solver.close()
+
+    @property
+    def loads_are_basis(self) -> bool:
+        """Whether the residual basis is of loads, not of their representers in X."""
+        return self._riesz is None
+
+    def _prepare_riesz(self, matrix: Any) -> None:
+        settings, solver = self.settings, self._solver
+        if settings.riesz == "cycle":
+            lowest, highest = spectral_bounds(matrix, solver.apply_preconditioner)
+            self.spread = highest / lowest
+            self.residual_space = CycleSpace(
+                solver.apply_preconditioner, lowest, len(matrix.indptr) - 1,
+                self.space.communicator,
+            )  # fmt: skip
+            _logger.info("Riesz map by one cycle: spectrum %.4f to %.4f", lowest, highest)
+            return
+        value, residual = second_eigenvalue(matrix, solver, matrix.diagonal())
+        if residual >= value:
+            raise AccuracyError("second eigenvalue at the reference", residual, value)
+        self.residual_space = self.space
+        self._riesz = Riesz(
+            self.space, matrix, solver, value - residual, settings.riesz_tolerance
+        )  # fmt: skip
 
     def representers(
         self, loads: Sequence[np.ndarray], name: str
@@ -127,7 +148,7 @@ class GrowingPair:
         self._reduced = np.zeros((blocks, limit, limit))
         self._reduced_load = np.zeros(limit)
         self._electrodes = np.zeros((len(operator.electrodes), limit))
-        self._residual = ResidualBasis(problem.space, rows, 1 + limit * blocks)
+        self._residual = ResidualBasis(problem.residual_space, rows, 1 + limit * blocks)
         self._ranks: list[int] = []
         self._images: list[np.ndarray] = []
 
@@ -148,6 +169,7 @@ class GrowingPair:
             self.source, self.sink, self._reduced[:, :n, :n].copy(), self._reduced_load[:n].copy(),
             self._electrodes[:, :n].copy(), self._residual.factor, self._residual.defect,
             {key: np.array(values) for key, values in self.history.items()}, self.end or "",
+            self.problem.spread,
         )  # fmt: skip
 
     def sweep(self) -> np.ndarray:
@@ -237,7 +259,7 @@ class GrowingPair:
         """Extend the residual basis by the representers of `residual_loads`."""
         start = time.perf_counter()
         reference, newest = self.problem.reference, self._basis[:, self.count - 1]
-        if self.problem.settings.norm == "euclidean":  # X^-1 is left out: v becomes X v
+        if self.problem.loads_are_basis:  # X^-1 is left out: v becomes X v
             newest = sum(w * image for w, image in zip(reference, self._images, strict=True))
         self._residual.extend(
             np.concatenate((representers, newest[:, None]), axis=1), np.append(errors, 0.0)

@@ -17,102 +17,15 @@ from numpy.typing import ArrayLike
 from headcond.checks import InputError, check_option
 from headcond.io import atomic
 from headcond.rom.affine import Box
-from headcond.rom.bounds import (
-    NORMS,
-    chunks,
-    energy_bounds,
-    reduced_matrices,
-    residual_norm,
-    solve_reduced,
-)
+from headcond.rom.bounds import NORMS, energy_bounds
+from headcond.rom.corrected import CrossBlocks, corrected_potentials
+from headcond.rom.pair import PairModel
 from headcond.rom.stability import Stability
 
-_FORMAT = "headcond-rom-1"
+_FORMAT = "headcond-rom-2"
+_KNOWN = ("headcond-rom-1", _FORMAT)  # 1 has neither cross blocks nor a Riesz spread
 _PAIR_ARRAYS = ("A_N", "b_N", "electrode_basis", "residual_factor", "residual_defect")
 _logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class PairModel:
-    """Reduced model of one injection pair.
-
-    All arrays are hierarchical: their leading parts belong to the first n snapshots.
-
-    Attributes
-    ----------
-    source, sink : electrode labels; the current enters at `source`.
-    A_N : (Q, N, N) reduced blocks V' A_q V (eq. 8).
-    b_N : (N,) reduced load V' b.
-    electrode_basis : (L, N) rows of V at the electrodes' potentials.
-    residual_factor, residual_defect : (M, 1 + N Q) and (1 + N Q,), see `bounds.ResidualBasis`.
-    history : one entry per snapshot and key: `mu` (N, P) S/m; `maximum`, `mean` of the
-        relative bound over the training sample and `absolute`, the largest bound, all after
-        that snapshot; solver `iterations`, `riesz_iterations`; `orthogonality` |V'XV - I|;
-        `seconds_solve`, `seconds_riesz`, `seconds_orthogonal`, `seconds_sweep`.
-    end : why training ended: "snapshots", "tolerance", "noise" or "floor".
-    basis : (n, N) the basis V itself, where it was kept; never in the model's file.
-    """
-
-    source: str
-    sink: str
-    A_N: np.ndarray
-    b_N: np.ndarray
-    electrode_basis: np.ndarray
-    residual_factor: np.ndarray
-    residual_defect: np.ndarray
-    history: Mapping[str, np.ndarray]
-    end: str
-    basis: np.ndarray | None = None
-
-    @property
-    def snapshots(self) -> int:
-        """Number N of basis vectors."""
-        return len(self.b_N)
-
-    def first(self, count: int | None) -> PairModel:
-        """The model of the first `count` snapshots (all of them for None, or if fewer)."""
-        if count is None or count >= self.snapshots:
-            return self
-        if count < 1:
-            raise InputError(f"A reduced model has at least 1 snapshot, got snapshots={count}.")
-        columns = 1 + count * len(self.A_N)
-        factor = self.residual_factor[:, :columns]
-        return dataclasses.replace(
-            self, A_N=self.A_N[:, :count, :count], b_N=self.b_N[:count],
-            electrode_basis=self.electrode_basis[:, :count],
-            residual_factor=factor[: _height(factor)],
-            residual_defect=self.residual_defect[:columns],
-            history={key: values[:count] for key, values in self.history.items()},
-            basis=None if self.basis is None else self.basis[:, :count],
-        )  # fmt: skip
-
-    def solve(self, theta: np.ndarray) -> np.ndarray:
-        """Reduced coefficients z (S, N) at affine coefficients (S, Q) (eq. 9)."""
-        return solve_reduced(np.ascontiguousarray(self.A_N), self.b_N, theta)
-
-    def derivative(self, theta: np.ndarray, parameters: int) -> tuple[np.ndarray, np.ndarray]:
-        """Coefficients z (S, N) and dz/dtheta_k = -A_N^-1 A_N^k z (S, N, K), k < `parameters`."""
-        blocks = np.ascontiguousarray(self.A_N)
-        value = np.empty((len(theta), self.snapshots))
-        slope = np.empty((*value.shape, parameters))
-        for part in chunks(len(theta), self.snapshots):
-            matrices = reduced_matrices(blocks, theta[part])
-            value[part] = np.linalg.solve(matrices, self.b_N[:, None])[..., 0]
-            right = np.einsum("kij,sj->sik", blocks[:parameters], value[part], optimize=True)
-            slope[part] = np.linalg.solve(matrices, -right)
-        return value, slope
-
-    def residual(self, theta: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Coefficients z (S, N), residual norm (S,) and its slack (S,) at theta (S, Q)."""
-        solution = self.solve(theta)
-        norm, slack = residual_norm(
-            self.residual_factor, self.residual_defect, theta / reference, solution
-        )
-        return solution, norm, slack
-
-    def energy(self, solution: np.ndarray) -> np.ndarray:
-        """Energy |||u_N|||^2 = b_N' z (S,), W: current times drive voltage."""
-        return solution @ self.b_N
 
 
 @dataclass(frozen=True)
@@ -128,6 +41,7 @@ class ReducedModel:
     norm : "energy" or "euclidean", of basis and bound.
     stability : stability factors, for the Euclidean bound.
     attributes : JSON-like facts for provenance.
+    cross : blocks between the pairs' bases, for corrected voltages, where they were formed.
     """
 
     pairs: tuple[PairModel, ...]
@@ -137,6 +51,7 @@ class ReducedModel:
     norm: str = "energy"
     stability: Stability | None = None
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    cross: CrossBlocks | None = None
 
     def __post_init__(self) -> None:
         check_option("norm", self.norm, NORMS)
@@ -148,6 +63,11 @@ class ReducedModel:
         sources = self.sources
         if len(set(sources)) < len(sources):
             raise InputError("A pair stands twice in the reduced model.")
+        if self.cross is not None and (
+            self.cross.sources != self.sources
+            or self.cross.counts != tuple(pair.snapshots for pair in self.pairs)
+        ):
+            raise InputError("The cross blocks belong to other pairs or numbers of snapshots.")
 
     @property
     def sink(self) -> str:
@@ -164,11 +84,13 @@ class ReducedModel:
         for source in sources:
             check_option("pair", source, self.sources)
         pairs = tuple(self.pairs[self.sources.index(source)] for source in sources)
-        return dataclasses.replace(self, pairs=pairs)
+        cross = None if self.cross is None else self.cross.select(sources)
+        return dataclasses.replace(self, pairs=pairs, cross=cross)
 
     def voltages(
-        self, sigma: ArrayLike, snapshots: int | None = None, outside: str = "refuse"
-    ) -> np.ndarray:
+        self, sigma: ArrayLike, snapshots: int | None = None, outside: str = "refuse",
+        corrected: bool = False,
+    ) -> np.ndarray:  # fmt: skip
         """Electrode potentials (..., pairs, L), V, up to one constant per pair and point.
 
         Any pair (i, j) is model_i - model_j; the reference is chosen at measurement time.
@@ -179,21 +101,30 @@ class ReducedModel:
         snapshots : use the first so many basis vectors; all by default.
         outside : "refuse" points outside the box, or "flag" them (a warning is logged and
             `box.inside` tells which; nothing was trained there).
+        corrected : corrected by the dual solutions, V against the sink: nearer to the truth by
+            orders, and with `reading_bound`. Every electrode must be a trained pair's.
         """
         theta, shape = self._theta(sigma, outside)
+        if corrected:
+            out = self._corrected(theta, snapshots, slope=False)
+            return out.reshape(*shape, *out.shape[1:])
         out = np.empty((len(theta), len(self.pairs), len(self.electrodes)))
         for number, pair in enumerate(self._first(snapshots)):
             out[:, number] = pair.solve(theta) @ pair.electrode_basis.T
         return out.reshape(*shape, *out.shape[1:])
 
     def jacobian(
-        self, sigma: ArrayLike, snapshots: int | None = None, outside: str = "refuse"
-    ) -> np.ndarray:
+        self, sigma: ArrayLike, snapshots: int | None = None, outside: str = "refuse",
+        corrected: bool = False,
+    ) -> np.ndarray:  # fmt: skip
         """Exact derivative of `voltages` by sigma, (..., pairs, L, P), V/(S/m).
 
         dz/dsigma_k = -A_N^-1 A_N^k z; arguments as those of `voltages`.
         """
         theta, shape = self._theta(sigma, outside)
+        if corrected:
+            out = self._corrected(theta, snapshots, slope=True)
+            return out.reshape(*shape, *out.shape[1:])
         count = len(self.box.names)
         out = np.empty((len(theta), len(self.pairs), len(self.electrodes), count))
         for number, pair in enumerate(self._first(snapshots)):
@@ -230,6 +161,22 @@ class ReducedModel:
                 out[below, number] = np.inf
         return out.reshape(*shape, len(self.pairs))
 
+    def reading_bound(
+        self, sigma: ArrayLike, snapshots: int | None = None, outside: str = "refuse"
+    ) -> np.ndarray:
+        """Certified error (..., pairs, L), V, of every corrected potential against the sink.
+
+        Delta_i Delta_m / I for pair i and electrode m, 0 at the sink. A reading between two
+        electrodes m and m' is off by at most the sum of theirs, Delta_i (Delta_m + Delta_m') / I.
+        """
+        place = self.dual_places()
+        if self.norm != "energy":
+            raise InputError("Only the energy bound certifies readings: train with norm 'energy'.")
+        bound = self.bound(sigma, snapshots, outside)
+        out = np.zeros((*bound.shape, len(self.electrodes)))
+        out[..., place] = bound[..., :, None] * bound[..., None, :] / self.current
+        return out
+
     def write(self, path: str | Path) -> None:
         """Write as HDF5, atomically: one group per pair, the common facts as attributes."""
         with atomic(path) as temporary, h5py.File(temporary, "w") as file:
@@ -249,10 +196,13 @@ class ReducedModel:
                 group.attrs["method"] = self.stability.method
                 for name in ("sigma", "theta", "values", "residuals"):
                     group[name] = getattr(self.stability, name)
+            if self.cross is not None:
+                self.cross.write(file.create_group("cross"))
             pairs = file.create_group("pairs", track_order=True)
             for pair in self.pairs:
                 group = pairs.create_group(pair.source.replace("/", "_"))
                 group.attrs["source"], group.attrs["end"] = pair.source, pair.end
+                group.attrs["spread"] = pair.spread
                 for name in _PAIR_ARRAYS:
                     group[name] = getattr(pair, name)
                 for name, values in pair.history.items():
@@ -263,7 +213,7 @@ class ReducedModel:
         """Read what `write` wrote; raise `InputError` for any other or a truncated file."""
         try:
             with h5py.File(path, "r", track_order=True) as file:
-                if file.attrs.get("format") != _FORMAT:
+                if file.attrs.get("format") not in _KNOWN:
                     raise InputError(f"{path}: not a reduced model of format {_FORMAT}.")
                 attrs = dict(file.attrs)
                 box = Box(tuple(attrs["parameters"]), attrs["lower"], attrs["upper"],
@@ -274,9 +224,13 @@ class ReducedModel:
                     arrays = [group[n][:] for n in ("sigma", "theta", "values", "residuals")]
                     stability = Stability(*arrays, group.attrs["method"])
                 pairs = [_read_pair(group, attrs["sink"]) for group in file["pairs"].values()]
+                cross = None
+                if "cross" in file:
+                    sources, counts = zip(*((p.source, p.snapshots) for p in pairs), strict=True)
+                    cross = CrossBlocks.read(file["cross"], sources, counts)
                 return cls(
                     pairs, box, tuple(attrs["electrodes"]), float(attrs["current"]),
-                    attrs["norm"], stability, json.loads(attrs["attributes"]),
+                    attrs["norm"], stability, json.loads(attrs["attributes"]), cross,
                 )  # fmt: skip
         except InputError:
             raise
@@ -291,6 +245,34 @@ class ReducedModel:
             if left:
                 _logger.warning("%d points lie outside the trained box", left)
         return theta.reshape(-1, theta.shape[-1]), theta.shape[:-1]
+
+    def dual_places(self) -> list[int]:
+        """Number of each pair's source among the electrodes.
+
+        Raises
+        ------
+        InputError
+            If there are no cross blocks, or an electrode but the sink is no pair's source.
+        """
+        if self.cross is None:
+            raise InputError(
+                "Corrected readings need the cross blocks: train with keep_bases and form them "
+                "(`corrected.form_cross`; in a study rom.corrected: true)."
+            )
+        missing = [e for e in self.electrodes if e != self.sink and e not in self.sources]
+        if missing:
+            raise InputError(
+                "Corrected readings need every electrode as the source of a trained pair; not "
+                f"trained: {', '.join(missing)}."
+            )
+        return [self.electrodes.index(source) for source in self.sources]
+
+    def _corrected(self, theta: np.ndarray, snapshots: int | None, slope: bool) -> np.ndarray:
+        place, pairs = self.dual_places(), list(self._first(snapshots))
+        return corrected_potentials(
+            pairs, self.cross.first(snapshots), place, self.electrodes.index(self.sink),
+            self.current, theta, len(self.box.names) if slope else 0,
+        )  # fmt: skip
 
     def _first(self, snapshots: int | None) -> Iterable[PairModel]:
         return (pair.first(snapshots) for pair in self.pairs)
@@ -315,6 +297,8 @@ def merge(models: Sequence[ReducedModel]) -> ReducedModel:
     if not models:
         raise InputError("Nothing to merge: no reduced model given.")
     first = models[0]
+    if any(model.cross is not None for model in models):
+        raise InputError("Merge the batches first, then form the cross blocks between all pairs.")
     for other in models[1:]:
         for what in ("electrodes", "sink", "current", "norm", "attributes"):
             if getattr(other, what) != getattr(first, what):
@@ -327,17 +311,12 @@ def merge(models: Sequence[ReducedModel]) -> ReducedModel:
     return dataclasses.replace(first, pairs=tuple(p for model in models for p in model.pairs))
 
 
-def _height(factor: np.ndarray) -> int:
-    # The factor is a staircase: rows below the last nonzero one belong to later snapshots.
-    rows = np.flatnonzero(np.any(factor != 0, axis=1))
-    return int(rows[-1]) + 1 if len(rows) else 0
-
-
 def _read_pair(group: h5py.Group, sink: str) -> PairModel:
     history = {name: values[:] for name, values in group["history"].items()}
     arrays = [group[name][:] for name in _PAIR_ARRAYS]
     source = group.attrs["source"]
-    pair = PairModel(source, sink, *arrays, history, group.attrs["end"])
+    spread = float(group.attrs.get("spread", 1.0))  # absent in the first format
+    pair = PairModel(source, sink, *arrays, history, group.attrs["end"], spread)
     blocks, count, _ = pair.A_N.shape
     if pair.b_N.shape != (count,) or pair.electrode_basis.shape[1] != count or (
         pair.residual_factor.shape[1] != 1 + count * blocks

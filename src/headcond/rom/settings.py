@@ -15,6 +15,7 @@ from headcond.rom.bounds import NORMS
 from headcond.rom.stability import Stability
 
 ORTHOGONALISATIONS = ("repeated", "classical")
+RIESZ = ("solve", "cycle")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,9 @@ class Settings:
     norm : "energy", or "euclidean" as in the paper.
     stability : stability factors, for the Euclidean norm.
     orthogonalisation : "repeated" until orthogonal, or "classical" Gram-Schmidt as eq. 7.
+    riesz : Riesz map of the energy bound: "solve", or "cycle", one V-cycle of the solver at
+        the reference with its measured spectral bound: cheaper, and wider by at most the root
+        of that spectrum's spread.
     riesz_tolerance : true relative residual of the Riesz solves; their error is in the bound.
     """
 
@@ -46,11 +50,13 @@ class Settings:
     norm: str = "energy"
     stability: Stability | None = None
     orthogonalisation: str = "repeated"
+    riesz: str = "solve"
     riesz_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_option("norm", self.norm, NORMS)
         check_option("orthogonalisation", self.orthogonalisation, ORTHOGONALISATIONS)
+        check_option("riesz", self.riesz, RIESZ)
         for name in ("current", "training", "max_snapshots", "riesz_tolerance"):
             check_positive(name, getattr(self, name))
         for name in ("tolerance", "reading_noise"):

@@ -1,0 +1,81 @@
+"""Experiment 1 for a batch of pairs: bounds and true errors against snapshots, in both norms."""
+
+import dataclasses
+from functools import partial
+
+import pandas as pd
+
+import step
+from headcond import io
+from headcond.caps import injection_pairs
+from headcond.fem.operator import AffineOperator
+from headcond.fem.solvers import make_solver
+from headcond.random import generator
+from headcond.rom.affine import operator_box
+from headcond.rom.experiment import (
+    concave_ratio,
+    history_table,
+    norm_settings,
+    snapshot_counts,
+)
+from headcond.rom.greedy import load_basis, train_pairs
+from headcond.rom.growth import pair_folder
+from headcond.rom.settings import Settings
+from headcond.rom.stability import Stability
+from headcond.rom.validation import compare
+
+
+def main(
+    operators, stability, errors, histories, batch, electrodes, settings, current, seed, state,
+    provenance,
+):  # fmt: skip
+    """Write errors (per norm, pair, point and snapshots) and the greedy histories."""
+    operator = AffineOperator.read(operators)
+    box = operator_box(
+        settings["box"], operator.names, electrodes["contact_impedance"], settings["contact"]
+    )
+    pairs = injection_pairs(operator.electrodes, electrodes["sink"], settings["pairs"])
+    pairs = pairs[int(batch) * settings["batch"] : (int(batch) + 1) * settings["batch"]]
+    known = io.read_table(stability)
+    sigma = known[list(box.names)].to_numpy()
+    factors = Stability(
+        sigma, box.theta(sigma), known["factor"].to_numpy(), known["residual"].to_numpy(), "rbf"
+    )
+    rule = Settings(
+        current=current, training=settings["training_points"], seed=seed,
+        max_snapshots=settings["snapshots"],
+    )  # fmt: skip
+    solver = partial(
+        make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
+    )
+    experiment = settings["experiment"]
+    draw = generator(seed, "rom", "experiment")
+    points = draw.uniform(box.lower, box.upper, (experiment["points"], len(box.names)))
+    with step.resumable(state, provenance, [operators, stability]) as folder:
+        trained = []
+        for norm in experiment["norms"]:
+            chosen = dataclasses.replace(rule, **norm_settings(rule, norm, factors))
+            model = train_pairs(
+                operator, pairs, box, chosen, solver_factory=solver, state=folder / norm,
+                keep_bases=True,
+            )  # fmt: skip
+            bases = {s: load_basis(folder / norm / pair_folder(operator, s)) for s, _ in pairs}
+            trained.append((model, bases))
+        counts = snapshot_counts(settings["snapshots"])
+        tables = compare(trained, operator, solver, points, snapshots=counts)
+    for (model, _), table in zip(trained, tables, strict=True):
+        table.insert(0, "norm", model.norm)
+        if model.norm == "euclidean":
+            ratio = concave_ratio(factors, box, points)
+            table["concave_bound"] = table["bound"] * ratio[table["point"]]
+    io.write_table(
+        errors, pd.concat(tables, ignore_index=True),
+        units={"passive_error": "V", "error": "W^0.5 (energy), V (euclidean)"},
+        provenance=provenance,
+    )  # fmt: skip
+    table = pd.concat([history_table(model) for model, _ in trained], ignore_index=True)
+    io.write_table(histories, table, provenance=provenance)
+
+
+if __name__ == "__main__":
+    step.run(main, snakemake)  # noqa: F821

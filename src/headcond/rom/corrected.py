@@ -1,0 +1,382 @@
+"""Readings corrected by the dual, and the blocks between two pairs' bases that they need.
+
+With u_i = A^-1 b_i, b_i = I (e_i - e_sink), the transfer T_im = b_m' u_i has the other pair's
+solution as its dual. From the reduced z_i and z_m
+
+    T_im ~ b_m' V_i z_i + b_i' V_m z_m - z_i' (V_i' A V_m) z_m,
+
+whose error is (u_i - V_i z_i)' A (u_m - V_m z_m): at most Delta_i Delta_m, a product of two
+small numbers. V_i' A_q V_m are the cross blocks; `form_cross` makes them out of core.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from headcond.checks import InputError, check_positive
+from headcond.fem.operator import AffineOperator
+from headcond.rom.affine import Box
+from headcond.rom.bounds import chunks
+from headcond.rom.pair import PairModel
+
+_logger = logging.getLogger(__name__)
+_LEAST_ROWS = 64
+_PART = 0.4  # of the work space for the product, as much for the bands; the rest: temporaries
+
+
+@dataclass(frozen=True)
+class CrossBlocks:
+    """Blocks V_i' A_q V_m between the bases of all pairs i < m of one reduced model.
+
+    Attributes
+    ----------
+    sources : the pairs' injecting electrodes.
+    counts : number N of basis vectors of each pair.
+    rows : per pair i, (Q, N_i, sum of N_m over m > i): its blocks with the later pairs,
+        side by side.
+    """
+
+    sources: tuple[str, ...]
+    counts: tuple[int, ...]
+    rows: tuple[np.ndarray, ...]
+
+    def __post_init__(self) -> None:
+        if not len(self.sources) == len(self.counts) == len(self.rows):
+            raise InputError("Cross blocks: sources, counts and rows do not fit together.")
+        for i, row in enumerate(self.rows):
+            if row.ndim != 3 or row.shape[1:] != (self.counts[i], sum(self.counts[i + 1 :])):
+                raise InputError(f"Cross blocks of pair {self.sources[i]} have shape {row.shape}.")
+
+    def columns(self, i: int) -> np.ndarray:
+        """Where the blocks of each later pair begin in `rows[i]`."""
+        return np.cumsum([0, *self.counts[i + 1 :]])[:-1].astype(int)
+
+    def block(self, i: int, m: int) -> np.ndarray:
+        """The blocks V_i' A_q V_m (Q, N_i, N_m) of two different pairs, by number."""
+        if i > m:
+            return self.block(m, i).transpose(0, 2, 1)
+        start = self.columns(i)[m - i - 1]
+        return self.rows[i][:, :, start : start + self.counts[m]]
+
+    def select(self, sources: Sequence[str]) -> CrossBlocks:
+        """The blocks between some of the pairs, in the order given."""
+        numbers = [self.sources.index(source) for source in sources]
+        return self._rebuilt(numbers, [self.counts[n] for n in numbers])
+
+    def first(self, count: int | None) -> CrossBlocks:
+        """The blocks of the first `count` basis vectors of every pair (all for None)."""
+        if count is None or count >= max(self.counts):
+            return self
+        return self._rebuilt(range(len(self.counts)), [min(n, count) for n in self.counts])
+
+    def write(self, group: h5py.Group) -> None:
+        """Write into an HDF5 group, one dataset per pair."""
+        for number, row in enumerate(self.rows):
+            group[f"{number:04d}"] = row
+
+    @classmethod
+    def read(
+        cls, group: h5py.Group, sources: Sequence[str], counts: Sequence[int]
+    ) -> CrossBlocks:  # fmt: skip
+        """Read what `write` wrote for pairs with these sources and numbers of vectors."""
+        rows = tuple(group[f"{number:04d}"][:] for number in range(len(sources)))
+        return cls(tuple(sources), tuple(counts), rows)
+
+    def _rebuilt(self, numbers: Sequence[int], counts: Sequence[int]) -> CrossBlocks:
+        rows = []
+        for a, (i, rank) in enumerate(zip(numbers, counts, strict=True)):
+            later = zip(numbers[a + 1 :], counts[a + 1 :], strict=True)
+            parts = [self.block(i, m)[:, :rank, :other] for m, other in later]
+            empty = np.empty((len(self.rows[0]), rank, 0))
+            rows.append(np.concatenate([empty, *parts], axis=2))
+        return CrossBlocks(tuple(self.sources[n] for n in numbers), tuple(counts), tuple(rows))
+
+
+def form_cross(
+    operator: AffineOperator,
+    box: Box,
+    sources: Sequence[str],
+    folders: Mapping[str, str | Path],
+    *,
+    memory: float = 2e9,
+) -> CrossBlocks:
+    """Form the cross blocks from bases on disk, rows by rows.
+
+    The bases are read about once per group of pairs, a band of rows (and its neighbours in
+    the mesh) at a time, so that neither all bases nor any whole one is ever in memory.
+
+    Parameters
+    ----------
+    operator, box : of the training; the box decides the Q blocks.
+    sources : injecting electrodes of the pairs, in the model's order.
+    folders : folder of each pair's basis, as training with `keep_bases` leaves it.
+    memory : bytes of work space besides the operator's blocks and the result. Groups are
+        made as large as 40 % of it allows.
+
+    Raises
+    ------
+    InputError
+        If a basis is missing or belongs to another mesh.
+    """
+    check_positive("memory", memory)
+    files = {source: _columns(source, folders, operator.size) for source in sources}
+    counts = [len(files[source]) for source in sources]
+    blocks = box.blocks(operator)
+    rows: list[np.ndarray] = []
+    while len(rows) < len(sources):
+        first = len(rows)
+        last = first + 1
+        after = sum(counts[first:])
+
+        def held(stop: int, first: int = first, after: int = after) -> int:
+            return 8 * len(blocks) * sum(counts[first:stop]) * after
+
+        while last < len(sources) and held(last + 1) <= memory * _PART:
+            last += 1
+        if held(last) > memory * _PART:
+            raise InputError(
+                f"The cross blocks of pair {sources[first]} alone take {held(last) / 1e6:.1f} MB: "
+                f"give 2.5 times that as memory, not {memory / 1e6:.1f} MB."
+            )
+        mine = [file for source in sources[first:last] for file in files[source]]
+        all_ = [file for source in sources[first:] for file in files[source]]
+        product = _products(blocks, mine, all_, memory * _PART)
+        starts = np.cumsum([0, *counts[first:]])
+        for k in range(last - first):
+            own = slice(starts[k], starts[k + 1])
+            rows.append(product[:, own, starts[k + 1] :].copy())
+        _logger.info("cross blocks: %d of %d pairs", len(rows), len(sources))
+    return CrossBlocks(tuple(sources), tuple(counts), tuple(rows))
+
+
+def corrected_potentials(
+    pairs: Sequence[PairModel],
+    cross: CrossBlocks,
+    place: Sequence[int],
+    sink: int,
+    current: float,
+    theta: np.ndarray,
+    parameters: int = 0,
+) -> np.ndarray:
+    """Corrected potentials (S, pairs, L) against the sink, V, or their derivatives.
+
+    Parameters
+    ----------
+    pairs : the pairs' reduced models.
+    cross : blocks between them.
+    place : number of each pair's source among the L electrodes; `sink` is the other one.
+    current : injected current, A.
+    theta : (S, Q) affine coefficients.
+    parameters : return derivatives by the first so many theta, (S, pairs, L, K); 0 for the
+        potentials themselves.
+    """
+    tail = (parameters,) if parameters else ()
+    out = np.zeros((len(theta), len(pairs), len(place) + 1, *tail))
+    against = [
+        (pair.electrode_basis[place] - pair.electrode_basis[sink]) * current for pair in pairs
+    ]  # b_m' V_i
+    width = max(len(theta[0]), 4) * sum(cross.counts) * (parameters + 1)
+    for part in chunks(len(theta), int(np.ceil(np.sqrt(width)))):
+        if parameters:
+            found = [pair.derivative(theta[part], parameters) for pair in pairs]
+            values, wanted = [value for value, _ in found], [slope for _, slope in found]
+        else:
+            values = wanted = [pair.solve(theta[part]) for pair in pairs]
+        own = [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(wanted, pairs, strict=True)]
+        plain = [
+            np.moveaxis(np.tensordot(z, rows, (1, 1)), -1, 1)
+            for z, rows in zip(wanted, against, strict=True)
+        ]
+        own, plain = np.stack(own, axis=1), np.stack(plain, axis=1)
+        if parameters:
+            made = corrected_slope(cross, own, plain, theta[part], values, wanted)
+        else:
+            made = corrected_transfer(cross, own, plain, theta[part], values)
+        out[part][:, :, place] = made / current
+    return out
+
+
+def corrected_row(
+    pairs: Sequence[PairModel],
+    cross: CrossBlocks,
+    number: int,
+    place: Sequence[int],
+    sink: int,
+    current: float,
+    theta: np.ndarray,
+    parameters: int = 0,
+) -> np.ndarray:
+    """One pair's corrected potentials (S, L) against the sink, or derivatives (S, L, K).
+
+    Costs one pair's share of `corrected_potentials`; arguments as there, `number` of the pair.
+    """
+    tail = (parameters,) if parameters else ()
+    out = np.zeros((len(theta), len(place) + 1, *tail))
+    own = pairs[number]
+    if parameters:
+        value, slope = own.derivative(theta, parameters)
+    else:
+        value = own.solve(theta)
+    for m, pair in enumerate(pairs):
+        target = place[m]
+        if m == number:
+            out[:, target] = np.tensordot(slope if parameters else value, own.b_N, (1, 0))
+            continue
+        ahead = (own.electrode_basis[target] - own.electrode_basis[sink]) * current
+        back = (pair.electrode_basis[place[number]] - pair.electrode_basis[sink]) * current
+        block = cross.block(number, m)
+        if not parameters:
+            other = pair.solve(theta)
+            matrix = reduced_product(block, theta)
+            product = np.einsum("sa,sab,sb->s", value, matrix, other, optimize=True)
+            out[:, target] = value @ ahead + other @ back - product
+            continue
+        other, turn = pair.derivative(theta, parameters)
+        matrix = reduced_product(block, theta)
+        onto_other = np.einsum("sa,sab->sb", value, matrix, optimize=True)
+        onto_own = np.einsum("sab,sb->sa", matrix, other, optimize=True)
+        direct = np.einsum("sa,kab,sb->sk", value, block[:parameters], other, optimize=True)
+        out[:, target] = (
+            np.tensordot(slope, ahead, (1, 0))
+            + np.tensordot(turn, back, (1, 0))
+            - np.einsum("sak,sa->sk", slope, onto_own)
+            - np.einsum("sbk,sb->sk", turn, onto_other)
+            - direct
+        )
+    return out / current
+
+
+def reduced_product(block: np.ndarray, theta: np.ndarray) -> np.ndarray:
+    """V_i' A(theta) V_m (S, N_i, N_m) of blocks (Q, N_i, N_m) at theta (S, Q)."""
+    return (theta @ block.reshape(len(block), -1)).reshape(-1, *block.shape[1:])
+
+
+def corrected_transfer(
+    cross: CrossBlocks,
+    own: np.ndarray,
+    readings: np.ndarray,
+    theta: np.ndarray,
+    solutions: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Corrected transfers (S, pairs, pairs) b_m' u_i, W, symmetric.
+
+    Parameters
+    ----------
+    cross : blocks between the pairs.
+    own : (S, pairs) energies b_N' z of each pair.
+    readings : (S, pairs, pairs) plain transfers b_m' V_i z_i, pair i first.
+    theta : (S, Q) affine coefficients.
+    solutions : per pair the reduced coefficients (S, N).
+    """
+    out = readings + readings.transpose(0, 2, 1)
+    for i, row in enumerate(cross.rows):
+        out[:, i, i] = own[:, i]
+        if i + 1 == len(cross.rows):
+            break
+        weights = (theta[:, :, None] * solutions[i][:, None, :]).reshape(len(theta), -1)
+        image = weights @ row.reshape(-1, row.shape[2])
+        later = np.concatenate(solutions[i + 1 :], axis=1)
+        product = np.add.reduceat(image * later, cross.columns(i), axis=1)
+        out[:, i, i + 1 :] -= product
+        out[:, i + 1 :, i] -= product
+    return out
+
+
+def corrected_slope(
+    cross: CrossBlocks,
+    own: np.ndarray,
+    readings: np.ndarray,
+    theta: np.ndarray,
+    solutions: Sequence[np.ndarray],
+    slopes: Sequence[np.ndarray],
+) -> np.ndarray:
+    """Exact derivative (S, pairs, pairs, K) of `corrected_transfer` by theta_k, k < K.
+
+    Parameters
+    ----------
+    cross, theta, solutions : as there.
+    own : (S, pairs, K) derivatives of the energies.
+    readings : (S, pairs, pairs, K) derivatives of the plain transfers.
+    slopes : per pair dz/dtheta_k (S, N, K).
+    """
+    out = readings + readings.transpose(0, 2, 1, 3)
+    points, parameters = len(theta), slopes[0].shape[2]
+    for i, row in enumerate(cross.rows):
+        out[:, i, i] = own[:, i]
+        if i + 1 == len(cross.rows):
+            break
+        flat, starts = row.reshape(-1, row.shape[2]), cross.columns(i)
+        later = np.concatenate(solutions[i + 1 :], axis=1)
+        weights = theta[:, :, None] * solutions[i][:, None, :]
+        image = weights.reshape(points, -1) @ flat
+        moved = np.concatenate(slopes[i + 1 :], axis=1)  # (S, M, K)
+        for k in range(parameters):
+            change = theta[:, :, None] * slopes[i][:, None, :, k]
+            turned = change.reshape(points, -1) @ flat + solutions[i] @ row[k]
+            product = np.add.reduceat(turned * later + image * moved[..., k], starts, axis=1)
+            out[:, i, i + 1 :, k] -= product
+            out[:, i + 1 :, i, k] -= product
+    return out
+
+
+def _columns(source: str, folders: Mapping[str, str | Path], size: int) -> list[Path]:
+    if source not in folders:
+        raise InputError(f"No folder with the basis of pair {source}: train with keep_bases.")
+    found = sorted(Path(folders[source]).glob("basis-*.npy"))
+    if not found:
+        raise InputError(f"{folders[source]}: holds no basis; train with keep_bases.")
+    for path in found:
+        shape = np.load(path, mmap_mode="r").shape
+        if shape != (size,):
+            raise InputError(
+                f"{path}: a basis vector of {shape[0]} unknowns, but the operator has {size}: "
+                "the basis belongs to another mesh or electrode set."
+            )
+    return found
+
+
+def _products(
+    blocks: Sequence, left: Sequence[Path], right: Sequence[Path], memory: float
+) -> np.ndarray:
+    # (Q, left, right) products V_left' A_q V_right, summed over bands of rows.
+    total = np.zeros((len(blocks), len(left), len(right)))
+    size = blocks[0].shape[0]
+    rows = max(_LEAST_ROWS, int(memory / (8 * (2 * len(left) + len(right) + len(blocks)))))
+    first = 0
+    while first < size:
+        last = min(first + rows, size)
+        needed = _neighbours(blocks, first, last)
+        # What is held at once: the neighbours' and the band's rows, and one image.
+        entries = max(block.indptr[last] - block.indptr[first] for block in blocks)
+        room = 8 * (len(needed) * len(left) + (last - first) * (len(left) + len(right)))
+        room += 40 * entries  # a band of a block, sliced twice
+        if room > memory and last - first > _LEAST_ROWS:
+            rows = max(_LEAST_ROWS, (last - first) // 2)
+            continue
+        around = _read(left, needed)
+        band = _read(right, slice(first, last))
+        for q, block in enumerate(blocks):
+            image = block[first:last][:, needed] @ around
+            total[q] += image.T @ band
+        first = last
+    return total
+
+
+def _neighbours(blocks: Sequence, first: int, last: int) -> np.ndarray:
+    parts = [block.indices[block.indptr[first] : block.indptr[last]] for block in blocks]
+    return np.unique(np.concatenate([np.unique(part) for part in parts]))
+
+
+def _read(files: Sequence[Path], rows: slice | np.ndarray) -> np.ndarray:
+    # Column by column from disk into one array (rows, files) in Fortran order.
+    length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
+    found = np.empty((length, len(files)), order="F")
+    for number, path in enumerate(files):
+        found[:, number] = np.load(path, mmap_mode="r")[rows]
+    return found

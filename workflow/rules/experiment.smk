@@ -1,0 +1,88 @@
+# Experiment 1: bounds and true errors against snapshots, in the paper's norm and in ours.
+EXPERIMENT = STUDY["rom"]["experiment"]
+
+
+rule sample_stability:
+    input:
+        operators=result("{subject}/head/{subject}_operators.h5"),
+    output:
+        stability=result("{subject}/rom/{subject}_stability.tsv"),
+    log:
+        result("logs/sample_stability/{subject}.log"),
+    benchmark:
+        result("benchmarks/sample_stability/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=4000,
+    params:
+        source=source("sample_stability.py"),
+        seed=STUDY["seed"],
+        points=EXPERIMENT["stability_points"],
+        box=STUDY["rom"]["box"],
+        contact=STUDY["rom"]["contact"],
+        impedance=STUDY["head"]["electrodes"]["contact_impedance"],
+        backend=STUDY["rom"]["backend"],
+        preconditioner=STUDY["rom"]["preconditioner"],
+    script:
+        "../../scripts/sample_stability.py"
+
+
+rule measure_convergence:
+    input:
+        operators=result("{subject}/head/{subject}_operators.h5"),
+        stability=result("{subject}/rom/{subject}_stability.tsv"),
+    output:
+        errors=result("{subject}/rom/{subject}_batch-{batch}_errors.tsv"),
+        histories=result("{subject}/rom/{subject}_batch-{batch}_histories.tsv"),
+    log:
+        result("logs/measure_convergence/{subject}_{batch}.log"),
+    benchmark:
+        result("benchmarks/measure_convergence/{subject}_{batch}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=8000,
+        runtime=480,
+    params:
+        source=source("measure_convergence.py"),
+        batch=lambda wildcards: int(wildcards.batch),
+        electrodes=STUDY["head"]["electrodes"],
+        settings=STUDY["rom"],
+        current=STUDY["inverse"]["current"],
+        seed=STUDY["seed"],
+        state=result(".state"),
+    script:
+        "../../scripts/measure_convergence.py"
+
+
+rule draw_convergence:
+    input:
+        errors=convergence("errors"),
+        histories=convergence("histories"),
+    output:
+        convergence=result("{subject}/rom/{subject}_convergence.tsv"),
+        bounds_figure=report(
+            result("figures/{subject}_convergence.png"),
+            category="Reduced model",
+            caption="../report/convergence.rst",
+        ),
+        measures_figure=report(
+            result("figures/{subject}_measures.png"),
+            category="Reduced model",
+            caption="../report/measures.rst",
+        ),
+        stopping_figure=report(
+            result("figures/{subject}_stopping.png"),
+            category="Reduced model",
+            caption="../report/stopping.rst",
+        ),
+    log:
+        result("logs/draw_convergence/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_convergence.py"),
+        noise=STUDY["inverse"]["noise"],
+    script:
+        "../../scripts/draw_convergence.py"
