@@ -10,7 +10,6 @@ import pandas as pd
 
 from headcond.reporting.page import Part, Section
 
-
 _EXPERIMENT = {
     "convergence": "Experiment 1: bounds and true errors against snapshots. The energy bound is a "
     "certificate; the Euclidean one rests on interpolated stability factors and is none.",
