@@ -5,8 +5,8 @@ rule train_basis:
     input:
         operators=result("{subject}/head/{subject}_operators.h5"),
     output:
-        model=temp(result("{subject}/rom/{subject}_batch-{batch}_rom.h5")),
         **kept_bases(),
+        model=temp(result("{subject}/rom/{subject}_batch-{batch}_rom.h5")),
     log:
         result("logs/train_basis/{subject}_{batch}.log"),
     benchmark:
