@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from headcond.fem.solvers import make_solver
 from headcond.rom.affine import latin_hypercube
 from headcond.rom.model import ReducedModel
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "train_models.py"
 run_ranks = runpy.run_path(str(HERE / "launch.py"))["run_ranks"]
+OPERATOR = runpy.run_path(str(HERE.parent / "rom_synthetic.py"))["synthetic_operator"](6)
 
 pytestmark = pytest.mark.mpi
 
@@ -53,6 +55,25 @@ def assert_same_model(first, second):
 )
 def test_same_model_on_any_ranks(trained, ranks, ranks_per_solve, mode):
     assert_same_model(trained(1, 1, mode), trained(ranks, ranks_per_solve, mode))
+
+
+def test_bound_by_cycles_that_ranks_share_is_a_bound(trained, tmp_path):
+    """Ranks that share a solve have another V-cycle, hence another bound: still one."""
+    exact = trained(1, 1)
+    box, points = exact.box, latin_hypercube(exact.box, 20, np.random.default_rng(1))
+    for ranks, ranks_per_solve in ((2, 1), (2, 2)):
+        path = tmp_path / f"{ranks_per_solve}.h5"
+        run_ranks(ranks, PROGRAM, path, "none", ranks_per_solve, "each", "cycle")
+        found = ReducedModel.read(path)
+        for pair in found.pairs:
+            load = OPERATOR.load(pair.source, pair.sink, found.current)
+            bound = found.select([pair.source]).bound(points)[:, 0]
+            for sigma, most in zip(points, bound, strict=True):
+                matrix = OPERATOR.combine(box.coefficients(OPERATOR, sigma))
+                energy = load @ make_solver(matrix, backend="direct").solve(load).x
+                gap = energy - pair.energy(pair.solve(box.theta(sigma)[None]))[0]
+                assert gap <= most**2 + 1e-12 * energy
+                assert most**2 <= 1.01 * pair.spread * 6.2**2 * gap + 1e-9 * energy
 
 
 def test_finished_pairs_of_other_ranks_are_taken_up(trained, tmp_path):

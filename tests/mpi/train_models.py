@@ -15,7 +15,7 @@ from headcond.rom.settings import Settings
 SYNTHETIC = runpy.run_path(str(Path(__file__).parents[1] / "rom_synthetic.py"))
 
 if __name__ == "__main__":
-    target, state, ranks_per_solve, mode = sys.argv[1:]
+    target, state, ranks_per_solve, mode, *riesz = sys.argv[1:]
     communicator = world(int(os.environ["HEADCOND_TEST_RANKS"]))
     operator = SYNTHETIC["synthetic_operator"](6)
     box = named_box("full", SYNTHETIC["TISSUES"], fixed={"contact": SYNTHETIC["CONTACT"]})
@@ -23,7 +23,7 @@ if __name__ == "__main__":
         operator,
         [("E1", "E0"), ("E4", "E0")],
         box,
-        Settings(max_snapshots=4, training=60),
+        Settings(max_snapshots=4, training=60, riesz=riesz[0] if riesz else "solve"),
         solver_factory=partial(make_solver, backend="petsc", tolerance=1e-12),
         communicator=communicator,
         ranks_per_solve=int(ranks_per_solve),

@@ -15,6 +15,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -24,6 +25,16 @@ from headcond.fem.operator import AffineOperator
 from headcond.rom.affine import Box
 from headcond.rom.bounds import chunks
 from headcond.rom.pair import PairModel
+
+
+class _Column(NamedTuple):
+    """A basis vector on disk; its header is parsed once, not for every band of rows."""
+
+    path: Path
+    offset: int
+    dtype: np.dtype
+    size: int
+
 
 _logger = logging.getLogger(__name__)
 _LEAST_ROWS = 64
@@ -325,24 +336,26 @@ def corrected_slope(
     return out
 
 
-def _columns(source: str, folders: Mapping[str, str | Path], size: int) -> list[Path]:
+def _columns(source: str, folders: Mapping[str, str | Path], size: int) -> list[_Column]:
     if source not in folders:
         raise InputError(f"No folder with the basis of pair {source}: train with keep_bases.")
     found = sorted(Path(folders[source]).glob("basis-*.npy"))
     if not found:
         raise InputError(f"{folders[source]}: holds no basis; train with keep_bases.")
+    columns = []
     for path in found:
-        shape = np.load(path, mmap_mode="r").shape
-        if shape != (size,):
+        vector = np.load(path, mmap_mode="r")
+        if vector.shape != (size,):
             raise InputError(
-                f"{path}: a basis vector of {shape[0]} unknowns, but the operator has {size}: "
+                f"{path}: a basis vector of {vector.size} unknowns, but the operator has {size}: "
                 "the basis belongs to another mesh or electrode set."
             )
-    return found
+        columns.append(_Column(path, vector.offset, vector.dtype, size))
+    return columns
 
 
 def _products(
-    blocks: Sequence, left: Sequence[Path], right: Sequence[Path], memory: float
+    blocks: Sequence, left: Sequence[_Column], right: Sequence[_Column], memory: float
 ) -> np.ndarray:
     # (Q, left, right) products V_left' A_q V_right, summed over bands of rows.
     total = np.zeros((len(blocks), len(left), len(right)))
@@ -373,10 +386,10 @@ def _neighbours(blocks: Sequence, first: int, last: int) -> np.ndarray:
     return np.unique(np.concatenate([np.unique(part) for part in parts]))
 
 
-def _read(files: Sequence[Path], rows: slice | np.ndarray) -> np.ndarray:
-    # Column by column from disk into one array (rows, files) in Fortran order.
+def _read(columns: Sequence[_Column], rows: slice | np.ndarray) -> np.ndarray:
+    # Column by column from disk into one array (rows, columns) in Fortran order.
     length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-    found = np.empty((length, len(files)), order="F")
-    for number, path in enumerate(files):
-        found[:, number] = np.load(path, mmap_mode="r")[rows]
+    found = np.empty((length, len(columns)), order="F")
+    for number, (path, offset, dtype, size) in enumerate(columns):
+        found[:, number] = np.memmap(path, dtype, "r", offset, (size,))[rows]
     return found
