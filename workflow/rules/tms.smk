@@ -133,7 +133,7 @@ rule scan_positions:
     benchmark:
         result("benchmarks/scan_positions/{subject}.tsv")
     conda:
-        "../../envs/tms.yaml"
+        "../../envs/mri.yaml"
     threads: 2
     resources:
         mem_mb=5000,
