@@ -20,7 +20,7 @@ def main(t1, t2, labels, anatomy, note, provenance):
     cropped = {title: image[box] for title, image in images.items()}
     tissue = tissue[box] if labels else None
     centre = np.array(next(iter(cropped.values())).shape) // 2
-    save(draw(cropped, tissue, TISSUES, affine, centre), anatomy, note)
+    save(draw(cropped, tissue, TISSUES, affine, centre), anatomy, note, provenance=provenance)
 
 
 if __name__ == "__main__":

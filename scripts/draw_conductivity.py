@@ -26,7 +26,7 @@ def main(t1, condnet, spread, uniform, true, conductivity, table, frequency, tau
     centre = np.array(estimated[box].shape) // 2
     unit = {title: "S/m" for title in shown} | {"T1w": "normalised"}
     figure = slices(shown, affine, centre, unit=unit, limits=limits, colour_map=looks)
-    save(figure, conductivity, note)
+    save(figure, conductivity, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from headcond.rom.experiment import enough_snapshots, summary
 
 
 def main(
-    errors, histories, convergence, measures_figure, bounds_figure, stopping_figure, noise,
+    errors, histories, convergence, measures_figure, bounds_figure, stopping_figure, noise, note,
     provenance,
 ):  # fmt: skip
     """Write the summary and the figures; a certified bound below an error is a failure."""
@@ -24,9 +24,9 @@ def main(
         certified={"energy": True, "euclidean": "no: interpolated stability factors"},
         snapshots_to_a_tenth_of_the_noise=rule,
     )  # fmt: skip
-    save(error_measures(found, noise), measures_figure)
-    save(bounds_and_errors(found), bounds_figure)
-    save(stopping(table, steps, noise), stopping_figure)
+    save(error_measures(found, noise), measures_figure, note, provenance=provenance)
+    save(bounds_and_errors(found), bounds_figure, note, provenance=provenance)
+    save(stopping(table, steps, noise), stopping_figure, note, provenance=provenance)
     violated = int(found.loc[found["norm"] == "energy", "violated"].sum())
     if violated:
         raise RuntimeError(f"{violated} energy bounds lie below the true error: see {convergence}.")

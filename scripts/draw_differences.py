@@ -10,7 +10,7 @@ from headcond.figures.style import save
 from headcond.reporting.stimulation import SHOWN_NAMES
 
 
-def main(labels, mni, efields, difference, models, hand_knob, provenance):
+def main(labels, mni, efields, difference, models, hand_knob, note, provenance):
     """Write the difference maps in the planes through the hand knob."""
     regions, affine = head_regions(labels, mni, hand_knob)
     box = bounding_box(regions["head"])
@@ -19,7 +19,12 @@ def main(labels, mni, efields, difference, models, hand_knob, provenance):
         SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(path)[0], axis=0)[box]
         for name, path in zip(models, efields, strict=True)
     }
-    save(differences(fields, "uniform", regions["head"][box], affine, centre), difference)
+    save(
+        differences(fields, "uniform", regions["head"][box], affine, centre),
+        difference,
+        note,
+        provenance=provenance,
+    )
 
 
 if __name__ == "__main__":

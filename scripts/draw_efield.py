@@ -30,7 +30,7 @@ def main(
     figure = slices(
         shown, affine, centre, unit="|E| (V/m)", limits=(0.0, high), colour_map="inferno", mark=True
     )
-    save(figure, efield, note)
+    save(figure, efield, note, provenance=provenance)
     smooth = ndimage.gaussian_filter(np.pad(head, 2).astype(np.float32), 1.0)
     corners, faces, _, _ = marching_cubes(smooth, 0.5, step_size=2)
     nodes = ((corners - 2) @ affine[:3, :3].T + affine[:3, 3]) / 1e3
@@ -42,7 +42,12 @@ def main(
     points = wire.source_points()
     centre_m = matrix[:3, 3]
     handle = np.stack([centre_m, centre_m + 0.08 * matrix[:3, 1]])
-    save(surface_views(nodes, faces, cloud=points, lines=[handle]), coil_figure, note)
+    save(
+        surface_views(nodes, faces, cloud=points, lines=[handle]),
+        coil_figure,
+        note,
+        provenance=provenance,
+    )
 
 
 if __name__ == "__main__":

@@ -5,10 +5,15 @@ from headcond.figures.curves import relative_errors
 from headcond.figures.style import save
 
 
-def main(errors, estimates, modes, provenance):
+def main(errors, estimates, modes, note, provenance):
     """Write boxes of the relative error, per tissue and mode."""
     table = io.read_table(errors)
-    save(relative_errors(table, list(table["parameter"].unique()), modes), estimates)
+    save(
+        relative_errors(table, list(table["parameter"].unique()), modes),
+        estimates,
+        note,
+        provenance=provenance,
+    )
 
 
 if __name__ == "__main__":

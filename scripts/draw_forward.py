@@ -13,7 +13,7 @@ SHOWN = 98  # percentile of the potential's size at which its colours end: peaks
 THICKEST = 0.02  # m; bones of the face lie further from the braincase
 
 
-def main(solution, potential, thickness, provenance):
+def main(solution, potential, thickness, note, provenance):
     """Write both figures, from the solution's file alone."""
     mesh = read_mesh(solution, "mm")
     ((_, field),) = meshio.vtu.read(solution).point_data.items()
@@ -21,7 +21,12 @@ def main(solution, potential, thickness, provenance):
     values = 1e6 * field[surface].mean(axis=1)
     limit = np.percentile(np.abs(values), SHOWN)
     clipped = np.clip(values, -limit, limit)
-    save(surface_views(mesh.nodes, surface, values=clipped, unit="potential (µV)"), potential)
+    save(
+        surface_views(mesh.nodes, surface, values=clipped, unit="potential (µV)"),
+        potential,
+        note,
+        provenance=provenance,
+    )
     triangles, depth = skull_thickness(mesh)
     depth = np.minimum(depth, THICKEST)
     save(
@@ -29,6 +34,8 @@ def main(solution, potential, thickness, provenance):
             mesh.nodes, triangles, values=1e3 * depth, unit="skull thickness (mm)", signed=False
         ),
         thickness,
+        note,
+        provenance=provenance,
     )
 
 

@@ -5,11 +5,13 @@ from headcond.figures.curves import losses as draw
 from headcond.figures.style import save
 
 
-def main(histories, losses, axes, provenance):
+def main(histories, losses, axes, note, provenance):
     """Write Fig. 4 of the CondNet paper for this study."""
     save(
         draw({axis: io.read_table(path) for axis, path in zip(axes, histories, strict=True)}),
         losses,
+        note,
+        provenance=provenance,
     )
 
 

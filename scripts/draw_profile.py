@@ -16,7 +16,7 @@ def main(maps, profile, models, note, provenance):
     box = bounding_box(next(iter(volumes.values())) > 0)
     volumes = {title: volume[box] for title, volume in volumes.items()}
     centre = np.array(next(iter(volumes.values())).shape) * [0.5, 0.5, 0.6]
-    save(draw(volumes, affine, centre.astype(int)), profile, note)
+    save(draw(volumes, affine, centre.astype(int)), profile, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from headcond.figures.curves import greedy as draw_greedy
 from headcond.figures.style import save
 
 
-def main(greedy, validation, greedy_figure, bound, provenance):
+def main(greedy, validation, greedy_figure, bound, note, provenance):
     """Write both figures of the reduced model."""
-    save(draw_greedy(io.read_table(greedy)), greedy_figure)
-    save(bound_and_error(io.read_table(validation)), bound)
+    save(draw_greedy(io.read_table(greedy)), greedy_figure, note, provenance=provenance)
+    save(bound_and_error(io.read_table(validation)), bound, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from headcond.figures.style import save
 from headcond.reporting.stimulation import SHOWN_NAMES
 
 
-def main(labels, mni, efields, sagittal, subjects, models, hand_knob, provenance):
+def main(labels, mni, efields, sagittal, subjects, models, hand_knob, note, provenance):
     """Write one row per head, one column per conductivity map; `efields` heads first."""
     rows, affines, centres = {}, {}, {}
     paths = iter(efields)
@@ -20,7 +20,7 @@ def main(labels, mni, efields, sagittal, subjects, models, hand_knob, provenance
             SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(next(paths))[0], axis=0)
             for name in models
         }
-    save(magnified(rows, affines, centres), sagittal)
+    save(magnified(rows, affines, centres), sagittal, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -27,8 +27,9 @@ def main(
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
     sections, notes = [], []
-    if "tms" in study["wings"]:
+    if "tms" in study["wings"] or study["head"]["source"] == "cohort":
         notes.append(stimulation.ORIGIN[study["cohort"]["source"]])
+    if "tms" in study["wings"]:
         losses = dict(zip(study["condnet"]["axes"], map(io.read_table, networks), strict=True))
         solves = {Path(path).name: io.read_json(io.sidecar_path(path)) for path in efields}
         sections += [
@@ -56,7 +57,7 @@ def main(
             impedance.rom_section(study, shown, by_subject(validations, io.read_table)),
             impedance.estimate_section(study, shown, by_subject(relative_errors, io.read_table)),
         ]
-    render(report, template, study, sections, notes, run_times(benchmarks))
+    render(report, template, study, sections, notes, run_times(benchmarks), provenance)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,13 @@ import jsonschema
 import numpy as np
 import yaml
 
-from headcond.caps import CAPS, cap_positions, template_positions
+from headcond.caps import CAPS, cap_positions, injection_pairs, template_positions
 from headcond.checks import InputError, check_option
 from headcond.cohort import bids
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TABLE_FREQUENCY = 10e3  # Hz, of the paper's tables A and B
+COLIN27_FILES = ("standard_seg.mat", "brainweb_discrete.mat", "standard_mri.mat")
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -62,6 +64,9 @@ def check(study: Mapping[str, Any]) -> dict[str, Any]:
         One message for the first mistake: unknown key with the nearest known one, wrong
         type, impossible value, or a missing input file.
     """
+    for key, value in _numbers(study):
+        if not math.isfinite(value):
+            raise InputError(f"{key}: {value} is no finite number.")
     study = json.loads(json.dumps(study))
     schema = yaml.safe_load(SCHEMA.read_text())
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
@@ -138,6 +143,15 @@ def use_this_environment() -> None:
         os.environ.setdefault(name, "1")
 
 
+def _numbers(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
+    if isinstance(node, Mapping | list):
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, child in items:
+            yield from _numbers(child, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, float):
+        yield path, node
+
+
 def _explain(error: jsonschema.ValidationError) -> str:
     key = ".".join(str(part) for part in error.absolute_path)
     where = key or "The study file"
@@ -196,7 +210,14 @@ def _check_cohort(study: Mapping[str, Any]) -> None:
         if cohort["source"] == "labels":
             existing(f"cohort.pattern (for {subject})", label_file(study, subject))
         if cohort["source"] == "bids":
-            bids_files(study, subject)
+            try:
+                bids_files(study, subject)
+            except InputError as error:
+                raise InputError(f"cohort.folder (for {subject}): {error}") from None
+    if cohort["source"] == "phantom" and cohort["voxel_size_mm"] > 2.5:
+        raise InputError(
+            "cohort.voxel_size_mm: generated heads need 2.5 or less, or skin and skull tear."
+        )
 
 
 def _check_choices(study: Mapping[str, Any]) -> None:
@@ -218,6 +239,13 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                 f"condnet.frequency: the tables A and B hold at {TABLE_FREQUENCY:g} Hz only; "
                 "use the table cole-cole for another frequency."
             )
+        if study["cohort"]["source"] == "phantom" and condnet["tables"][0] != "A":
+            raise InputError(
+                "condnet.tables: the true conductivity of generated heads stands on table A, and "
+                "the first table is compared with it; name A first."
+            )
+        if study["tms"]["handle"] == study["tms"]["position"]:
+            raise InputError("tms.handle: must be another place than tms.position.")
         for key in ("position", "handle"):
             check_option(f"tms.{key}", study["tms"][key], template_positions("standard_1005")[0])
         if study["tms"]["subvoxel"]:
@@ -234,7 +262,9 @@ def _check_choices(study: Mapping[str, Any]) -> None:
         if head["source"] == "colin27":
             if "folder" not in head:
                 raise InputError("head.folder: needed with head.source: colin27.")
-            existing("head.folder", expand("head.folder", head["folder"]), "folder")
+            folder = existing("head.folder", expand("head.folder", head["folder"]), "folder")
+            for name in COLIN27_FILES:
+                existing("head.folder", folder / name)
         else:
             cohort = [*study["cohort"]["train"], *study["cohort"]["test"]]
             for subject in head["subjects"]:
@@ -256,11 +286,14 @@ def _check_electrodes(study: Mapping[str, Any]) -> None:
         raise InputError(
             f"rom.pairs: {pairs} pairs, but the cap {cap} has {len(names)} electrodes."
         )
-    sources = [] if isinstance(pairs, int) else pairs
-    for name in sources:
-        check_option("rom.pairs", name, names)
-        if name == sink:
-            raise InputError(f"rom.pairs: {sink} is the sink of all pairs and cannot inject.")
+    if not isinstance(pairs, int):
+        for name in pairs:
+            check_option("rom.pairs", name, names)
+            if name == sink:
+                raise InputError(f"rom.pairs: {sink} is the sink of all pairs and cannot inject.")
+    sources = [source for source, _ in injection_pairs(names, sink, pairs)]
+    if study["rom"]["training_points"] < study["rom"]["snapshots"]:
+        raise InputError("rom.training_points: fewer points than rom.snapshots can be chosen from.")
     if reference != "average":
         check_option("inverse.reference", reference, ["average", *names])
         if reference in (sink, *sources):

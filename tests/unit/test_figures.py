@@ -347,7 +347,7 @@ def test_saving_writes_a_picture_and_closes_the_figure(tmp_path, ramps):
         pixels = np.asarray(image.convert("RGB"))
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 10, "the picture is not blank"
     assert not plt.fignum_exists(figure.number)
-    assert [file.name for file in path.parent.iterdir()] == ["profile.png"]
+    assert sorted(file.name for file in path.parent.iterdir()) == ["profile.json", "profile.png"]
 
 
 def test_a_note_stands_in_the_figure(tmp_path, ramps):

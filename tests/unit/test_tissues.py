@@ -174,3 +174,17 @@ def test_real_label_map(data_dir):
     assert ((merged == 0) == (translated == 0)).all()
     venous = labels == 514
     assert 0.2 < (merged[venous] == 4).mean() <= 1.0
+
+
+def test_tables_a_and_b_hold_every_printed_value():
+    """Table I of the CondNet paper, S/m."""
+    printed = {
+        "blood": (0.700, 0.700), "bone_cancellous": (0.080, 0.025),
+        "bone_cortical": (0.020, 0.007), "cerebellum": (0.130, 0.276), "csf": (2.000, 1.654),
+        "dura": (0.500, 0.500), "fat": (0.040, 0.040), "gm": (0.100, 0.276),
+        "mucous": (0.070, 0.070), "muscle": (0.340, 0.400), "skin": (0.100, 0.456),
+        "vitreous_humour": (1.500, 1.500), "wm": (0.070, 0.126),
+    }  # fmt: skip
+    for column, name in enumerate("AB"):
+        table = tissues.conductivity_table(name)
+        assert table == {tissue: values[column] for tissue, values in printed.items()}

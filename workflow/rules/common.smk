@@ -217,16 +217,18 @@ def figures():
     return found
 
 
+def study_note():
+    """What a figure of the whole cohort has to say of its images."""
+    return {
+        "phantom": "generated heads, simulated images",
+        "labels": "real label maps, simulated T1w and T2w",
+        "bids": "",
+    }[COHORT["source"]]
+
+
 def picture_note(wildcards):
     """What a figure of a subject has to say of its images."""
-    if wildcards.subject in SCANS:
-        return ""
-    notes = {
-        "phantom": "generated head, simulated images",
-        "labels": "real label map, simulated T1w and T2w",
-        "bids": "",
-    }
-    return notes[COHORT["source"]]
+    return "" if wildcards.subject in SCANS else study_note()
 
 
 def head_note(wildcards):

@@ -83,6 +83,7 @@ rule draw_convergence:
         "../../envs/report.yaml"
     params:
         source=source("draw_convergence.py"),
+        note=head_note,
         noise=STUDY["inverse"]["noise"],
     script:
         "../../scripts/draw_convergence.py"

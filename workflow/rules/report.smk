@@ -16,6 +16,7 @@ rule draw_losses:
         "../../envs/report.yaml"
     params:
         source=source("draw_losses.py"),
+        note=study_note(),
         axes=AXES,
     script:
         "../../scripts/draw_losses.py"
@@ -156,6 +157,7 @@ rule draw_differences:
         "../../envs/report.yaml"
     params:
         source=source("draw_differences.py"),
+        note=picture_note,
         models=FIELDS,
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
@@ -183,6 +185,7 @@ rule draw_sagittal:
         "../../envs/report.yaml"
     params:
         source=source("draw_sagittal.py"),
+        note=study_note(),
         subjects=COHORT["test"],
         models=FIELDS,
         hand_knob=STUDY["tms"]["hand_knob"],
@@ -237,6 +240,7 @@ rule draw_forward:
         mem_mb=6000,
     params:
         source=source("draw_forward.py"),
+        note=head_note,
     script:
         "../../scripts/draw_forward.py"
 
@@ -262,6 +266,7 @@ rule draw_rom:
         "../../envs/report.yaml"
     params:
         source=source("draw_rom.py"),
+        note=head_note,
     script:
         "../../scripts/draw_rom.py"
 
@@ -281,6 +286,7 @@ rule draw_estimates:
         "../../envs/report.yaml"
     params:
         source=source("draw_estimates.py"),
+        note=head_note,
         modes=STUDY["inverse"]["modes"],
     script:
         "../../scripts/draw_estimates.py"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -11,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from headcond.io import atomic
+from headcond.io import atomic, write_sidecar
 
 # Colour-blind safe (Okabe and Ito), one per series in the order of use.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
@@ -57,8 +59,10 @@ def new_figure(
     )
 
 
-def save(figure: Figure, path: str | Path, note: str = "") -> None:
-    """Write `figure` as PNG, atomically, and close it.
+def save(
+    figure: Figure, path: str | Path, note: str = "", provenance: Mapping[str, Any] | None = None
+) -> None:
+    """Write `figure` as PNG with its JSON sidecar, atomically, and close it.
 
     `note` says in the figure itself what is no measurement of a person (generated head,
     simulated contrast), because figures travel without their captions.
@@ -68,6 +72,7 @@ def save(figure: Figure, path: str | Path, note: str = "") -> None:
     with atomic(path) as temporary:
         figure.savefig(temporary, format="png", dpi=_SETTINGS["savefig.dpi"])
     plt.close(figure)
+    write_sidecar(path, note=note, provenance=provenance)
 
 
 def upper_limit(values: np.ndarray, percentile: float = 99.0) -> float:

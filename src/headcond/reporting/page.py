@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 import yaml
 
-from headcond.io import atomic, versions
+from headcond.io import atomic, versions, write_sidecar
 
 _TIMES = {"total": "total (s)", "longest": "longest (s)", "memory": "peak memory (MiB)"}
 
@@ -45,6 +45,7 @@ def render(
     sections: Sequence[Section],
     notes: Sequence[str],
     times: pd.DataFrame,
+    provenance: Mapping[str, Any] | None = None,
 ) -> None:
     """Write the page to `path`, figures inside it, with nothing to be loaded from elsewhere.
 
@@ -64,6 +65,7 @@ def render(
     )
     with atomic(path) as temporary:
         temporary.write_text(page)
+    write_sidecar(path, provenance=provenance)
 
 
 def run_times(folder: str | Path) -> pd.DataFrame:
