@@ -3,8 +3,11 @@
 import numpy as np
 
 from headcond import io
+from headcond.checks import InputError
 from headcond.mri.align import rigid
-from headcond.mri.conform import conform, like
+from headcond.mri.conform import conform, like, lost_foreground
+
+MOST_LOST = 0.1  # of a head may lie outside the grid (a neck, say); the report tells how much
 
 
 def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, provenance):
@@ -13,6 +16,12 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     moving, moving_affine = io.read_volume(t2)
     found = rigid(moving, moving_affine, fixed, fixed_affine, seed)
     first, affine = conform(fixed, fixed_affine, voxel_size_mm, tuple(shape))
+    lost, head = lost_foreground(fixed, fixed_affine, affine, tuple(shape))
+    if lost > MOST_LOST * head:
+        raise InputError(
+            f"{t1}: {100 * lost / head:.0f} % of the head lie outside the study's grid; raise "
+            "mri.shape or cohort.voxel_size_mm."
+        )
     # T2w is interpolated once, straight from its own voxels, laid where the head is in T1w; a
     # cubic spline keeps it sharp, but may swing below 0.
     laid = np.linalg.inv(found.transform) @ moving_affine
@@ -22,7 +31,12 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     io.write_volume(grid_t2, second, affine, **about)
     io.write_json(
         alignment,
-        {"transform": found.transform, "quality": found.quality, "provenance": provenance},
+        {
+            "transform": found.transform,
+            "quality": found.quality,
+            "outside_grid_percent": 100 * lost / head,
+            "provenance": provenance,
+        },
     )
 
 

@@ -205,3 +205,10 @@ def test_refusals(change, message):
     good = {"data": np.ones((3, 3, 3)), "affine": np.eye(4), "voxel_size": 1.0, "shape": (3, 3, 3)}
     with pytest.raises(InputError, match=message):
         conform.conform(**(good | change))
+
+
+def test_lost_foreground_counts_what_a_grid_leaves_out():
+    labels = np.zeros((10, 6, 6), np.uint8)
+    labels[:8, 1:5, 1:5] = 1
+    assert conform.lost_foreground(labels, np.eye(4), np.eye(4), (10, 6, 6), 0) == (0, 8 * 16)
+    assert conform.lost_foreground(labels, np.eye(4), np.eye(4), (6, 6, 6), 0) == (2 * 16, 8 * 16)

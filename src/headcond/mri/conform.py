@@ -66,13 +66,11 @@ def conform(
     canonical, canonical_affine = to_ras(data, affine)
     target = conformed_affine(canonical, canonical_affine, size, shape, order)
     out = like(canonical, canonical_affine, target, shape, order)
-    if logger.isEnabledFor(logging.WARNING):
-        lost = _lost_foreground(canonical, canonical_affine, target, shape, order)
-        if lost:
-            logger.warning(
-                "%d foreground voxels lie outside the grid of %s voxels of %g mm.",
-                lost, shape, size,
-            )  # fmt: skip
+    lost, _ = lost_foreground(canonical, canonical_affine, target, shape, order)
+    if lost:
+        logger.warning(
+            "%d foreground voxels lie outside the grid of %s voxels of %g mm.", lost, shape, size
+        )
     return out, target
 
 
@@ -187,14 +185,27 @@ def _foreground(data: np.ndarray, order: int) -> np.ndarray:
     return mask if mask.any() else np.ones_like(mask)
 
 
-def _lost_foreground(data: np.ndarray, affine: np.ndarray, target: np.ndarray,
-                     shape: tuple[int, int, int], order: int) -> int:  # fmt: skip
+def lost_foreground(
+    data: np.ndarray,
+    affine: np.ndarray,
+    target: np.ndarray,
+    shape: tuple[int, int, int],
+    order: int = 1,
+) -> tuple[int, int]:
+    """Count the voxels of a head that a grid leaves out, and all its voxels.
+
+    Parameters
+    ----------
+    data, affine : volume and its (4, 4) voxel to world matrix, mm.
+    target, shape : (4, 4) matrix and voxels of the grid.
+    order : 0 for labels (all but 0 is head), else an image (Otsu's threshold).
+    """
     index = np.argwhere(_foreground(data, order))
     matrix = np.linalg.inv(target) @ affine
     there = index @ matrix[:3, :3].T + matrix[:3, 3]
     slack = 0.5 + GRID_TOLERANCE
     inside = (there >= -slack) & (there <= np.array(shape) - 1 + slack)
-    return int(np.count_nonzero(~inside.all(1)))
+    return int(np.count_nonzero(~inside.all(1))), len(index)
 
 
 def _whole_blocks(

@@ -82,6 +82,7 @@ def cohort_section(
             "after (nats)": found["quality"]["mutual_information_after"],
             "translation (mm)": found["quality"]["translation_mm"],
             "rotation (degrees)": found["quality"]["rotation_degrees"],
+            "outside the grid (%)": found["outside_grid_percent"],
         }
         for subject, found in alignments.items()
     ]
