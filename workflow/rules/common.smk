@@ -75,12 +75,12 @@ def source(script):
 
     Snakemake sees an edit of the script itself, but not of what it imports.
     """
-    todo, seen = [Path(workflow.basedir) / "scripts" / script], set()
-    while todo:
-        path = todo.pop()
+    waiting, seen = [Path(workflow.basedir) / "scripts" / script], set()
+    while waiting:
+        path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            todo.extend(_imports(path))
+            waiting.extend(_imports(path))
     digest = hashlib.sha256()
     for path in sorted(seen):
         digest.update(path.name.encode() + path.read_bytes())

@@ -242,7 +242,8 @@ def field_section(
         )
         caption = (
             "|E| in the planes through the hand knob (cross): a ball of "
-            f"{tms['hand_knob']['radius_mm']:g} mm at MNI ({x:g}, {y:g}, {z:g}) mm."
+            f"{tms['hand_knob']['radius_mm']:g} mm at MNI ({x:g}, {y:g}, {z:g}) mm. "
+            "The paper prints x = +42, the side away from C3; -42 is our reading."
         )
         parts.append(Part(figure=figures[f"efield_{subject}"], caption=caption))
         if f"difference_{subject}" in figures:
