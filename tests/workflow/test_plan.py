@@ -11,6 +11,11 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27"}
+# Rules that a study asks for by a key; the default one does not.
+ON_DEMAND = {
+    "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",
+    "sample_stability", "measure_convergence", "draw_convergence",
+}  # fmt: skip
 HELPERS = {"step", "coils", "regions"}
 
 
@@ -152,13 +157,24 @@ def test_the_default_study_and_a_bids_folder_are_planned(checkout):
         assert process.returncode == 0, output
     assert "profiles/default" in outputs[0], "the default profile is used without being asked for"
     jobs = planned(outputs[0])
-    assert set(jobs) == known - IMPORTS | {"all"}
+    assert set(jobs) == known - IMPORTS - ON_DEMAND | {"all"}
     assert jobs["generate_head"] == 4 and jobs["train_axis"] == 3 and jobs["train_basis"] == 2
     assert jobs["correct_bias"] == 8 and jobs["solve_efield"] == 4
     jobs = planned(outputs[1])
     assert jobs["import_subject"] == 4 and jobs["solve_efield"] == 3, "no truth is known"
     assert not set(jobs) & (IMPORTS - {"import_subject"} | {"generate_head", "conform_truth"})
     assert not (checkout.folder / "results").exists()
+
+
+def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
+    study = checkout.study(
+        "everything",
+        "wings: [tms, eit, forward]\n"
+        "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
+        "rom: {pairs: 31, corrected: true, experiment: {norms: [energy, euclidean]}}\n",
+    )
+    jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
+    assert set(jobs) >= ON_DEMAND
 
 
 def test_real_heads_are_planned(checkout, data_dir):
