@@ -16,40 +16,51 @@ from headcond.tissues import conductivity_map, conductivity_table
 logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
 
 
+def read_head(T1w, T2w, labels, tables, tau):
+    """Images (2, nx, ny, nz), targets (V, nx, ny, nz) and affine of a subject."""
+    t1, affine = io.read_volume(T1w)
+    tissue, label_affine = io.read_volume(labels, dtype="uint8")
+    if tissue.shape != t1.shape or not np.allclose(label_affine, affine, atol=1e-3):
+        raise InputError(f"{labels} and {T1w} do not lie on one grid.")
+    uniform = np.stack([conductivity_map(tissue, table) for table in tables])
+    target = targets(uniform, [max(table.values()) for table in tables], tau)
+    return np.stack([t1, io.read_volume(T2w)[0]]), target, affine
+
+
 def main(
-    T1w, T2w, labels, network, history, seed, axis, subjects, normalisation, settings, state,
-    threads, provenance,
+    T1w, T2w, labels, network, history, seed, axis, subjects, unseen, normalisation, bias_shrink,
+    settings, state, threads, provenance,
 ):  # fmt: skip
     """Write the trained network and its losses per epoch."""
     tables = {name: conductivity_table(name, settings["frequency"]) for name in settings["tables"]}
-    maxima = [max(table.values()) for table in tables.values()]
     images, truths, affine = {}, {}, None
-    for subject, *paths in zip(subjects, T1w, T2w, labels, strict=True):
-        t1, affine = io.read_volume(paths[0])
-        t2, _ = io.read_volume(paths[1])
-        tissue, label_affine = io.read_volume(paths[2], dtype="uint8")
-        if tissue.shape != t1.shape or not np.allclose(label_affine, affine, atol=1e-3):
-            raise InputError(f"{paths[2]} and {paths[0]} do not lie on one grid.")
-        images[subject] = np.stack([t1, t2])
-        uniform = np.stack([conductivity_map(tissue, table) for table in tables.values()])
-        truths[subject] = targets(uniform, maxima, settings["tau"])
+    for subject, *paths in zip([*subjects, *unseen], T1w, T2w, labels, strict=True):
+        images[subject], truths[subject], affine = read_head(
+            *paths, tables.values(), settings["tau"]
+        )
+    others = tuple({name: heads.pop(name) for name in unseen} for heads in (images, truths))
+    shape = images[subjects[0]].shape[1:]
+    kernels = {f"{name}_kernels": size for name, size in settings["kernels"].items()}
     chosen = TrainingSettings(
-        epochs=settings["epochs"],
-        batch_size=settings["batch_size"],
-        learning_rate=settings["learning_rate"],
-        validation=settings["validation"],
+        empty=settings["empty_slices"],
         seed=seed,
         accelerator=os.environ.get("HEADCOND_ACCELERATOR", "cpu"),
-    )
+        compiled=os.environ.get("HEADCOND_COMPILE", "") == "1",
+        **kernels,
+        **{name: settings[name] for name in
+           ("epochs", "batch_size", "learning_rate", "precision", "validation", "depth")},
+    )  # fmt: skip
     with step.resumable(state, provenance, [*T1w, *T2w, *labels]) as folder:
         losses = train_axis(
             images, truths, axis, chosen, tables=tables, tau=settings["tau"],
             normalisation={"method": normalisation, "images": ["T1w", "T2w"]},
-            grid=grid_facts(t1.shape, affine), checkpoint=network, folder=folder,
+            grid=grid_facts(shape, affine), checkpoint=network, folder=folder,
+            unseen=others if unseen else None,
+            preparation={"bias_shrink": bias_shrink, "frequency": settings["frequency"]},
             threads=threads,
         )  # fmt: skip
     io.write_sidecar(network, provenance=provenance)
-    units = {"train_loss": "nats per voxel", "validation_loss": "nats per voxel", "seconds": "s"}
+    units = {name: "s" if "seconds" in name else "nats per voxel" for name in losses.columns[1:]}
     io.write_table(history, losses, units=units, provenance=provenance)
 
 

@@ -234,6 +234,7 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                 "use slice, or add a subject."
             )
         condnet = study["condnet"]
+        _check_network(condnet, study["mri"]["shape"])
         if condnet["frequency"] != TABLE_FREQUENCY and set(condnet["tables"]) & {"A", "B"}:
             raise InputError(
                 f"condnet.frequency: the tables A and B hold at {TABLE_FREQUENCY:g} Hz only; "
@@ -273,6 +274,24 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                         f"head.subjects: {subject} is not in cohort.train or cohort.test."
                     )
         _check_electrodes(study)
+
+
+def _check_network(condnet: Mapping[str, Any], shape: Sequence[int]) -> None:
+    depth, multiple = condnet["depth"], 2 ** condnet["depth"]
+    if any(length % multiple for length in shape):
+        raise InputError(
+            f"mri.shape: {shape} must be multiples of {multiple}, 2 to the power of condnet.depth."
+        )
+    for name, levels in (("encoder", depth), ("decoder", depth - 1), ("map", depth - 1)):
+        key, kernels = f"condnet.kernels.{name}", condnet["kernels"][name]
+        if isinstance(kernels, list) and len(kernels) != levels:
+            raise InputError(
+                f"{key}: needs one kernel, or {levels} with condnet.depth {depth}, "
+                f"got {len(kernels)}."
+            )
+        for kernel in kernels if isinstance(kernels, list) else [kernels]:
+            if kernel % 2 == 0:
+                raise InputError(f"{key}: kernels must be odd, got {kernel}.")
 
 
 def _check_electrodes(study: Mapping[str, Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import logging
 import signal
+import time
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ import torch
 from scipy import ndimage
 
 from headcond.checks import InputError
-from headcond.condnet import fusion, training
-from headcond.condnet.prediction import Checkpoint, load_checkpoint, predict_axis, save_checkpoint
+from headcond.condnet import fusion, loop
+from headcond.condnet.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from headcond.condnet.prediction import predict_axis
 from headcond.condnet.slices import SliceDataset, grid_facts
 from headcond.condnet.training import STATE_FILE, TrainingSettings, entropy_floor, train_axis
 
@@ -87,6 +89,53 @@ def test_validation_loss_is_the_cross_entropy_of_the_prediction(trained):
     assert history["validation_floor"].iloc[-1] == pytest.approx(floor, rel=1e-6)
 
 
+def test_unseen_heads_are_judged_after_every_epoch_and_change_nothing(trained, tmp_path):
+    images, targets = heads(subjects=("7", "9"))
+    history, checkpoint = train(tmp_path, unseen=(images, targets))
+    assert_same_weights(trained[2], checkpoint)
+    assert checkpoint.training["unseen_subjects"] == ["7", "9"]
+    losses, floors = [], []
+    for subject in ("7", "9"):
+        predicted = predict_axis(checkpoint, images[subject], **FACTS)[:, 2:].astype(float)
+        target = targets[subject][:, 2:].astype(float)
+        for found, values in ((predicted, losses), (target, floors)):
+            values.append(-(target * np.log(found) + (1 - target) * np.log(1 - found)).mean())
+    assert history["unseen_loss"].iloc[-1] == pytest.approx(np.mean(losses), rel=1e-5)
+    assert history["unseen_floor"].iloc[-1] == pytest.approx(np.mean(floors), rel=1e-6)
+    assert history["train_loss"].equals(trained[1]["train_loss"])
+    with pytest.raises(InputError, match="unseen head 2 is one of the training heads"):
+        train(tmp_path / "other", unseen=heads(subjects=("2",)))
+
+
+def test_half_precision_learns_about_the_same(trained, tmp_path):
+    _, history, checkpoint = trained
+    settings = dataclasses.replace(SETTINGS, precision="bfloat16")
+    short, half = train(tmp_path, settings)
+    weight = next(iter(half.network.parameters()))
+    assert weight.dtype == torch.float32
+    assert not torch.equal(weight, next(iter(checkpoint.network.parameters())))
+    loss, other = history["train_loss"].iloc[-1], short["train_loss"].iloc[-1]
+    assert other == pytest.approx(loss, rel=0.02)
+    _, again = train(tmp_path / "again", settings)
+    assert_same_weights(half, again)
+
+
+def test_time_between_steps_is_part_of_the_epochs(trained, tmp_path, monkeypatch):
+    _, history, _ = trained
+    assert (history["loading_seconds"] > 0).all()
+    assert (history["loading_seconds"] < history["seconds"]).all()
+    cut = SliceDataset.__getitem__
+
+    def slowly(self, item):
+        time.sleep(0.01)
+        return cut(self, item)
+
+    monkeypatch.setattr(SliceDataset, "__getitem__", slowly)
+    history, _ = train(tmp_path, dataclasses.replace(SETTINGS, epochs=1))
+    # twelve training slices; the six of validation are not counted
+    assert 0.12 <= history["loading_seconds"].iloc[0] < history["seconds"].iloc[0] - 0.06
+
+
 def test_the_entropy_floor_is_the_least_loss():
     images, targets = heads()
     dataset = SliceDataset(images, targets, "axial", empty="keep")
@@ -149,7 +198,7 @@ def test_slurm_variables_and_leftovers_do_not_matter(trained, tmp_path, monkeypa
 def record_batches(monkeypatch, fail_in_step=None):
     """Note the first voxels of every training batch; break down in step `fail_in_step`."""
     seen = []
-    step = training._AxisTraining.training_step
+    step = loop.AxisTraining.training_step
 
     def recorded(self, batch, number):
         if len(seen) == fail_in_step:
@@ -157,7 +206,7 @@ def record_batches(monkeypatch, fail_in_step=None):
         seen.append(batch[0][:, 0].mean(dim=(1, 2)).tolist())
         return step(self, batch, number)
 
-    monkeypatch.setattr(training._AxisTraining, "training_step", recorded)
+    monkeypatch.setattr(loop.AxisTraining, "training_step", recorded)
     return seen
 
 
@@ -179,7 +228,7 @@ def test_an_interrupted_run_ends_with_the_same_weights(trained, tmp_path, monkey
 
 def test_a_terminated_run_is_an_error_and_goes_on_later(trained, tmp_path, monkeypatch):
     """Lightning's own way ends the program with status 0, as if all were done."""
-    step = training._AxisTraining.training_step
+    step = loop.AxisTraining.training_step
     with monkeypatch.context() as patch:
 
         def terminated(self, batch, number):
@@ -187,7 +236,7 @@ def test_a_terminated_run_is_an_error_and_goes_on_later(trained, tmp_path, monke
                 signal.raise_signal(signal.SIGTERM)
             return step(self, batch, number)
 
-        patch.setattr(training._AxisTraining, "training_step", terminated)
+        patch.setattr(loop.AxisTraining, "training_step", terminated)
         with pytest.raises(InterruptedError, match="was told to stop"):
             train(tmp_path)
     assert not (tmp_path / "network.pt").exists()
@@ -242,7 +291,7 @@ def test_progress_is_logged_with_the_time_left(tmp_path, caplog, capfd):
 
 def test_a_diverging_loss_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        training, "binary_cross_entropy_with_logits", lambda logits, targets: logits.sum() / 0
+        loop, "binary_cross_entropy_with_logits", lambda logits, targets: logits.sum() / 0
     )
     with pytest.raises(RuntimeError, match=r"sagittal network's train loss is .* in epoch 1"):
         train(tmp_path)
@@ -324,6 +373,7 @@ def test_training_refuses_what_does_not_fit(tmp_path):
     with pytest.raises(InputError, match="use validation: slice"):
         train(tmp_path, data=({"1": images["1"]}, {"1": targets["1"]}))
     for wrong in ({"epochs": 0}, {"batch_size": 0}, {"learning_rate": -1.0}, {"empty": "no"},
-                  {"validation": "slices"}, {"accelerator": "tpu"}):  # fmt: skip
+                  {"validation": "slices"}, {"accelerator": "tpu"},
+                  {"precision": "half"}):  # fmt: skip
         with pytest.raises(InputError, match=next(iter(wrong))):
             TrainingSettings(**wrong)

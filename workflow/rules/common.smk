@@ -3,6 +3,7 @@ import ast
 import functools
 import hashlib
 import json
+import math
 import sys
 from pathlib import Path
 

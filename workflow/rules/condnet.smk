@@ -1,10 +1,19 @@
 # CondNet: one network per slicing axis, their average, and conductivity maps in S/m.
+# Beside a validation by slices, whose heads the network has seen, stands one head that it has not.
+UNSEEN = COHORT["test"][:1] if STUDY["condnet"]["validation"] == "slice" else []
+# Images and targets are held in memory as float32, with about 1.5 GB of the rest.
+TRAINING_MB = 1500 + round(
+    4e-6
+    * math.prod(STUDY["mri"]["shape"])
+    * (len(COHORT["train"]) + 1)
+    * (2 + len(TABLES))
+)
 
 
 rule train_axis:
     input:
-        **normalised(COHORT["train"]),
-        labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["train"]),
+        **normalised(COHORT["train"] + UNSEEN),
+        labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["train"] + UNSEEN),
     output:
         network=result("networks/axis-{axis}_network.ckpt"),
         history=result("networks/axis-{axis}_history.tsv"),
@@ -16,14 +25,16 @@ rule train_axis:
         "../../envs/condnet.yaml"
     threads: 1
     resources:
-        mem_mb=growing(4000),
+        mem_mb=growing(TRAINING_MB),
         runtime=240,
     params:
         source=source("train_axis.py"),
         seed=STUDY["seed"],
         axis="{axis}",
         subjects=COHORT["train"],
+        unseen=UNSEEN,
         normalisation=STUDY["mri"]["normalisation"],
+        bias_shrink=STUDY["mri"]["bias_shrink"],
         settings=STUDY["condnet"],
         state=result(".state"),
     script:

@@ -137,6 +137,12 @@ class SliceDataset(Dataset):
         subject, k = self.index[item]
         return self._images[subject][k], self._targets[subject][k]
 
+    def to(self, device: torch.device) -> SliceDataset:
+        """Move all volumes to `device`, where slices are then cut; returns the data set."""
+        self._images = [image.to(device) for image in self._images]
+        self._targets = [target.to(device) for target in self._targets]
+        return self
+
     def split(self, validation: str, seed: int, axis: str) -> tuple[np.ndarray, np.ndarray]:
         """Split the slices into training and validation.
 

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import datetime
 import hashlib
 import logging
 import math
-import time
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +16,25 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.plugins.environments import LightningEnvironment
 from pytorch_lightning.utilities.exceptions import SIGTERMException
-from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.utils.data import DataLoader, Subset
 
 from headcond.checks import InputError, check_option, check_positive
-from headcond.condnet.network import CondNet
-from headcond.condnet.prediction import (
+from headcond.condnet.checkpoint import (
     Checkpoint,
     check_facts,
     plain,
     save_checkpoint,
     torch_threads,
 )
+from headcond.condnet.loop import AxisTraining, StateFile, quiet_lightning
+from headcond.condnet.network import CondNet
 from headcond.condnet.slices import EpochShuffle, SliceDataset
-from headcond.io import atomic
 from headcond.random import generator
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = "state.ckpt"
+_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # as Lightning calls them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,8 +51,11 @@ class TrainingSettings:
     empty : "drop" leaves out slices without any head, "keep" is the paper's.
     seed : the study's seed; it names the weights, the split and the shuffles.
     depth, encoder_kernels, decoder_kernels, map_kernels : of `network.CondNet`.
+    precision : "float32", or "bfloat16" for products of that precision (weights, losses and the
+        optimiser stay in float32).
     accelerator : "cpu", "gpu", or "auto" for a GPU where there is one. Runs repeat bit by bit
         on a CPU with the same threads; a GPU rounds differently.
+    compiled : let torch compile the network first; it needs a C++ compiler, and pays on GPUs.
 
     Raises
     ------
@@ -74,7 +73,9 @@ class TrainingSettings:
     encoder_kernels: int | list[int] = 3
     decoder_kernels: int | list[int] = 5
     map_kernels: int | list[int] = 5
+    precision: str = "float32"
     accelerator: str = "cpu"
+    compiled: bool = False
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch_size"):
@@ -84,6 +85,7 @@ class TrainingSettings:
         check_positive("learning_rate", self.learning_rate)
         check_option("validation", self.validation, ("subject", "slice"))
         check_option("empty", self.empty, ("drop", "keep"))
+        check_option("precision", self.precision, tuple(_PRECISION))
         check_option("accelerator", self.accelerator, ("cpu", "gpu", "auto"))
 
 
@@ -99,6 +101,8 @@ def train_axis(
     grid: Mapping[str, Any],
     checkpoint: str | Path,
     folder: str | Path,
+    unseen: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] | None = None,
+    preparation: Mapping[str, Any] | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
     """Train the network of one slicing axis and write it to `checkpoint`.
@@ -122,15 +126,20 @@ def train_axis(
     tau : scaling margin of the targets, in [0, 1).
     normalisation : facts of the images' normalisation that prediction must share.
     grid : facts of the grid (`slices.grid_facts`).
-    checkpoint : file to write the trained network to (`prediction.load_checkpoint`).
+    checkpoint : file to write the trained network to (`checkpoint.load_checkpoint`).
     folder : folder of the resumable state; it stays until the caller removes it.
+    unseen : images and targets, as above, of heads that take no part in the training. Their loss
+        is noted after every epoch and decides nothing: beside the validation by slices, whose
+        heads the network has seen, it shows what a new head can expect.
+    preparation : further settings of the images' way to the network, kept with it.
     threads : threads of the linear algebra.
 
     Returns
     -------
     Table with a row per epoch: `epoch` (from 1), `train_loss` (mean over the epoch's steps, in
-    training mode), `validation_loss` (after the epoch, in evaluation mode), `train_floor`,
-    `validation_floor`, `seconds`.
+    training mode), `validation_loss` (after the epoch, in evaluation mode), `unseen_loss` if
+    there are unseen heads, the floor of each, `seconds`, and `loading_seconds`, the part of them
+    that passed between the steps, mostly fetching slices.
 
     Raises
     ------
@@ -142,9 +151,16 @@ def train_axis(
         If the program is told to stop (SIGTERM); the state of the last epoch stays.
     """
     grid, normalisation = plain("grid", grid), plain("normalisation", normalisation)
+    preparation = plain("preparation", preparation or {})
     tables = plain("tables", tables)
     dataset = SliceDataset(images, targets, axis, settings.empty)
     _check_against_facts(images, targets, tables, tau, grid)
+    others = None
+    if unseen is not None:
+        others = SliceDataset(*unseen, axis, settings.empty)
+        _check_against_facts(*unseen, tables, tau, grid)
+        if both := sorted({*others.subjects} & {*dataset.subjects}):
+            raise InputError(f"The unseen head {both[0]} is one of the training heads too.")
     training, validation = dataset.split(settings.validation, settings.seed, axis)
     inputs = next(iter(images.values())).shape[0]
     identity = plain("settings", dataclasses.asdict(settings)) | {
@@ -154,39 +170,53 @@ def train_axis(
         "normalisation": normalisation,
         "grid": grid,
         "subjects": dataset.subjects,
-        "data": _digest(images, targets),
+        "data": _digest(images, targets, *(unseen or ())),
     }
     del identity["epochs"]  # a finished training may be prolonged
     state = Path(folder) / STATE_FILE
     _check_state(state, identity, settings.epochs)
 
+    floors = {
+        "train": entropy_floor(dataset, training),
+        "validation": entropy_floor(dataset, validation),
+    }
+    if others:
+        floors["unseen"] = entropy_floor(others, np.arange(len(others)))
+
     # forked: neither the weights nor the loaders touch the caller's random state
-    with torch_threads(threads), torch.random.fork_rng(devices=[]), _quiet_lightning():
+    with torch_threads(threads), torch.random.fork_rng(devices=[]), quiet_lightning():
         network = _new_network(settings, axis, inputs, len(tables))
-        shuffle = EpochShuffle(training, settings.seed, axis)
-        module = _AxisTraining(
+        module = AxisTraining(
             network,
-            settings,
-            identity,
-            floors=(entropy_floor(dataset, training), entropy_floor(dataset, validation)),
+            epochs=settings.epochs,
+            learning_rate=settings.learning_rate,
+            identity=identity,
+            floors=floors,
+            compiled=settings.compiled,
         )
         trainer = pl.Trainer(
             accelerator=settings.accelerator,
             devices=1,
+            precision=_PRECISION[settings.precision],
             max_epochs=settings.epochs,
             plugins=[LightningEnvironment()],  # else Slurm's variables decide ranks and devices
-            callbacks=[_StateFile(state)],
+            callbacks=[StateFile(state)],
             logger=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             default_root_dir=folder,
         )
+        device, size = trainer.strategy.root_device, settings.batch_size
+        shuffle = EpochShuffle(training, settings.seed, axis)
+        evaluated = [DataLoader(Subset(dataset.to(device), validation), batch_size=size)]
+        if others:
+            evaluated.append(DataLoader(others.to(device), batch_size=size))
         try:
             trainer.fit(
                 module,
-                DataLoader(dataset, batch_size=settings.batch_size, sampler=shuffle),
-                DataLoader(Subset(dataset, validation), batch_size=settings.batch_size),
+                DataLoader(dataset, batch_size=size, sampler=shuffle),
+                evaluated,
                 ckpt_path=state if state.exists() else None,
                 weights_only=True,
             )
@@ -205,6 +235,8 @@ def train_axis(
         ],
         "training_slices": len(training),
         "validation_slices": len(validation),
+        "unseen_subjects": others.subjects if others else [],
+        "preparation": preparation,
         "history": module.history,
     }
     save_checkpoint(
@@ -223,105 +255,6 @@ def entropy_floor(dataset: SliceDataset, items: np.ndarray) -> float:
         target = dataset[item][1].double()
         sums.append((torch.special.entr(target) + torch.special.entr(1 - target)).mean().item())
     return math.fsum(sums) / len(sums)
-
-
-class _AxisTraining(pl.LightningModule):
-    """Loss, optimiser and record of one axis' training."""
-
-    def __init__(
-        self,
-        network: CondNet,
-        settings: TrainingSettings,
-        identity: dict[str, Any],
-        floors: tuple[float, float],
-    ) -> None:
-        super().__init__()
-        # channels last: a third less time per step on a CPU
-        self.network = network.to(memory_format=torch.channels_last)
-        self.history: list[dict[str, float]] = []
-        self._settings, self._identity, self._floors = settings, identity, floors
-        self._sums: dict[str, list] = {}
-        self._first_epoch = 0
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            self.network.parameters(), lr=self._settings.learning_rate, fused=True
-        )
-
-    def training_step(self, batch: list[torch.Tensor], number: int) -> torch.Tensor:
-        return self._loss("train", batch)
-
-    def validation_step(self, batch: list[torch.Tensor], number: int) -> None:
-        self._loss("validation", batch)
-
-    def _loss(self, stage: str, batch: list[torch.Tensor]) -> torch.Tensor:
-        images, targets = batch
-        logits = self.network.logits(images.contiguous(memory_format=torch.channels_last))
-        loss = binary_cross_entropy_with_logits(logits, targets)
-        self._sums[stage].append((loss.detach(), len(images)))
-        return loss
-
-    def on_train_start(self) -> None:
-        self._first_epoch = self.current_epoch
-        self._started = time.monotonic()
-
-    def on_train_epoch_start(self) -> None:
-        self._sums = {"train": [], "validation": []}
-        self._epoch_started = time.monotonic()
-
-    def on_train_epoch_end(self) -> None:
-        losses = {}
-        for stage, parts in self._sums.items():
-            slices = sum(count for _, count in parts)
-            losses[stage] = math.fsum(float(loss) * count for loss, count in parts) / slices
-            if not math.isfinite(losses[stage]):
-                raise RuntimeError(
-                    f"The {self._identity['axis']} network's {stage} loss is {losses[stage]} in "
-                    f"epoch {self.current_epoch + 1}: lower the learning_rate "
-                    f"({self._settings.learning_rate:g})."
-                )
-        now = time.monotonic()
-        done, epochs = self.current_epoch + 1, self._settings.epochs
-        self.history.append(
-            {
-                "epoch": done,
-                "train_loss": losses["train"],
-                "validation_loss": losses["validation"],
-                "train_floor": self._floors[0],
-                "validation_floor": self._floors[1],
-                "seconds": now - self._epoch_started,
-            }
-        )
-        left = (now - self._started) / (done - self._first_epoch) * (epochs - done)
-        logger.info(
-            "%s network: epoch %d of %d, loss %.5f (floor %.5f), validation %.5f (floor %.5f), "
-            "about %s left",
-            self._identity["axis"],
-            done,
-            epochs,
-            losses["train"],
-            self._floors[0],
-            losses["validation"],
-            self._floors[1],
-            datetime.timedelta(seconds=round(left)),
-        )
-
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        checkpoint["headcond"] = {"identity": self._identity, "history": self.history}
-
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        self.history = list(checkpoint["headcond"]["history"])
-
-
-class _StateFile(pl.callbacks.Checkpoint):
-    """Write the whole state of the training after each epoch, atomically, under one name."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        with atomic(self._path) as temporary:
-            trainer.save_checkpoint(temporary)
 
 
 def _new_network(settings: TrainingSettings, axis: str, inputs: int, outputs: int) -> CondNet:
@@ -389,19 +322,3 @@ def _digest(*volumes: Mapping[str, np.ndarray]) -> str:
         for subject in sorted(volume):
             digest.update(np.ascontiguousarray(volume[subject], np.float32).data)
     return digest.hexdigest()
-
-
-@contextlib.contextmanager
-def _quiet_lightning() -> Iterator[None]:
-    """Leave out Lightning's remarks on devices, worker processes and its own use of torch."""
-    remarks = logging.getLogger("pytorch_lightning")
-    level = remarks.level
-    remarks.setLevel(logging.WARNING)
-    try:
-        with warnings.catch_warnings():
-            # the slices are in memory: worker processes would only copy them
-            warnings.filterwarnings("ignore", message=".*does not have many workers")
-            warnings.filterwarnings("ignore", message=".*LeafSpec")
-            yield
-    finally:
-        remarks.setLevel(level)

@@ -29,7 +29,10 @@ _LOSS_COLUMNS = {
     "validation_loss": "validation loss",
     "train_floor": "training floor",
     "validation_floor": "validation floor",
+    "unseen_loss": "loss on an unseen head",
+    "unseen_floor": "floor of the unseen head",
     "seconds": "time of the last epoch (s)",
+    "loading_seconds": "of it fetching slices (s)",
 }
 
 

@@ -1,0 +1,156 @@
+"""Trained networks on disk, with every fact that a prediction must share with its training."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import math
+import pickle
+import zipfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from headcond.checks import InputError, check_positive
+from headcond.condnet.network import CondNet
+from headcond.io import atomic, versions
+
+FORMAT = "headcond CondNet 1"
+
+
+@dataclasses.dataclass(frozen=True)
+class Checkpoint:
+    """A trained network of one axis with every decision that prediction must share with it.
+
+    Parameters
+    ----------
+    network : trained network.
+    axis : slicing direction, "sagittal", "coronal" or "axial".
+    tables : conductivity tables in the order of the network's outputs, name -> tissue -> S/m.
+    tau : scaling margin of the targets.
+    normalisation : how the images were normalised and which they are, in their order.
+    grid : shape, voxel size and orientation of the conformed grid (`slices.grid_facts`).
+    training : settings, subjects, and losses of every epoch.
+    versions : versions of the packages that trained it.
+    """
+
+    network: CondNet
+    axis: str
+    tables: dict[str, dict[str, float]]
+    tau: float
+    normalisation: dict[str, Any]
+    grid: dict[str, Any]
+    training: dict[str, Any]
+    versions: dict[str, str] = dataclasses.field(default_factory=versions)
+
+    @property
+    def maxima(self) -> np.ndarray:
+        """Largest conductivity of each table, (V,) S/m."""
+        return np.array([max(table.values()) for table in self.tables.values()])
+
+    @property
+    def minima(self) -> np.ndarray:
+        """Smallest conductivity of each table, (V,) S/m."""
+        return np.array([min(table.values()) for table in self.tables.values()])
+
+
+def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
+    """Write `checkpoint` atomically, as tensors and plain values only.
+
+    Raises
+    ------
+    InputError
+        If one of its facts is no plain value, so that the file could not be read safely.
+    """
+    content = {
+        field.name: getattr(checkpoint, field.name)
+        for field in dataclasses.fields(checkpoint)
+        if field.name != "network"
+    }
+    content = {name: plain(name, value) for name, value in content.items()}
+    state = {
+        name: value.detach().cpu().contiguous()
+        for name, value in checkpoint.network.state_dict().items()
+    }
+    content |= {"format": FORMAT, "network": checkpoint.network.settings, "state_dict": state}
+    with atomic(path) as temporary:
+        torch.save(content, temporary)
+
+
+def load_checkpoint(path: str | Path) -> Checkpoint:
+    """Read a trained network; nothing but tensors and plain values is ever unpickled.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, damaged, or no checkpoint of headcond.
+    """
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path}: cannot be read as a network's checkpoint ({error}).") from error
+    found = content.get("format") if isinstance(content, dict) else None
+    if found != FORMAT:
+        raise InputError(
+            f"{path}: expected a checkpoint of format {FORMAT!r}, found {found!r}: "
+            "train the axis again with this version."
+        )
+    with torch.device("meta"):  # no weights to draw, so the caller's random state is untouched
+        network = CondNet(**content["network"])
+    network.load_state_dict(content["state_dict"], assign=True)
+    network.eval()
+    names = [field.name for field in dataclasses.fields(Checkpoint) if field.name != "network"]
+    return Checkpoint(network=network, **{name: content[name] for name in names})
+
+
+def check_facts(name: str, have: Mapping[str, Any], want: Mapping[str, Any], mend: str) -> None:
+    """Raise `InputError` naming every entry in which the facts `have` differ from training's.
+
+    Numbers may differ by rounding (1e-6 relative); `mend` ends the message.
+    """
+    have, want = plain(name, have), plain(name, want)
+    wrong = [
+        f"{key} is {have.get(key, 'absent')!r}, in training it was {want.get(key, 'absent')!r}"
+        for key in sorted({*have, *want})
+        if key not in have or key not in want or not _same_fact(have[key], want[key])
+    ]
+    if wrong:
+        raise InputError(f"The {name} does not match: {'; '.join(wrong)}. {mend}")
+
+
+def plain(name: str, value: Any) -> Any:
+    """Return `value` with numpy numbers, arrays and tuples as plain values, else `InputError`."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, Mapping):
+        return {str(key): plain(f"{name}: {key}", entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(name, entry) for entry in value]
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    raise InputError(f"{name} holds a {type(value).__name__}, which a checkpoint cannot keep.")
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Let torch compute with `count` threads inside the block."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(int(check_positive("threads", count)))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _same_fact(have: Any, want: Any) -> bool:
+    if isinstance(have, list) and isinstance(want, list):
+        return len(have) == len(want) and all(map(_same_fact, have, want))
+    if isinstance(have, Mapping) and isinstance(want, Mapping):
+        return have.keys() == want.keys() and all(_same_fact(have[k], want[k]) for k in have)
+    numbers = (int, float)
+    if isinstance(have, numbers) and isinstance(want, numbers):
+        return math.isclose(have, want, rel_tol=1e-6)
+    return have == want
