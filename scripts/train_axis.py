@@ -44,7 +44,7 @@ def main(
     with step.resumable(state, provenance, [*T1w, *T2w, *labels]) as folder:
         losses = train_axis(
             images, truths, axis, chosen, tables=tables, tau=settings["tau"],
-            normalisation={"method": normalisation, "images": ["T1w", "T2w"]},
+            normalisation=normalisation,
             grid=grid_facts(t1.shape, affine), checkpoint=network, folder=folder,
             threads=threads,
         )  # fmt: skip

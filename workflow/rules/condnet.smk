@@ -23,7 +23,7 @@ rule train_axis:
         seed=STUDY["seed"],
         axis="{axis}",
         subjects=COHORT["train"],
-        normalisation=STUDY["mri"]["normalisation"],
+        normalisation=PREPARATION,
         settings=STUDY["condnet"],
         state=result(".state"),
     script:
@@ -32,7 +32,7 @@ rule train_axis:
 
 rule predict_axis:
     input:
-        network=result("networks/axis-{axis}_network.ckpt"),
+        network=networks("network.ckpt"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
     output:
@@ -49,7 +49,10 @@ rule predict_axis:
         mem_mb=growing(3000),
     params:
         source=source("predict_axis.py"),
-        normalisation=STUDY["mri"]["normalisation"],
+        normalisation=PREPARATION,
+        tables=TABLES,
+        frequency=STUDY["condnet"]["frequency"],
+        tau=STUDY["condnet"]["tau"],
     script:
         "../../scripts/predict_axis.py"
 
@@ -80,6 +83,7 @@ rule rescale_conductivity:
         average=result("{subject}/cond/{subject}_desc-average_condmap.nii.gz"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        own_t1=anat("T1w.nii.gz"),
     output:
         maps=expand(
             result(
@@ -87,6 +91,7 @@ rule rescale_conductivity:
             ),
             table=TABLES,
         ),
+        own_maps=own_maps("{{subject}}"),
     log:
         result("logs/rescale_conductivity/{subject}.log"),
     conda:
@@ -164,6 +169,7 @@ rule conform_truth:
 rule compare_conductivity:
     input:
         labels=anat("space-grid_dseg.nii.gz"),
+        region=anat("space-grid_desc-compared_mask.nii.gz"),
         uniform=result(
             f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-uniform_condmap.nii.gz"
         ),
