@@ -8,6 +8,7 @@ STUDY ?=
 PROFILE ?= default
 CORES ?= $(shell nproc)
 ARGS ?=
+SUBJECT ?= sub-new
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 # Ranks and side-by-side jobs share the cores; nested BLAS threads would fight over them.
@@ -19,7 +20,7 @@ STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
 PYTHON_FILES := src scripts tests benchmarks
 SNAKE_FILES := Snakefile workflow/rules
 
-.PHONY: help setup run test test-slow lint format lock clean distclean
+.PHONY: help setup run predict test test-slow lint format lock clean distclean
 
 help: ## Show this list
 	@echo "make TARGET [STUDY=studies/x.yaml] [PROFILE=default|slurm] [CORES=n] [ARGS='...']"
@@ -31,6 +32,11 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
 	@snakemake --workflow-profile profiles/$(PROFILE) --cores $(CORES) $(STUDY_FILES) $(ARGS)
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
+
+predict: setup ## Conductivity of a new person (NETWORKS=folder T1=file T2=file OUT=folder, SUBJECT)
+	@python -m headcond.new_person "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)" "$(SUBJECT)"
+	@snakemake --workflow-profile profiles/$(PROFILE) --cores $(CORES) --configfile "$(OUT)/study.yaml" $(ARGS)
+	@echo "Conductivity: $(OUT)/$(SUBJECT)/cond, pictures: $(OUT)/figures"
 
 test: setup ## Run the tests (slow ones excluded)
 	@$(TEST_THREADS) python -m pytest -m "not slow" $(ARGS)

@@ -25,4 +25,5 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        result("report.html"),
+        result("report.html") if set(WINGS) - {"predict"} else [],
+        predictions(),

@@ -14,7 +14,10 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     """Write T1w and T2w on one RAS+ grid, and how well they were aligned."""
     fixed, fixed_affine = io.read_volume(t1)
     moving, moving_affine = io.read_volume(t2)
-    found = rigid(moving, moving_affine, fixed, fixed_affine, seed)
+    try:
+        found = rigid(moving, moving_affine, fixed, fixed_affine, seed)
+    except InputError as error:
+        raise InputError(f"{t2} onto {t1}: {error}") from error
     first, affine = conform(fixed, fixed_affine, voxel_size_mm, tuple(shape))
     lost, head = lost_foreground(fixed, fixed_affine, affine, tuple(shape))
     if lost > MOST_LOST * head:

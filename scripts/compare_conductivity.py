@@ -9,10 +9,12 @@ from headcond.tissues import TISSUES, conductivity_map, conductivity_table
 
 
 def main(
-    labels, uniform, blurred, condnet, true, lens, errors, subject, table, frequency, provenance
-):
+    labels, region, uniform, blurred, condnet, true, lens, errors, subject, table, frequency,
+    provenance,
+):  # fmt: skip
     """Write median relative error and log-MAE per tissue and map."""
     tissue, _ = io.read_volume(labels, dtype="uint8")
+    tissue[io.read_volume(region, dtype="uint8")[0] == 0] = 0
     maps = {
         name: io.read_volume(path)[0]
         for name, path in {"uniform": uniform, "blurred": blurred, "condnet": condnet}.items()

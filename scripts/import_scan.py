@@ -1,13 +1,12 @@
 """Take in the scans of a person without labels."""
 
 from headcond import io
-from headcond.cohort.bids import read_scan
+from headcond.cohort.bids import read_pair
 
 
 def main(scan_t1, scan_t2, t1, t2, provenance):
     """Check both scans and write them beside the study's other subjects."""
-    for source, target in ((scan_t1, t1), (scan_t2, t2)):
-        scan = read_scan(source)
+    for scan, target in zip(read_pair(scan_t1, scan_t2), (t1, t2), strict=True):
         io.write_volume(
             target, scan.data, scan.affine, units="arbitrary", warnings=scan.warnings,
             provenance=provenance,

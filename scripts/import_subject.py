@@ -3,19 +3,31 @@
 import numpy as np
 
 from headcond import io
-from headcond.cohort.bids import read_scan
+from headcond.checks import InputError
+from headcond.cohort.bids import read_pair
 from headcond.cohort.labels import prepare, read_labels
+from headcond.mri.conform import lost_foreground
 from headcond.tissues import TISSUES
+
+MOST_OUTSIDE = 0.5  # of the labels may lie outside the T1w (a neck drawn by hand, say)
 
 
 def main(scan_t1, scan_t2, label_map, t1, t2, labels, facts, subject, scheme, provenance):
     """Check the scans, translate the labels, and write what was done to them."""
     warnings = []
-    for source, target in ((scan_t1, t1), (scan_t2, t2)):
-        scan = read_scan(source)
+    scans = read_pair(scan_t1, scan_t2)
+    for scan, target in zip(scans, (t1, t2), strict=True):
         warnings += scan.warnings
         io.write_volume(target, scan.data, scan.affine, units="arbitrary", provenance=provenance)
     head = prepare(*read_labels(label_map, scheme), scheme)
+    lost, voxels = lost_foreground(
+        head.labels13, head.affine, scans[0].affine, scans[0].data.shape, 0
+    )
+    if lost > MOST_OUTSIDE * voxels:
+        raise InputError(
+            f"{label_map}: {100 * lost / voxels:.0f} % of the labels lie outside the field of view "
+            f"of {scan_t1}. Labels belong into the world of the T1w: check both affines."
+        )
     io.write_volume(
         labels, head.labels13, head.affine, units="headcond13 tissue", provenance=provenance
     )

@@ -3,19 +3,29 @@
 import numpy as np
 
 from headcond import io
-from headcond.condnet.prediction import predict_axis
+from headcond.condnet.prediction import check_facts, load_checkpoint, predict_axis
 from headcond.condnet.slices import grid_facts
+from headcond.tissues import conductivity_table
 
 
-def main(network, t1, t2, prediction, normalisation, provenance):
+def main(
+    network, t1, t2, prediction, normalisation, tables, frequency, tau, provenance
+):  # fmt: skip
     """Write the scaled conductivity in [0, 1], one component per table."""
+    trained = load_checkpoint(network)
+    check_facts(
+        "study's scale",
+        {"tables": {name: conductivity_table(name, frequency) for name in tables}, "tau": tau},
+        {"tables": trained.tables, "tau": trained.tau},
+        "Set condnet.tables, .frequency and .tau as in the study that trained the network.",
+    )
     first, affine = io.read_volume(t1)
     second, _ = io.read_volume(t2)
     result = predict_axis(
-        network,
+        trained,
         np.stack([first, second]),
         grid=grid_facts(first.shape, affine),
-        normalisation={"method": normalisation, "images": ["T1w", "T2w"]},
+        normalisation=normalisation,
     )
     io.write_volume(
         prediction, np.moveaxis(result, 0, -1), affine, units="1", provenance=provenance

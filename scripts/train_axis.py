@@ -28,7 +28,7 @@ def read_head(T1w, T2w, labels, tables, tau):
 
 
 def main(
-    T1w, T2w, labels, network, history, seed, axis, subjects, unseen, normalisation, bias_shrink,
+    T1w, T2w, labels, network, history, seed, axis, subjects, unseen, normalisation,
     settings, state, threads, provenance,
 ):  # fmt: skip
     """Write the trained network and its losses per epoch."""
@@ -53,10 +53,8 @@ def main(
     with step.resumable(state, provenance, [*T1w, *T2w, *labels]) as folder:
         losses = train_axis(
             images, truths, axis, chosen, tables=tables, tau=settings["tau"],
-            normalisation={"method": normalisation, "images": ["T1w", "T2w"]},
-            grid=grid_facts(shape, affine), checkpoint=network, folder=folder,
-            unseen=others if unseen else None,
-            preparation={"bias_shrink": bias_shrink, "frequency": settings["frequency"]},
+            normalisation=normalisation, grid=grid_facts(shape, affine),
+            checkpoint=network, folder=folder, unseen=others if unseen else None,
             threads=threads,
         )  # fmt: skip
     io.write_sidecar(network, provenance=provenance)

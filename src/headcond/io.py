@@ -127,7 +127,7 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
     ------
     InputError
         If the file is absent, no image, not 3-D (a trailing axis of length one is
-        dropped), or its affine is unusable.
+        dropped), or does not say where its voxels lie (see `_world`).
     """
     try:
         image = nibabel.load(str(path))
@@ -137,9 +137,11 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:
-        raise InputError(f"{path}: expected a 3-D volume, found shape {data.shape}.")
-    affine = check_affine(f"{path}: affine", image.affine)
-    return np.ascontiguousarray(data, dtype=dtype), affine
+        raise InputError(
+            f"{path}: expected a 3-D volume, found shape {data.shape}. Save one volume of a "
+            "series, or its mean, as a file of its own."
+        )
+    return np.ascontiguousarray(data, dtype=dtype), _world(path, image)
 
 
 def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
@@ -151,7 +153,7 @@ def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path}: cannot be read as an image ({error}).") from error
     if data.ndim != 4:
         raise InputError(f"{path}: expected a 4-D volume, found shape {data.shape}.")
-    return np.ascontiguousarray(np.moveaxis(data, -1, 0)), check_affine(str(path), image.affine)
+    return np.ascontiguousarray(np.moveaxis(data, -1, 0)), _world(path, image)
 
 
 def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray, **sidecar: Any) -> None:
@@ -183,6 +185,25 @@ def write_table(path: str | Path, table: pd.DataFrame, **sidecar: Any) -> None:
     with atomic(path) as temporary:
         table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.9g")
     write_sidecar(path, **sidecar)
+
+
+def _world(path: str | Path, image: Any) -> np.ndarray:
+    """Voxel-to-world matrix (4, 4) that the file states, never one that its reader made up.
+
+    Without a form code of its own, NIfTI's reader lays the centre of the volume into the
+    origin and flips the first axis; Analyze files hold no matrix at all.
+    """
+    header = image.header
+    nifti = isinstance(header, nibabel.Nifti1Header)
+    if isinstance(header, nibabel.AnalyzeHeader) and not (
+        nifti and (header["sform_code"] or header["qform_code"])
+    ):
+        found = "sform_code and qform_code are 0" if nifti else "the format holds none"
+        raise InputError(
+            f"{path}: no orientation is stated ({found}), so left and right cannot be told. "
+            "Convert the scan again from its DICOM files, or write the right affine into it."
+        )
+    return check_affine(f"{path}: affine", image.affine)
 
 
 def _plain(value: Any) -> Any:

@@ -214,7 +214,7 @@ def _check_cohort(study: Mapping[str, Any]) -> None:
                 bids_files(study, subject)
             except InputError as error:
                 raise InputError(f"cohort.folder (for {subject}): {error}") from None
-    if cohort["source"] == "phantom" and cohort["voxel_size_mm"] > 2.5:
+    if cohort["source"] == "phantom" and named and cohort["voxel_size_mm"] > 2.5:
         raise InputError(
             "cohort.voxel_size_mm: generated heads need 2.5 or less, or skin and skull tear."
         )
@@ -223,12 +223,23 @@ def _check_cohort(study: Mapping[str, Any]) -> None:
 def _check_choices(study: Mapping[str, Any]) -> None:
     if "template" in study["mri"]:
         existing("mri.template", expand("mri.template", study["mri"]["template"]))
+    trained = "networks" in study["condnet"]
+    if trained:
+        networks = expand("condnet.networks", study["condnet"]["networks"])
+        for axis in study["condnet"]["axes"]:
+            existing("condnet.networks", networks / f"axis-{axis}_network.ckpt")
+    if "predict" in study["wings"]:
+        if not trained:
+            raise InputError("condnet.networks: the wing predict needs trained networks.")
+        if not study["cohort"]["scans"]:
+            raise InputError("cohort.scans: the wing predict needs at least one person.")
     if "tms" in study["wings"]:
-        if not study["cohort"]["train"]:
+        if not study["cohort"]["train"] and not trained:
             raise InputError("cohort.train: at least one subject is needed to train the networks.")
         if not study["cohort"]["test"]:
             raise InputError("cohort.test: at least one subject is needed for fields and tables.")
-        if study["condnet"]["validation"] == "subject" and len(study["cohort"]["train"]) < 2:
+        subjects = len(study["cohort"]["train"])
+        if study["condnet"]["validation"] == "subject" and subjects < 2 and not trained:
             raise InputError(
                 "condnet.validation: subject needs two or more subjects in cohort.train; "
                 "use slice, or add a subject."

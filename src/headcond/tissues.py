@@ -32,13 +32,18 @@ def _by_tissue(**ids: tuple[int, ...]) -> dict[int, str]:
 
 # SynthSeg's training maps: FreeSurfer ids inside the brain, charm ids (50x) outside.
 # Brain stem, ventral diencephalon, optic nerve and chiasm and spinal cord count as white
-# matter, lesions (25, 57) too; 501 and 517 are charm's inner air and background.
+# matter, lesions (25, 57) and hypointensities (77 to 79) too; choroid plexus (31, 63) and charm's
+# cortical CSF (520) as CSF; 501 and 517 are charm's inner air and background. FreeSurfer's
+# parcels of the cortex (1000 to 1035, 2000 to 2035) are grey, its callosum (251 to 255) white.
 _SYNTHSEG = _by_tissue(
     air=(0, 501, 517),
-    wm=(2, 41, 25, 57, 16, 28, 60, 85, 512, 530),
-    gm=(3, 42, 10, 11, 12, 13, 17, 18, 26, 49, 50, 51, 52, 53, 54, 58),
+    wm=(2, 41, 25, 57, 16, 28, 60, 77, 78, 79, 85, *range(251, 256), 512, 530),
+    gm=(
+        *(3, 42, 10, 11, 12, 13, 17, 18, 26, 49, 50, 51, 52, 53, 54, 58, 80, 81, 82),
+        *(*range(1000, 1036), *range(2000, 2036)),
+    ),
     cerebellum=(7, 8, 46, 47),
-    csf=(4, 5, 14, 15, 24, 43, 44, 72, 136, 137, 163, 164),
+    csf=(4, 5, 14, 15, 24, 31, 43, 44, 63, 72, 136, 137, 163, 164, 520),
     blood=(30, 62, 502, 514),
     vitreous_humour=(506,),
     soft_tissue=(507,),

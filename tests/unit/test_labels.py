@@ -152,6 +152,28 @@ def test_cut_faces():
     assert head.cut == {"posterior": np.count_nonzero(border[:, :2], axis=(0, 2)).max()}
 
 
+def test_the_region_to_be_judged_begins_above_the_cut_and_ends_with_the_images():
+    labels = np.zeros((12, 14, 30), np.uint8)
+    labels[2:10, 2:12, 4:27] = GM
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    affine[:3, 3] = [-11, -13, -29]
+    everything = room.labelled_region(labels, affine, {"superior": 9, "left": 3})
+    assert everything.all(), "only the neck is left out"
+    region = room.labelled_region(labels, affine, ["inferior"])
+    assert not region[..., :9].any() and region[..., 9:].all(), "10 mm of 2 mm voxels"
+    assert room.labelled_region(labels, affine, ["inferior"], margin=3.0)[..., 6:].all()
+    # An image in another orientation that ends in the world at z = -10 and x = 5 mm.
+    image = np.array([[0, -1.0, 0, 5], [1, 0, 0, -40], [0, 0, 1, -10], [0, 0, 0, 1]])
+    region = room.labelled_region(labels, affine, (), [((90, 60, 60), image)])
+    x, y, z = (np.arange(n) * 2.0 + affine[i, 3] for i, n in enumerate(labels.shape))
+    expected = (x <= 5.5)[:, None, None] & (y >= -40.5)[:, None] & (z >= -10.5)
+    assert np.array_equal(region, expected) and not region.all()
+    with pytest.raises(InputError, match="nothing but air"):
+        room.labelled_region(0 * labels, affine, [])
+    with pytest.raises(InputError, match="upwards"):
+        room.labelled_region(labels, np.diag([2.0, 2.0, -2.0, 1.0]), [])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -181,6 +181,26 @@ def test_coarser_grids_do_not_alias():
     assert abs(out[inner, inner, inner].mean() - 0.5) < 0.02
 
 
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+def test_a_conductivity_map_comes_home_with_air_exactly_zero(orientation):
+    rng = np.random.default_rng(8)
+    truth = np.zeros((20, 22, 16), np.float32)
+    truth[4:16, 3:18, 2:13] = rng.uniform(0.02, 2.0, (12, 15, 11))
+    affine = grid(orientation, 1.0, [-7.3, 20.7, -8.1])
+    out, out_affine = conform.conform(truth, affine, 1.0, (32, 32, 32))
+    home = conform.back_conductivity(out, out_affine, affine, truth.shape)
+    assert home.dtype == np.float32 and np.array_equal(home, truth), "padded, cropped back"
+    # On slices of another thickness: air stays 0, and tissue keeps the range of its values.
+    other = affine @ np.diag([0.6, 0.6, 2.5, 1.0])
+    home = conform.back_conductivity(out, out_affine, other, (33, 36, 7))
+    tissue = home > 0
+    volume = 12 * 15 * 11 / (33 * 0.6 * 36 * 0.6 * 7 * 2.5)
+    assert np.isfinite(home).all() and abs(tissue.mean() - volume) < 0.03
+    assert home[tissue].min() >= 0.02 and home[tissue].max() <= 2.0
+    flat = conform.back_conductivity((out > 0) * 0.4, out_affine, other, (33, 36, 7))
+    assert np.allclose(flat[flat > 0], 0.4, rtol=1e-5), "nothing fades at the skin"
+
+
 def test_input_is_left_alone():
     data = np.random.default_rng(5).uniform(0, 1, (9, 8, 7))
     kept = data.copy()

@@ -287,7 +287,8 @@ ALIGNED = {
 def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     default["cohort"]["scans"] = {"sub-patient": {"t1": "a", "t2": "b"}}
     subjects = ["sub-01", "sub-02", "sub-03", "sub-04"]
-    figures = figure_files(tmp_path, ["anatomy_sub-04", "anatomy_sub-patient"])
+    names = [f"{kind}_sub-{who}" for kind in ("alignment", "anatomy") for who in ("04", "patient")]
+    figures = figure_files(tmp_path, names)
     records = {name: facts() for name in subjects} | {"sub-04": facts({"inferior": 99})}
     section = stimulation.cohort_section(
         default, figures, records, {"sub-04": ALIGNED, "sub-patient": ALIGNED}

@@ -142,8 +142,14 @@ def test_no_mapping_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("path", sorted((study.REPOSITORY / "studies").glob("*.yaml")))
-def test_shipped_studies_are_accepted(path, data_dir, monkeypatch):
+def test_shipped_studies_are_accepted(path, data_dir, monkeypatch, tmp_path):
     monkeypatch.setenv("HEADCOND_DATA", str(data_dir))
+    monkeypatch.setenv("HEADCOND_NAMIC", str(tmp_path))  # nobody's to give: empty files
+    cohort = yaml.safe_load(path.read_text()).get("cohort", {})
+    for subject in cohort.get("train", []) + cohort.get("test", []):
+        (tmp_path / subject / "anat").mkdir(parents=True)
+        for suffix in ("T1w", "T2w", f"desc-{cohort['scheme']}_dseg"):
+            (tmp_path / subject / "anat" / f"{subject}_{suffix}.nii.gz").touch()
     study.read(DEFAULT, path)
 
 

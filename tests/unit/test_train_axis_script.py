@@ -56,7 +56,7 @@ def train(main, files, folder, unseen=(), **settings):
     main(
         *files, network=str(network), history=str(history), seed=1, axis="axial",
         subjects=[name for name in SUBJECTS if name not in unseen], unseen=list(unseen),
-        normalisation="percentile", bias_shrink=3, settings=used, state=str(folder / "state"),
+        normalisation=PREPARATION, settings=used, state=str(folder / "state"),
         threads=1, provenance={"rule": "train_axis", "source": "abc", "parameters": used},
     )  # fmt: skip
     return load_checkpoint(network), io.read_table(history)
@@ -76,7 +76,7 @@ def test_the_study_decides_the_network(main, files, tmp_path):
     kept = checkpoint.training["settings"]
     assert (kept["precision"], kept["empty"], kept["learning_rate"]) == ("bfloat16", "keep", 0.01)
     assert (kept["batch_size"], kept["validation"], kept["seed"]) == (3, "subject", 1)
-    assert checkpoint.training["preparation"] == {"bias_shrink": 3, "frequency": 10000.0}
+    assert checkpoint.normalisation == PREPARATION
     assert "unseen_loss" not in history.columns
     units = json.loads((tmp_path / "history.json").read_text())["units"]
     assert units["train_loss"] == "nats per voxel" and units["loading_seconds"] == "s"

@@ -36,6 +36,12 @@ FIELDS = (
     + (["subvoxel"] if STUDY["tms"]["subvoxel"] else [])
     + [f"{model}-{table}" for table in TABLES[1:] for model in ("uniform", "condnet")]
 )
+# What a network must share with the images that it is given; it travels in the checkpoint.
+PREPARATION = {
+    "method": STUDY["mri"]["normalisation"],
+    "bias_shrink": STUDY["mri"]["bias_shrink"],
+    "images": ["T1w", "T2w"],
+}
 POSITIONS = STUDY["tms"]["further_positions"]
 
 
@@ -188,12 +194,38 @@ def normalised(subjects):
     }
 
 
+def networks(name):
+    """Path pattern of a file of an axis's network: this study's, or those that it names."""
+    folder = STUDY["condnet"].get("networks")
+    root = expand_path("condnet.networks", folder) if folder else result("networks")
+    return f"{root}/axis-{{axis}}_{name}"
+
+
+def own_maps(subject):
+    """Estimated maps of a subject in the T1w's own grid, one per table."""
+    name = f"{subject}/cond/{subject}_space-T1w_table-{{table}}_desc-condnet_condmap.nii.gz"
+    return expand(result(name), table=TABLES)
+
+
+def predictions():
+    """What the wing predict makes for every person of `cohort.scans`."""
+    if "predict" not in WINGS:
+        return []
+    found = []
+    for subject in SCANS:
+        found += own_maps(subject)
+        for name in ("alignment", "anatomy", "conductivity"):
+            found.append(result(f"figures/{subject}_{name}.png"))
+    return found
+
+
 def figures():
     """Figures of the study, by the name under which the report shows them."""
     found = {}
     if "tms" in WINGS:
         found["losses"] = result("figures/losses.png")
         for subject in SHOWN:
+            found[f"alignment_{subject}"] = f"{OUT}/figures/{subject}_alignment.png"
             found[f"anatomy_{subject}"] = f"{OUT}/figures/{subject}_anatomy.png"
             found[f"conductivity_{subject}"] = (
                 f"{OUT}/figures/{subject}_conductivity.png"
@@ -245,9 +277,7 @@ def tables():
     if "tms" in WINGS:
         found["alignments"] = expand(anat("desc-alignment.json"), subject=SHOWN)
         found["facts"] = expand(anat("head.json"), subject=LABELLED)
-        found["networks"] = expand(
-            result("networks/axis-{axis}_history.tsv"), axis=AXES
-        )
+        found["networks"] = expand(networks("history.tsv"), axis=AXES)
         found["map_errors"] = expand(
             result("{subject}/cond/{subject}_errors.tsv"), subject=COHORT["test"]
         )

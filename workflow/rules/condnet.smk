@@ -33,8 +33,7 @@ rule train_axis:
         axis="{axis}",
         subjects=COHORT["train"],
         unseen=UNSEEN,
-        normalisation=STUDY["mri"]["normalisation"],
-        bias_shrink=STUDY["mri"]["bias_shrink"],
+        normalisation=PREPARATION,
         settings=STUDY["condnet"],
         state=result(".state"),
     script:
@@ -43,7 +42,7 @@ rule train_axis:
 
 rule predict_axis:
     input:
-        network=result("networks/axis-{axis}_network.ckpt"),
+        network=networks("network.ckpt"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
     output:
@@ -60,7 +59,10 @@ rule predict_axis:
         mem_mb=growing(3000),
     params:
         source=source("predict_axis.py"),
-        normalisation=STUDY["mri"]["normalisation"],
+        normalisation=PREPARATION,
+        tables=TABLES,
+        frequency=STUDY["condnet"]["frequency"],
+        tau=STUDY["condnet"]["tau"],
     script:
         "../../scripts/predict_axis.py"
 
@@ -91,6 +93,7 @@ rule rescale_conductivity:
         average=result("{subject}/cond/{subject}_desc-average_condmap.nii.gz"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        own_t1=anat("T1w.nii.gz"),
     output:
         maps=expand(
             result(
@@ -98,6 +101,7 @@ rule rescale_conductivity:
             ),
             table=TABLES,
         ),
+        own_maps=own_maps("{{subject}}"),
     log:
         result("logs/rescale_conductivity/{subject}.log"),
     conda:
@@ -175,6 +179,7 @@ rule conform_truth:
 rule compare_conductivity:
     input:
         labels=anat("space-grid_dseg.nii.gz"),
+        region=anat("space-grid_desc-compared_mask.nii.gz"),
         uniform=result(
             f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-uniform_condmap.nii.gz"
         ),

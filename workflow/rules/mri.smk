@@ -28,14 +28,20 @@ rule conform_labels:
     input:
         labels=anat("dseg.nii.gz"),
         grid_t1=anat("space-grid_T1w.nii.gz"),
+        t1=anat("T1w.nii.gz"),
+        t2=anat("T2w.nii.gz"),
+        alignment=anat("desc-alignment.json"),
+        facts=anat("head.json"),
     output:
         grid_labels=anat("space-grid_dseg.nii.gz"),
+        region=anat("space-grid_desc-compared_mask.nii.gz"),
     log:
         result("logs/conform_labels/{subject}.log"),
     conda:
         "../../envs/mri.yaml"
     params:
         source=source("conform_labels.py"),
+        neck=COHORT["neck"],
     script:
         "../../scripts/conform_labels.py"
 
@@ -93,3 +99,26 @@ rule register_template:
         source=source("register_template.py"),
     script:
         "../../scripts/register_template.py"
+
+
+rule draw_alignment:
+    input:
+        t1=anat("space-grid_T1w.nii.gz"),
+        t2=anat("space-grid_T2w.nii.gz"),
+        own_t2=anat("T2w.nii.gz"),
+        alignment=anat("desc-alignment.json"),
+    output:
+        figure=report(
+            result("figures/{subject}_alignment.png"),
+            category="Cohort",
+            caption="../report/alignment.rst",
+        ),
+    log:
+        result("logs/draw_alignment/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_alignment.py"),
+        note=picture_note,
+    script:
+        "../../scripts/draw_alignment.py"

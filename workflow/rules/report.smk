@@ -3,7 +3,7 @@
 
 rule draw_losses:
     input:
-        histories=expand(result("networks/axis-{axis}_history.tsv"), axis=AXES),
+        histories=expand(networks("history.tsv"), axis=AXES),
     output:
         losses=report(
             result("figures/losses.png"),

@@ -10,12 +10,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from headcond.checks import InputError, check_option, check_positive, voxel_sizes
+from headcond.checks import InputError, check_option, voxel_sizes
 from headcond.io import read_volume
 
 logger = logging.getLogger(__name__)
 
 SPLITS = ("train", "test")
+NOTED_ANISOTROPY = 2.0
+"""Ratio of a voxel's longest edge to its shortest above which a scan comes with a warning."""
+LARGEST_ANISOTROPY = 8.0
+"""Ratio above which a scan is refused: 4 mm slices of 0.5 mm pixels are the last that pass."""
+THICKEST_SLICE_MM = 5.0
+"""Longest voxel edge of a scan that is accepted: an adult's skull is about 6 mm thick, and
+thicker slices may miss it. Both limits are ours."""
+LEAST_OVERLAP = 0.25
+"""Share of the smaller field of view of T1w and T2w that must lie in the other; ours."""
 _LABEL = re.compile(r"[A-Za-z0-9]+")
 _SUFFIX = re.compile(r"(?:[a-z]+-[A-Za-z0-9]+_)*[A-Za-z0-9]+")
 
@@ -133,22 +142,24 @@ def find(folder: str | Path, subject: str, suffix: str) -> Path:
     return path
 
 
-def read_scan(path: str | Path, maximum_anisotropy: float = 2.0) -> Scan:
+def read_scan(path: str | Path) -> Scan:
     """Read a magnitude image and refuse what the pipeline could not use.
+
+    Nothing is repaired: a value that is none of a magnitude image (NaN, infinite, negative)
+    has a cause that the person who exported the scan can mend and a program can only hide.
 
     Parameters
     ----------
-    path : 3-D NIfTI file.
-    maximum_anisotropy : ratio of the longest to the shortest voxel edge above which the
-        scan comes with a warning: thin layers such as the skull blur along thick slices.
+    path : 3-D NIfTI file that states its orientation.
 
     Raises
     ------
     InputError
-        If the image is not 3-D (a series of volumes must be reduced to one), holds NaN,
-        infinite or negative values, or is constant.
+        If the image is not 3-D (a series of volumes must be reduced to one), states no
+        orientation, holds NaN, infinite or negative values, is constant, or its voxels are
+        longer than `THICKEST_SLICE_MM` or more than `LARGEST_ANISOTROPY` times longer than
+        wide. Above `NOTED_ANISOTROPY` it comes with a warning.
     """
-    limit = check_positive("maximum_anisotropy", maximum_anisotropy)
     data, affine = read_volume(path)
     bad = int(np.count_nonzero(~np.isfinite(data)))
     if bad:
@@ -161,12 +172,61 @@ def read_scan(path: str | Path, maximum_anisotropy: float = 2.0) -> Scan:
     if data.min() == data.max():
         raise InputError(f"{path}: every voxel is {data.flat[0]:g}, the image is empty.")
     sizes = voxel_sizes(affine)
+    edges = " x ".join(f"{edge:.3g}" for edge in sizes)
+    ratio = sizes.max() / sizes.min()
+    if sizes.max() > THICKEST_SLICE_MM or ratio > LARGEST_ANISOTROPY:
+        raise InputError(
+            f"{path}: voxels of {edges} mm are too long: at most {THICKEST_SLICE_MM:g} mm, and "
+            f"{LARGEST_ANISOTROPY:g} times longer than wide. Thin layers such as the skull are "
+            "lost between such slices; use a 3-D acquisition."
+        )
     warnings = []
-    if sizes.max() / sizes.min() > limit:
-        edges = " x ".join(f"{edge:.3g}" for edge in sizes)
+    if ratio > NOTED_ANISOTROPY:
         warnings.append(
-            f"{Path(path).name}: voxels of {edges} mm are {sizes.max() / sizes.min():.1f} times "
-            f"longer than wide (limit {limit:g}): thin layers are blurred along the slices."
+            f"{Path(path).name}: voxels of {edges} mm are {ratio:.1f} times longer than wide "
+            f"(limit {NOTED_ANISOTROPY:g}): thin layers are blurred along the slices."
         )
         logger.warning(warnings[-1])
     return Scan(data, affine, tuple(warnings))
+
+
+def read_pair(t1: str | Path, t2: str | Path) -> tuple[Scan, Scan]:
+    """Read T1w and T2w of one person; refuse a pair whose fields of view lie apart.
+
+    Two scans of one session share the scanner's world, so their fields of view overlap. Where
+    less than `LEAST_OVERLAP` of the smaller one lies in the other, they are of two people, of
+    two parts of a body, or one of the affines is wrong: no alignment is tried.
+
+    Raises
+    ------
+    InputError
+        If `read_scan` refuses a scan, or the pair lies apart.
+    """
+    first, second = read_scan(t1), read_scan(t2)
+    share = overlap(first.data.shape, first.affine, second.data.shape, second.affine)
+    if share < LEAST_OVERLAP:
+        raise InputError(
+            f"{t2}: only {100 * share:.0f} % of its field of view and that of {t1} overlap "
+            f"(at least {100 * LEAST_OVERLAP:.0f} %). Are both of one person and session? Check "
+            "their affines, or bring the T2w roughly to the T1w first."
+        )
+    return first, second
+
+
+def overlap(
+    shape: tuple[int, ...], affine: np.ndarray, other_shape: tuple[int, ...], other: np.ndarray
+) -> float:
+    """Share of the smaller of two fields of view that lies in the other one, 0 to 1.
+
+    Counted on 24^3 points of the smaller field.
+    """
+    volumes = [
+        np.prod(s) * abs(np.linalg.det(a)) for s, a in ((shape, affine), (other_shape, other))
+    ]
+    if volumes[0] > volumes[1]:
+        shape, affine, other_shape, other = other_shape, other, shape, affine
+    steps = [(np.arange(24) + 0.5) / 24 * side - 0.5 for side in shape]
+    points = np.stack(np.meshgrid(*steps, indexing="ij"), -1).reshape(-1, 3)
+    matrix = np.linalg.inv(other) @ affine
+    there = points @ matrix[:3, :3].T + matrix[:3, 3]
+    return float(((there >= -0.5) & (there <= np.array(other_shape) - 0.5)).all(1).mean())

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +31,8 @@ BUBBLE_MM3 = 200.0
 FLAT_FACE_MM2 = 1000.0
 """A head whose area, extrapolated to its end, is larger than this was cut there: the slices
 of a round end grow linearly from 0 (2 pi R h)."""
+NECK_MARGIN_MM = 10.0
+"""Height above the plane in which labels end that is not judged; ours."""
 FACES = ("left", "right", "posterior", "anterior", "inferior", "superior")
 """Ends of the R, A and S axes, low end first."""
 
@@ -80,7 +84,14 @@ def read_labels(path: str | Path, scheme: str) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"{path}: labels are no whole numbers; was the map interpolated?")
     foreign = [int(i) for i in ids if int(i) not in known]
     if foreign:
-        raise InputError(f"{path}: ids {foreign} do not belong to the scheme {scheme!r}.")
+        listed = ", ".join(f"{i} ({np.count_nonzero(values == i)} voxels)" for i in foreign[:20])
+        more = f" and {len(foreign) - 20} more" if len(foreign) > 20 else ""
+        raise InputError(
+            f"{path}: ids {listed}{more} do not belong to the scheme {scheme!r}. Name the scheme "
+            "they come from, or relabel these voxels."
+        )
+    if not values.any():
+        raise InputError(f"{path}: every voxel is 0, the label map is empty.")
     return values.astype(np.int16), affine
 
 
@@ -193,6 +204,55 @@ def cut_faces(labels: np.ndarray, sizes: np.ndarray) -> dict[str, int]:
             if at_border or flat > FLAT_FACE_MM2:
                 cut[name] = int(inwards[: near + 1].max())
     return cut
+
+
+def labelled_region(
+    labels: np.ndarray,
+    affine: np.ndarray,
+    cut: Collection[str],
+    fields: Collection[tuple[tuple[int, ...], np.ndarray]] = (),
+    margin: float = NECK_MARGIN_MM,
+) -> np.ndarray:
+    """Voxels where labels and images both stand, so that maps may be judged there.
+
+    Below the plane in which the labels end (the neck) there is nothing to compare with, and
+    beside it the labels are ragged and the anatomy that a network needs is missing; outside an
+    image's field of view a map is a guess (Yokota et al. 2019 say so of their Fig. 6). So a
+    voxel counts if its centre lies in all `fields` and, where the labels were cut at their
+    inferior end, `margin` or more above it.
+
+    Parameters
+    ----------
+    labels : (nx, ny, nz) ids on a grid in RAS order, 0 is air.
+    affine : (4, 4) voxel -> RAS world, mm.
+    cut : names among `FACES` where the head was cut (`PreparedLabels.cut`).
+    fields : fields of view as (shape, affine to the same world) of the images.
+    margin : distance from the cut, mm.
+
+    Returns
+    -------
+    (nx, ny, nz) bool.
+
+    Raises
+    ------
+    InputError
+        If the labels hold nothing but air, or their third axis does not run upwards.
+    """
+    labels = check_shape("labels", labels, (None, None, None))
+    affine = check_affine("affine", affine)
+    filled = np.flatnonzero(labels.any(axis=(0, 1)))
+    if filled.size == 0:
+        raise InputError("The label map holds nothing but air.")
+    if affine[2, 2] <= 0 or abs(affine[2, :2]).max() > 1e-3 * affine[2, 2]:
+        raise InputError("The third axis of the labels' grid must run upwards: conform it first.")
+    region = np.ones(labels.shape, bool)
+    if "inferior" in cut:
+        region[..., : filled[0] + math.ceil(margin / voxel_sizes(affine)[2] - 1e-6)] = False
+    for shape, image_affine in fields:
+        # A field of ones has the same voxels inside as the image that it stands for.
+        inside = like(np.ones(shape, np.uint8), image_affine, affine, labels.shape, order=0)
+        region &= inside > 0
+    return region
 
 
 def close_skull(labels_eit6: np.ndarray) -> tuple[np.ndarray, int]:

@@ -102,7 +102,6 @@ def train_axis(
     checkpoint: str | Path,
     folder: str | Path,
     unseen: tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]] | None = None,
-    preparation: Mapping[str, Any] | None = None,
     threads: int = 1,
 ) -> pd.DataFrame:
     """Train the network of one slicing axis and write it to `checkpoint`.
@@ -131,7 +130,6 @@ def train_axis(
     unseen : images and targets, as above, of heads that take no part in the training. Their loss
         is noted after every epoch and decides nothing: beside the validation by slices, whose
         heads the network has seen, it shows what a new head can expect.
-    preparation : further settings of the images' way to the network, kept with it.
     threads : threads of the linear algebra.
 
     Returns
@@ -151,7 +149,6 @@ def train_axis(
         If the program is told to stop (SIGTERM); the state of the last epoch stays.
     """
     grid, normalisation = plain("grid", grid), plain("normalisation", normalisation)
-    preparation = plain("preparation", preparation or {})
     tables = plain("tables", tables)
     dataset = SliceDataset(images, targets, axis, settings.empty)
     _check_against_facts(images, targets, tables, tau, grid)
@@ -236,7 +233,6 @@ def train_axis(
         "training_slices": len(training),
         "validation_slices": len(validation),
         "unseen_subjects": others.subjects if others else [],
-        "preparation": preparation,
         "history": module.history,
     }
     save_checkpoint(

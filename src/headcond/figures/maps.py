@@ -86,7 +86,7 @@ def slices(
                 interpolation="nearest",
                 aspect=sizes[up] / sizes[across],
             )
-            _frame(panel, across, up, f"{plane}" if column == 0 else "")
+            frame(panel, across, up, f"{plane}" if column == 0 else "")
             if mark:
                 panel.plot(centre[across], centre[up], "+", color="white", markersize=9)
             if row == 0:
@@ -127,7 +127,7 @@ def anatomy(
                 vmax=high,
                 aspect=sizes[up] / sizes[across],
             )
-            _frame(panel, across, up, plane if column == 0 else "")
+            frame(panel, across, up, plane if column == 0 else "")
         axes[0, column].set_title(title)
     if labels is not None:
         colours = ListedColormap(["black", *(TISSUE_COLOURS[name] for name in tissues)])
@@ -142,7 +142,7 @@ def anatomy(
                 interpolation="nearest",
                 aspect=sizes[up] / sizes[across],
             )
-            _frame(panel, across, up, "")
+            frame(panel, across, up, "")
         axes[0, -1].set_title("tissues")
         present = [name for index, name in enumerate(tissues, 1) if np.any(labels == index)]
         marks = [
@@ -186,7 +186,8 @@ def profile(volumes: Mapping[str, np.ndarray], affine: np.ndarray, centre: Seque
     return figure
 
 
-def _frame(panel: object, across: int, up: int, label: str) -> None:
+def frame(panel: object, across: int, up: int, label: str) -> None:
+    """Give a panel its label, a black ground and the letters of the directions it shows."""
     panel.set_xticks([])
     panel.set_yticks([])
     for spine in panel.spines.values():

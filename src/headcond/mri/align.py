@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK
 
+from headcond.checks import InputError
 from headcond.mri import _sitk
 
 logger = logging.getLogger(__name__)
@@ -18,7 +19,7 @@ MAXIMUM_ROTATION_DEGREES = 45.0
 """Largest believable rotation between two scans of one person."""
 
 
-class AlignmentError(RuntimeError):
+class AlignmentError(InputError):
     """Two scans could not be aligned; the message says what went wrong."""
 
 

@@ -89,6 +89,35 @@ def back(
     return like(data, affine, original_affine, original_shape, order)
 
 
+def back_conductivity(
+    conductivity: np.ndarray,
+    affine: np.ndarray,
+    original_affine: np.ndarray,
+    original_shape: tuple[int, int, int],
+) -> np.ndarray:
+    """Return a conductivity map on its subject's original grid, with air exactly 0.
+
+    As `back`, but only tissue takes part: the mean over the tissue that a voxel holds where
+    that is half of it or more, else air. So nothing fades out at the skin, and a grid that
+    `conform` only padded gives back the map voxel by voxel.
+
+    Parameters
+    ----------
+    conductivity : (nx, ny, nz) S/m, 0 in air.
+    affine, original_affine : (4, 4) voxel -> RAS world, mm.
+    original_shape : voxels of the original grid.
+
+    Returns
+    -------
+    `original_shape` float32, S/m; 0 also outside the conformed grid.
+    """
+    tissue = (np.asarray(conductivity) > 0).astype(np.float32)
+    share = back(tissue, affine, original_affine, original_shape)
+    total = back(conductivity, affine, original_affine, original_shape)
+    held = share >= 0.5
+    return np.divide(total, share, out=np.zeros_like(total), where=held)
+
+
 def like(
     data: np.ndarray,
     affine: np.ndarray,

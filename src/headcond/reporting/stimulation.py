@@ -95,6 +95,12 @@ def cohort_section(
     ]
     for subject in [*cohort["test"], *cohort["scans"]]:
         caption = (
+            f"{subject}: T1w and T2w in alternate squares before and after alignment. Outlines "
+            "run on from square to square where the two agree."
+        )
+        parts.append(Part(figure=figures[f"alignment_{subject}"], caption=caption))
+    for subject in [*cohort["test"], *cohort["scans"]]:
+        caption = (
             "T1w and T2w on the study's grid after bias correction, "
             "and the tissues where there are labels."
         )
