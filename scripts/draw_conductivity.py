@@ -1,31 +1,28 @@
-"""Draw the conductivity maps of a subject in three planes."""
-
-import numpy as np
+"""Draw the images and conductivity maps of a subject in three planes."""
 
 from headcond import io
-from headcond.figures.maps import bounding_box, slices
+from headcond.figures.conductivity import beside_images, middle
+from headcond.figures.maps import bounding_box, conductivity_limits
 from headcond.figures.style import save
+from headcond.reporting.stimulation import SHOWN_NAMES
 from headcond.tissues import conductivity_table
 
 
-def main(t1, condnet, spread, uniform, true, conductivity, table, frequency, tau, note, provenance):
-    """Write T1w, uniform, estimated and true conductivity, and the spread of the axes."""
-    image, affine = io.read_volume(t1)
-    estimated, _ = io.read_volume(condnet)
-    scaled = io.read_components(spread)[0][0]
-    scale = max(conductivity_table(table, frequency).values()) / (1 - tau)  # eq. 3
-    maps = {"uniform": uniform, "estimated": condnet, "true": true}
-    maps = {title: io.read_volume(path)[0] for title, path in maps.items() if path}
-    maps["spread of axes"] = scaled * scale * (estimated > 0)
-    box = bounding_box(estimated > 0)
-    shown = {"T1w": image[box], **{title: volume[box] for title, volume in maps.items()}}
-    high = 0.8  # most tissues lie below; CSF saturates
-    limits = {title: (0.0, high) for title in shown} | {"T1w": (0.0, 1.0)}
-    limits["spread of axes"] = (0.0, 0.2)
-    looks = {title: "viridis" for title in shown} | {"T1w": "gray", "spread of axes": "magma"}
-    centre = np.array(estimated[box].shape) // 2
-    unit = {title: "S/m" for title in shown} | {"T1w": "normalised"}
-    figure = slices(shown, affine, centre, unit=unit, limits=limits, colour_map=looks)
+def main(t1, t2, maps, conductivity, models, table, frequency, note, provenance):
+    """Write Fig. 6 of the CondNet paper: T1w, T2w and every map on one colour scale."""
+    volumes = {}
+    for name, path in zip(models, maps, strict=True):
+        volumes[SHOWN_NAMES.get(name, name)], affine = io.read_volume(path)
+    head = volumes["estimated"] > 0
+    box = bounding_box(head)
+    images = {"T1w": io.read_volume(t1)[0][box], "T2w": io.read_volume(t2)[0][box]}
+    figure = beside_images(
+        images,
+        {title: volume[box] for title, volume in volumes.items()},
+        affine,
+        middle(head[box], affine),
+        conductivity_limits(conductivity_table(table, frequency)),
+    )
     save(figure, conductivity, note, provenance=provenance)
 
 

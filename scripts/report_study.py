@@ -6,6 +6,7 @@ import pandas as pd
 
 from headcond import io
 from headcond.reporting import impedance, stimulation
+from headcond.reporting.conductivity import conductivity_section
 from headcond.reporting.page import render, run_times
 
 
@@ -21,7 +22,7 @@ def by_subject(paths, read):
 
 def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
-    networks=(), map_errors=(), globalerror=(), peaks=(), efields=(), qualities=(),
+    networks=(), scores=None, lens=None, globalerror=(), peaks=(), efields=(), qualities=(),
     validations=(), relative_errors=(), residuals=(), tissue_fields=(), positions=(),
 ):  # fmt: skip
     """Write the report of the study."""
@@ -36,7 +37,9 @@ def main(
             stimulation.cohort_section(
                 study, shown, by_subject(facts, io.read_json), by_subject(alignments, io.read_json)
             ),
-            stimulation.conductivity_section(study, shown, losses, joined(map_errors)),
+            conductivity_section(
+                study, shown, losses, io.read_table(scores), lens and io.read_table(lens)
+            ),
             stimulation.field_section(
                 study,
                 shown,

@@ -167,41 +167,6 @@ def relative_error(estimated: ArrayLike, truth: ArrayLike) -> np.ndarray:
     return 100.0 * np.abs(np.asarray(estimated, float) - truth) / truth
 
 
-def map_errors(
-    estimate: np.ndarray, truth: np.ndarray, labels: np.ndarray, names: Mapping[int, str]
-) -> pd.DataFrame:
-    """Errors of a conductivity map by tissue.
-
-    Parameters
-    ----------
-    estimate, truth : (nx, ny, nz) S/m; truth above 0 in every labelled voxel.
-    labels : (nx, ny, nz) tissue ids, 0 outside.
-    names : tissue names by id; ids without voxels are left out.
-
-    Returns
-    -------
-    Columns tissue, voxels, median_percent (median relative error), log_mae (mean absolute
-    difference of natural logarithms; infinite if an estimate is not above 0).
-    """
-    truth = np.asarray(truth, float)
-    estimate = check_shape("estimate", np.asarray(estimate, float), truth.shape)
-    labels = check_shape("labels", labels, truth.shape)
-    check_finite("estimate", estimate)
-    rows = []
-    for number, name in names.items():
-        inside = labels == number
-        if number == 0 or not np.any(inside):
-            continue
-        found, wanted = estimate[inside], truth[inside]
-        error = relative_error(found, wanted)
-        positive = np.all(found > 0)
-        log_mae = np.mean(np.abs(np.log(found / wanted))) if positive else np.inf
-        rows.append((name, found.size, float(np.median(error)), float(log_mae)))
-    if not rows:
-        raise InputError("labels hold none of the named tissues.")
-    return pd.DataFrame(rows, columns=["tissue", "voxels", "median_percent", "log_mae"])
-
-
 def nearest_tissue_dice(
     estimate: np.ndarray, labels: np.ndarray, table: Mapping[str, float], names: Mapping[int, str]
 ) -> dict[str, float]:

@@ -129,18 +129,6 @@ def test_every_tissue_has_a_colour_of_its_own():
         assert len({style.TISSUE_COLOURS[name] for name in names}) == len(names)
 
 
-def test_profile_draws_the_left_right_line_in_millimetres(ramps):
-    figure = maps.profile(
-        {"uniform": ramps["first"], "estimated": ramps["second"]}, AFFINE, (3, 7, 2)
-    )
-    (panel,) = panels(figure)
-    for line, volume in zip(panel.lines, ramps.values(), strict=True):
-        assert np.array_equal(line.get_ydata(), volume[:, 7, 2])
-        assert np.array_equal(line.get_xdata(), 2.0 * (np.arange(12) - 3))
-    assert [line.get_label() for line in panel.lines] == ["uniform", "estimated"]
-    assert "mm" in panel.get_xlabel() and "S/m" in panel.get_ylabel()
-
-
 def test_bounding_box_is_tight_up_to_its_margin():
     mask = np.zeros((9, 10, 11), bool)
     mask[4, 5:8, 1:3] = True
@@ -305,6 +293,9 @@ def test_losses_draw_both_curves_and_the_floor():
     floors = [line for line in panel.lines if line.get_linestyle() == ":"]
     assert [line.get_ydata()[0] for line in floors] == [0.5, 0.5]
     assert panel.get_xlabel() == "epoch" and "nats" in panel.get_ylabel()
+    (legend,) = panel.figure.legends
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names[-1] == "least possible" and len(names) == 5
 
 
 def test_greedy_draws_every_pair_and_their_mean():
@@ -340,7 +331,7 @@ def test_upper_limit_is_a_percentile_of_what_is_above_zero():
 
 def test_saving_writes_a_picture_and_closes_the_figure(tmp_path, ramps):
     path = tmp_path / "new" / "profile.png"
-    figure = maps.profile(ramps, AFFINE, (3, 7, 2))
+    figure = maps.slices(ramps, AFFINE, (3, 7, 2), unit="S/m", limits=(0.0, 5.0))
     style.save(figure, path)
     with Image.open(path) as image:
         assert image.format == "PNG" and image.size[0] > 500
@@ -351,6 +342,6 @@ def test_saving_writes_a_picture_and_closes_the_figure(tmp_path, ramps):
 
 
 def test_a_note_stands_in_the_figure(tmp_path, ramps):
-    figure = maps.profile(ramps, AFFINE, (3, 7, 2))
+    figure = maps.slices(ramps, AFFINE, (3, 7, 2), unit="S/m", limits=(0.0, 5.0))
     style.save(figure, tmp_path / "a.png", "generated head")
     assert figure.get_supxlabel() == "generated head"

@@ -106,21 +106,6 @@ def test_relative_error_is_in_percent():
         metrics.relative_error([1.0], [0.0])
 
 
-def test_map_errors_of_known_factors():
-    labels = np.zeros((4, 4, 4), np.uint8)
-    labels[1], labels[2] = 1, 3
-    truth = np.where(labels > 0, 0.2, 0.0)
-    estimate = truth * 1.1
-    estimate[2] = 0.2 * np.exp(np.tile([-0.5, 0.5], 8).reshape(4, 4))
-    table = metrics.map_errors(estimate, truth, labels, NAMES).set_index("tissue")
-    assert list(table.index) == ["skin", "muscle"]
-    assert table.loc["skin", "median_percent"] == pytest.approx(10)
-    assert table.loc["muscle", "log_mae"] == pytest.approx(0.5)
-    assert table.loc["skin", "voxels"] == 16
-    with pytest.raises(InputError, match="none of the named"):
-        metrics.map_errors(estimate, truth, np.zeros_like(labels), NAMES)
-
-
 def test_nearest_tissue_dice():
     table = {"skin": 0.1, "fat": 0.1, "muscle": 0.4}
     labels = np.zeros((6, 1, 1), np.uint8)

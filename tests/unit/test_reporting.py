@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from headcond import __version__, study
-from headcond.reporting import impedance, stimulation
+from headcond.condnet.summary import over_heads
+from headcond.reporting import conductivity, impedance, stimulation
 from headcond.reporting.page import Part, Section, render, run_times
 
 ROOT = study.REPOSITORY
@@ -308,22 +309,72 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     assert [part.figure for part in section.parts[2:]] == list(figures.values())
 
 
-def test_conductivity_section_averages_over_test_heads(default, tmp_path):
-    figures = figure_files(tmp_path, ["losses", "conductivity_sub-04", "profile_sub-04"])
-    losses = {
-        "axial": pd.DataFrame({"epoch": [1, 2], "train_loss": [0.5, 0.25], "seconds": [3.0, 2.0]})
-    }
-    errors = pd.DataFrame(
-        {"subject": ["sub-04", "sub-05"] * 2, "map": ["condnet"] * 2 + ["uniform"] * 2,
-         "reference": "true", "tissue": "compact_bone", "median_percent": [10.0, 20.0, 1.0, 5.0]}
-    )  # fmt: skip
-    section = stimulation.conductivity_section(default, figures, losses, errors)
-    training = section.parts[0].table
+def scores_of(subject, percent):
+    """Scores of one head with two tissues and a map; `percent` is the median error of one."""
+    rows = [
+        {"subject": subject, "map": name, "reference": "true", "tissue": tissue, "voxels": 10,
+         "median_percent": factor * value, "log10_mae": 0.1, "air_percent": 0.0, "dice": 0.5,
+         "dice_tissues": tissue}
+        for name, factor in (("uniform", 1.0), ("condnet", 2.0))
+        for tissue, value in (("bone_cortical", percent), ("csf", 40.0))
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+def conductivity_figures(folder, subjects):
+    kinds = ("conductivity", "profile", "patches", "spread")
+    names = [f"{kind}_{subject}" for subject in subjects for kind in kinds]
+    return figure_files(folder, ["losses", "volumes", *names])
+
+
+LOSSES = {
+    "axial": pd.DataFrame({"epoch": [1, 2], "train_loss": [0.5, 0.25], "seconds": [3.0, 2.0]})
+}
+
+
+def test_conductivity_section_shows_scores_over_heads_and_all_figures(default, tmp_path, shown):
+    figures = conductivity_figures(tmp_path, ["sub-04"])
+    scores = over_heads(pd.concat([scores_of("sub-04", 10.0), scores_of("sub-05", 20.0)]))
+    section = conductivity.conductivity_section(default, figures, LOSSES, scores)
+    training, table = section.parts[0].table, section.parts[1].table
     assert training.iloc[0][["axis", "training loss"]].tolist() == ["axial", 0.25]
-    table = section.parts[1].table
-    assert table["tissue"].tolist() == ["compact bone"]
-    assert table.iloc[0][["estimated", "uniform"]].tolist() == [15.0, 3.0]
-    assert errors["map"].tolist()[0] == "condnet", "the caller's table is not changed"
+    assert table["tissue"].tolist() == ["bone cortical", "csf", "all tissues"]
+    assert table["median error (%), uniform"].tolist() == ["15 ± 7.1", "40 ± 0", "27.5 ± 3.5"]
+    assert table["median error (%), estimated"].tolist() == ["30 ± 14", "80 ± 0", "55 ± 7.1"]
+    assert "Dice, estimated" in table and "2 test heads" in section.parts[1].texts[0]
+    assert "true, non-uniform" in section.parts[1].title
+    page = shown(section)
+    assert sorted(embedded(page)) == sorted(path.read_bytes() for path in figures.values())
+    assert not [part for part in section.parts if "lens" in part.title], "no truth, no lens"
+
+
+def test_one_head_has_no_spread_and_two_tables_have_a_figure(default, tmp_path):
+    default["condnet"]["tables"] = ["A", "B"]
+    figures = conductivity_figures(tmp_path, ["sub-04"])
+    figures |= figure_files(tmp_path, ["tables_sub-04"])
+    section = conductivity.conductivity_section(
+        default, figures, LOSSES, over_heads(scores_of("sub-04", 10.0))
+    )
+    assert section.parts[1].table["median error (%), uniform"].tolist() == ["10", "40", "25"]
+    (part,) = (part for part in section.parts if part.figure == figures["tables_sub-04"])
+    assert "A, B" in part.caption and "one network" in part.caption
+
+
+def test_the_lens_is_shown_beside_the_papers_range(default, tmp_path):
+    lens = pd.DataFrame(
+        {"subject": "sub-04", "map": ["uniform", "condnet", "true"], "voxels": 80,
+         "median": [1.5, 0.62, 0.351], "p5": [1.5, 0.4, 0.33], "p95": [1.5, 1.234, 0.37]}
+    )  # fmt: skip
+    section = conductivity.conductivity_section(
+        default, conductivity_figures(tmp_path, ["sub-04"]), LOSSES,
+        over_heads(scores_of("sub-04", 10.0)), lens,
+    )  # fmt: skip
+    (part,) = (part for part in section.parts if "lens" in part.title)
+    assert part.table.to_numpy().tolist() == [
+        ["sub-04", 80, "1.50 (1.50 to 1.50)", "0.62 (0.40 to 1.23)", "0.35 (0.33 to 0.37)"]
+    ]
+    assert part.table.columns[-3:].tolist() == ["uniform", "estimated", "true"]
+    assert "0.31 to 0.55" in part.texts[0] and "generated" in part.texts[0]
 
 
 def test_template_and_readme_say_research_use_only():
@@ -333,7 +384,8 @@ def test_template_and_readme_say_research_use_only():
 
 
 def test_captions_of_snakemakes_own_report_exist():
-    named = re.findall(r'caption="([^"]+)"', (ROOT / "workflow/rules/report.smk").read_text())
-    assert len(named) > 5
+    rules = [path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")]
+    named = re.findall(r'caption="([^"]+)"', "".join(rules))
+    assert len(named) > 15
     for name in named:
         assert (Path(ROOT, "workflow/rules") / name).resolve().read_text().strip(), name

@@ -18,6 +18,7 @@ from headcond.condnet.prediction import predict_axis
 from headcond.tissues import conductivity_table
 
 ROOT = Path(__file__).resolve().parents[2]
+PREPARATION = {"method": "percentile", "bias_shrink": 3, "images": ["T1w", "T2w"]}
 SHAPE, SUBJECTS = (8, 16, 12), ("sub-01", "sub-02", "sub-03")
 AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
 

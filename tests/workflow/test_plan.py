@@ -14,7 +14,7 @@ IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27"}
 # Rules that a study asks for by a key; the default one does not.
 ON_DEMAND = {
     "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",
-    "sample_stability", "measure_convergence", "draw_convergence",
+    "sample_stability", "measure_convergence", "draw_convergence", "draw_tables",
 }  # fmt: skip
 HELPERS = {"step", "coils", "regions"}
 
@@ -170,6 +170,7 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
     study = checkout.study(
         "everything",
         "wings: [tms, eit, forward]\n"
+        "condnet: {tables: [A, B]}\n"
         "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
         "rom: {pairs: 31, corrected: true, experiment: {norms: [energy, euclidean]}}\n",
     )

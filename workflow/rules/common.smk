@@ -223,15 +223,14 @@ def figures():
     """Figures of the study, by the name under which the report shows them."""
     found = {}
     if "tms" in WINGS:
-        found["losses"] = result("figures/losses.png")
+        for name in ("losses", "volumes"):
+            found[name] = result(f"figures/{name}.png")
         for subject in SHOWN:
-            found[f"alignment_{subject}"] = f"{OUT}/figures/{subject}_alignment.png"
-            found[f"anatomy_{subject}"] = f"{OUT}/figures/{subject}_anatomy.png"
-            found[f"conductivity_{subject}"] = (
-                f"{OUT}/figures/{subject}_conductivity.png"
-            )
+            for name in ("alignment", "anatomy", "conductivity", "spread"):
+                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
         for subject in COHORT["test"]:
-            found[f"profile_{subject}"] = f"{OUT}/figures/{subject}_profile.png"
+            for name in ("profile", "patches", *(["tables"] if TABLES[1:] else [])):
+                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
             found[f"coil_{subject}"] = f"{OUT}/figures/{subject}_coil.png"
             found[f"efield_{subject}"] = f"{OUT}/figures/{subject}_efield.png"
             found[f"difference_{subject}"] = f"{OUT}/figures/{subject}_difference.png"
@@ -278,9 +277,8 @@ def tables():
         found["alignments"] = expand(anat("desc-alignment.json"), subject=SHOWN)
         found["facts"] = expand(anat("head.json"), subject=LABELLED)
         found["networks"] = expand(networks("history.tsv"), axis=AXES)
-        found["map_errors"] = expand(
-            result("{subject}/cond/{subject}_errors.tsv"), subject=COHORT["test"]
-        )
+        found["scores"] = result("tables/condnet_errors.tsv")
+        found.update(generated_only(lens=result("tables/condnet_lens.tsv")))
         for kind in ("globalerror", "peaks"):
             found[kind] = expand(
                 result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
@@ -330,3 +328,21 @@ def field_map(wildcards):
     model, _, table = wildcards.model.partition("-")
     subject, table = wildcards.subject, table or TABLES[0]
     return result(f"{subject}/cond/{subject}_table-{table}_desc-{model}_condmap.nii.gz")
+
+
+def every_table(name):
+    """Path patterns of a map of each of the study's conductivity tables."""
+    return [
+        result(f"{{subject}}/cond/{{subject}}_table-{table}_desc-{name}_condmap.nii.gz")
+        for table in TABLES
+    ]
+
+
+def known_maps(wildcards):
+    """Maps that there are of a subject: without labels the estimated one alone."""
+    return ["condnet"] if wildcards.subject in SCANS else MODELS
+
+
+def generated_only(**files):
+    """Files that there are of generated heads alone, whose truth is known."""
+    return files if GENERATED else {}

@@ -204,6 +204,7 @@ rule compare_conductivity:
             else []
         ),
     output:
+        **generated_only(lens_values=result("{subject}/cond/{subject}_lens.tsv")),
         errors=result("{subject}/cond/{subject}_errors.tsv"),
     log:
         result("logs/compare_conductivity/{subject}.log"),

@@ -46,63 +46,6 @@ rule draw_anatomy:
         "../../scripts/draw_anatomy.py"
 
 
-rule draw_conductivity:
-    input:
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        condnet=first_table("condnet"),
-        spread=result("{subject}/cond/{subject}_desc-spread_condmap.nii.gz"),
-        uniform=lambda wildcards: (
-            first_table("uniform") if wildcards.subject in LABELLED else []
-        ),
-        true=lambda wildcards: (
-            first_table("true") if GENERATED and wildcards.subject in LABELLED else []
-        ),
-    output:
-        conductivity=report(
-            result("figures/{subject}_conductivity.png"),
-            category="CondNet",
-            caption="../report/conductivity.rst",
-        ),
-    log:
-        result("logs/draw_conductivity/{subject}.log"),
-    conda:
-        "../../envs/report.yaml"
-    params:
-        source=source("draw_conductivity.py"),
-        note=picture_note,
-        table=TABLES[0],
-        frequency=STUDY["condnet"]["frequency"],
-        tau=STUDY["condnet"]["tau"],
-    script:
-        "../../scripts/draw_conductivity.py"
-
-
-rule draw_profile:
-    input:
-        maps=[
-            result(
-                f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-{model}_condmap.nii.gz"
-            )
-            for model in MODELS
-        ],
-    output:
-        profile=report(
-            result("figures/{subject}_profile.png"),
-            category="CondNet",
-            caption="../report/profile.rst",
-        ),
-    log:
-        result("logs/draw_profile/{subject}.log"),
-    conda:
-        "../../envs/report.yaml"
-    params:
-        source=source("draw_profile.py"),
-        note=picture_note,
-        models=MODELS,
-    script:
-        "../../scripts/draw_profile.py"
-
-
 rule draw_efield:
     input:
         labels=anat("space-grid_dseg.nii.gz"),

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from headcond.figures.style import COLOURS, new_figure
 
@@ -37,8 +38,16 @@ def losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
     panel.set_xlabel("epoch")
     panel.set_ylabel("binary cross-entropy (nats per voxel)")
     panel.set_yscale("log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6, 8)))
+    panel.yaxis.set_major_formatter(ScalarFormatter())
+    panel.yaxis.set_minor_formatter(NullFormatter())
     panel.xaxis.set_major_locator(MaxNLocator(integer=True))
-    panel.legend(ncols=3, fontsize=8)
+    floor = Line2D([], [], linestyle=":", color="0.4", linewidth=0.8)
+    handles, names = panel.get_legend_handles_labels()
+    figure.legend(
+        [*handles, floor], [*names, "least possible"], ncols=4, fontsize=8,
+        loc="outside upper center",
+    )  # fmt: skip
     return figure
 
 

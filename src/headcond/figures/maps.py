@@ -5,15 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from matplotlib.colors import ListedColormap
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from headcond.checks import voxel_sizes
-from headcond.figures.style import COLOURS, TISSUE_COLOURS, new_figure, upper_limit
+from headcond.figures.style import TISSUE_COLOURS, new_figure, upper_limit
 
 # Array axis that is cut, and the array axes shown along x and y.
 PLANES = {"axial": (2, 0, 1), "sagittal": (0, 1, 2), "coronal": (1, 0, 2)}
 _ENDS = {0: ("L", "R"), 1: ("P", "A"), 2: ("I", "S")}
+
+
+def conductivity_limits(table: Mapping[str, float]) -> tuple[float, float]:
+    """Ends of the colour scale of conductivity maps of a table, S/m.
+
+    From half of the lowest tissue conductivity, below which a map counts as air, to the highest.
+    """
+    return min(table.values()) / 2, max(table.values())
+
+
+def conductivity_colours(limits: tuple[float, float]) -> tuple[str, LogNorm]:
+    """Colour map and logarithmic scale of conductivity: bone (0.02) to CSF (2 S/m) stay apart."""
+    return "turbo", LogNorm(*limits, clip=True)
 
 
 def bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice]:
@@ -33,7 +49,7 @@ def slices(
     centre: Sequence[int],
     *,
     unit: str | Mapping[str, str],
-    limits: Mapping[str, tuple[float, float]] | tuple[float, float],
+    limits: Mapping[str, tuple[float, float] | Normalize] | tuple[float, float] | Normalize,
     colour_map: str | Mapping[str, str] = "viridis",
     mark: bool = False,
 ) -> Figure:
@@ -45,7 +61,7 @@ def slices(
     affine : (4, 4) voxel to world, mm.
     centre : voxel (i, j, k) through which the planes go.
     unit : label of the colour bars, for all volumes or by title.
-    limits : colour range, for all volumes or by title.
+    limits : colour range, or the scale itself, for all volumes or by title.
     colour_map : matplotlib name, for all volumes or by title.
     mark : draw a cross at `centre`.
 
@@ -70,18 +86,18 @@ def slices(
         span = limits[title] if isinstance(limits, Mapping) else limits
         name = colour_map[title] if isinstance(colour_map, Mapping) else colour_map
         label = unit[title] if isinstance(unit, Mapping) else unit
-        return tuple(span), name, label
+        return span if isinstance(span, Normalize) else tuple(span), name, label
 
     for column, title in enumerate(titles):
-        (low, high), name, label = look(title)
+        span, name, label = look(title)
+        norm = span if isinstance(span, Normalize) else Normalize(*span)
         for row, (plane, (cut, across, up)) in enumerate(PLANES.items()):
             panel = axes[row, column]
             picture = np.take(volumes[title], centre[cut], axis=cut).T
             image = panel.imshow(
                 picture,
                 origin="lower",
-                vmin=low,
-                vmax=high,
+                norm=norm,
                 cmap=name,
                 interpolation="nearest",
                 aspect=sizes[up] / sizes[across],
@@ -92,7 +108,7 @@ def slices(
             if row == 0:
                 panel.set_title(title)
         if column == len(titles) - 1 or look(titles[column + 1]) != look(title):
-            figure.colorbar(image, ax=axes[:, column], label=label, shrink=0.6, pad=0.02)
+            colour_bar(figure, image, list(axes[:, column]), label, shrink=0.6)
     return figure
 
 
@@ -158,35 +174,18 @@ def anatomy(
     return figure
 
 
-def profile(volumes: Mapping[str, np.ndarray], affine: np.ndarray, centre: Sequence[int]) -> Figure:
-    """Draw conductivity along the left-right line through voxel `centre`, one curve per map."""
-    figure, axes = new_figure(7.5, 3.0)
-    panel = axes[0, 0]
-    shape = next(iter(volumes.values())).shape
-    position = (np.arange(shape[0]) - centre[0]) * voxel_sizes(affine)[0]
-    for colour, (title, volume) in zip(COLOURS, volumes.items(), strict=False):
-        style = "-" if title != "uniform" else "--"
-        panel.step(
-            position,
-            volume[:, centre[1], centre[2]],
-            style,
-            where="mid",
-            color=colour,
-            label=title,
-            linewidth=1.2,
-        )
-    panel.set_xlabel("position along the left-right line (mm)")
-    panel.set_ylabel("conductivity (S/m)")
-    filled = np.flatnonzero(next(iter(volumes.values()))[:, centre[1], centre[2]])
-    if filled.size:
-        panel.set_xlim(position[filled[0]] - 5, position[filled[-1]] + 5)
-    figure.legend(
-        *panel.get_legend_handles_labels(), ncols=len(volumes), loc="outside upper center"
-    )
-    return figure
+def colour_bar(
+    figure: Figure, image: ScalarMappable, panels: Sequence[Axes], label: str, **options: object
+) -> None:
+    """Draw the colour bar of `image` beside `panels`, with plain numbers on a logarithmic one."""
+    bar = figure.colorbar(image, ax=panels, label=label, pad=0.02, **options)
+    if isinstance(image.norm, LogNorm):
+        bar.set_ticks(LogLocator(subs=(1, 2, 5)), minor=False)
+        bar.ax.yaxis.set_major_formatter("{x:g}")
+        bar.ax.yaxis.set_minor_formatter(NullFormatter())
 
 
-def frame(panel: object, across: int, up: int, label: str) -> None:
+def frame(panel: Axes, across: int, up: int, label: str) -> None:
     """Give a panel its label, a black ground and the letters of the directions it shows."""
     panel.set_xticks([])
     panel.set_yticks([])

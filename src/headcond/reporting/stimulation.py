@@ -108,65 +108,21 @@ def cohort_section(
     return Section("cohort", "Cohort", tuple(parts))
 
 
-def conductivity_section(
-    study: Mapping[str, Any],
-    figures: Mapping[str, str],
-    losses: Mapping[str, pd.DataFrame],
-    errors: pd.DataFrame,
-) -> Section:
-    """Training losses, conductivity maps and their errors per tissue.
-
-    Parameters
-    ----------
-    study, figures : as for `cohort_section`.
-    losses : loss table of each slicing axis.
-    errors : `metrics.map_errors` of all test heads, with the columns subject, map, reference.
-    """
-    table = study["condnet"]["tables"][0]
+def training_part(figures: Mapping[str, str], losses: Mapping[str, pd.DataFrame]) -> Part:
+    """Training losses of every slicing axis after the last epoch, and their course (Fig. 4)."""
     last = [{"axis": axis, **rows.iloc[-1].to_dict()} for axis, rows in losses.items()]
     text = (
         "Binary cross-entropy with soft targets, after the last epoch. Its least value is not 0 "
         "but the entropy of the targets (floor)."
     )
-    parts = [
-        Part(
-            "Training",
-            (text,),
-            pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
-            figures["losses"],
-            "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
-            "one colour per slicing axis.",
-        )
-    ]
-    named = errors.replace(SHOWN_NAMES)
-    named["tissue"] = named["tissue"].str.replace("_", " ")
-    for reference, group in named.groupby("reference", sort=False):
-        wide = group.pivot_table(index="tissue", columns="map", values="median_percent", sort=False)
-        about = (
-            f"Mean over the test heads of the median over voxels of |map - {reference}| / "
-            f"{reference}, in %, table {table}."
-        )
-        title = f"Error of the maps against the {reference} conductivity"
-        parts.append(Part(title, (about,), wide.reset_index()))
-    for subject in [*study["cohort"]["test"], *study["cohort"]["scans"]]:
-        caption = (
-            f"Conductivity in three planes (table {table}). Values above the scale (CSF, vitreous "
-            "humour) saturate. Right: standard deviation between the slicing axes."
-        )
-        parts.append(
-            Part(
-                f"Conductivity of {subject}",
-                figure=figures[f"conductivity_{subject}"],
-                caption=caption,
-            )
-        )
-        if f"profile_{subject}" in figures:
-            caption = (
-                "Conductivity along a left-right line through the head. The blurred map is the "
-                "uniform one under the Gaussian that brings it nearest to the estimated map."
-            )
-            parts.append(Part(figure=figures[f"profile_{subject}"], caption=caption))
-    return Section("conductivity", "Conductivity from MRI", tuple(parts))
+    return Part(
+        "Training",
+        (text,),
+        pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
+        figures["losses"],
+        "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
+        "one colour per slicing axis.",
+    )
 
 
 def field_section(

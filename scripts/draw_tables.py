@@ -1,0 +1,33 @@
+"""Draw the maps of several conductivity tables, all of one network, beside each other."""
+
+from headcond import io
+from headcond.figures.conductivity import beside_images, middle, shared_limits
+from headcond.figures.maps import bounding_box, conductivity_limits
+from headcond.figures.style import save
+from headcond.tissues import conductivity_table
+
+
+def main(t1, t2, uniform, condnet, several, tables, frequency, note, provenance):
+    """Write Fig. 8 of the CondNet paper: uniform and estimated per table, details magnified."""
+    volumes = {}
+    for table, *paths in zip(tables, uniform, condnet, strict=True):
+        for name, path in zip(("uniform", "estimated"), paths, strict=True):
+            volumes[f"{name} ({table})"], affine = io.read_volume(path)
+    head = next(iter(volumes.values())) > 0
+    box = bounding_box(head)
+    used = [conductivity_table(table, frequency) for table in tables]
+    figure = beside_images(
+        {"T1w": io.read_volume(t1)[0][box], "T2w": io.read_volume(t2)[0][box]},
+        {title: volume[box] for title, volume in volumes.items()},
+        affine,
+        middle(head[box], affine),
+        shared_limits([conductivity_limits(values) for values in used]),
+        details=True,
+    )
+    save(figure, several, note, provenance=provenance)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

@@ -1,0 +1,22 @@
+"""Find homogeneous patches in a central axial slice, and what every map holds there."""
+
+from headcond import io
+from headcond.condnet.patches import find_patches
+from headcond.condnet.patches import sample_patches as sample
+
+
+def main(labels, maps, patches, models, provenance):
+    """Write one row per voxel of every patch."""
+    tissue, affine = io.read_volume(labels, dtype="uint8")
+    found = find_patches(tissue, affine)
+    volumes = {
+        name: io.read_volume(path)[0] for name, path in zip(models, maps, strict=True)
+    }  # fmt: skip
+    units = {"depth_mm": "mm"} | dict.fromkeys(models, "S/m")
+    io.write_table(patches, sample(found, volumes), units=units, provenance=provenance)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

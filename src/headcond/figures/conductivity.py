@@ -1,0 +1,215 @@
+"""Conductivity maps beside each other: slices, several tables, spread of the axes, and profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from headcond.checks import voxel_sizes
+from headcond.figures.maps import PLANES, colour_bar, conductivity_colours, frame, slices
+from headcond.figures.style import COLOURS, new_figure
+
+OFF_MIDLINE = 12.0
+"""The sagittal plane lies this far left of the middle, mm: beside the falx, through brain."""
+DETAIL = 44.0
+"""Edge of the square that is magnified, mm."""
+INSET = (0.42, 0.38)
+"""Part of a panel's width and height that the magnified square takes, top left."""
+
+
+def middle(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Voxel (3,) at the middle of a head's box, moved off the midline to its left (RAS+ grid)."""
+    filled = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
+    centre = np.array([int(found[[0, -1]].mean()) for found in filled])
+    centre[0] -= round(OFF_MIDLINE / voxel_sizes(affine)[0])
+    return centre
+
+
+def beside_images(
+    images: Mapping[str, np.ndarray],
+    maps: Mapping[str, np.ndarray],
+    affine: np.ndarray,
+    centre: Sequence[int],
+    limits: tuple[float, float],
+    *,
+    details: bool = False,
+) -> Figure:
+    """Draw images in grey and conductivity maps on one scale in three planes (Figs. 6 and 8).
+
+    Parameters
+    ----------
+    images, maps : title -> (nx, ny, nz), normalised intensity and S/m, on the RAS+ grid of
+        `affine`.
+    affine : (4, 4) voxel to world, mm.
+    centre : voxel through which the planes go.
+    limits : ends of the one logarithmic colour scale of all maps, S/m.
+    details : magnify the square of `DETAIL` mm that holds the most borders of the first map in
+        the corner of every panel, and frame it in the images.
+    """
+    name, norm = conductivity_colours(limits)
+    volumes = {**images, **maps}
+    figure = slices(
+        volumes,
+        affine,
+        centre,
+        unit={title: "normalised" if title in images else "S/m" for title in volumes},
+        limits={title: (0.0, 1.0) if title in images else norm for title in volumes},
+        colour_map={title: "gray" if title in images else name for title in volumes},
+    )
+    if details:
+        shown = [panel for panel in figure.axes if panel.get_label() != "<colorbar>"]
+        first = next(iter(maps.values()))
+        for row, (cut, across, up) in enumerate(PLANES.values()):
+            sizes = voxel_sizes(affine)[[across, up]]
+            corner, edge = busiest(np.take(first, centre[cut], axis=cut), sizes)
+            for column, panel in enumerate(shown[row * len(volumes) : (row + 1) * len(volumes)]):
+                _magnify(panel, corner, edge, framed=column < len(images))
+    return figure
+
+
+def spread(
+    estimated: np.ndarray,
+    deviation: np.ndarray,
+    affine: np.ndarray,
+    centre: Sequence[int],
+    limits: tuple[float, float],
+) -> Figure:
+    """Draw how far the three axes' predictions lie apart, in S/m and relative to their mean.
+
+    Parameters
+    ----------
+    estimated, deviation : (nx, ny, nz) S/m, mean and standard deviation of the three axes.
+    affine, centre, limits : as for `beside_images`.
+    """
+    name, norm = conductivity_colours(limits)
+    head = estimated > 0
+    deviation = np.where(head, deviation, 0.0)
+    relative = 100 * np.divide(deviation, estimated, out=np.zeros_like(deviation), where=head)
+    high = float(np.percentile(deviation[head], 99)) if head.any() else 1.0
+    return slices(
+        {"estimated": estimated, "spread": deviation, "spread / estimated": relative},
+        affine,
+        centre,
+        unit={"estimated": "S/m", "spread": "S/m", "spread / estimated": "%"},
+        limits={"estimated": norm, "spread": (0.0, high), "spread / estimated": (0.0, 100.0)},
+        colour_map={"estimated": name, "spread": "magma", "spread / estimated": "magma"},
+    )
+
+
+def profile(
+    volumes: Mapping[str, np.ndarray],
+    affine: np.ndarray,
+    centre: Sequence[int],
+    limits: tuple[float, float],
+    shown: Sequence[str] = ("uniform", "estimated"),
+) -> Figure:
+    """Draw conductivity along the left-right line through a voxel, beside slices (Fig. 2).
+
+    Parameters
+    ----------
+    volumes : title -> (nx, ny, nz) S/m on the RAS+ grid of `affine`, one curve each.
+    affine : (4, 4) voxel to world, mm.
+    centre : voxel through which the line and the axial slices go.
+    limits : ends of the logarithmic colour scale of the slices, S/m.
+    shown : titles of the maps whose axial slice is drawn with the line.
+    """
+    figure, axes = new_figure(
+        11.0, 3.1, 1, len(shown) + 1, gridspec_kw={"width_ratios": [*(1 for _ in shown), 2.6]}
+    )
+    sizes = voxel_sizes(affine)
+    name, norm = conductivity_colours(limits)
+    for panel, title in zip(axes[0], shown, strict=False):
+        image = panel.imshow(
+            volumes[title][:, :, centre[2]].T,
+            origin="lower",
+            norm=norm,
+            cmap=name,
+            interpolation="nearest",
+            aspect=sizes[1] / sizes[0],
+        )
+        frame(panel, 0, 1, "")
+        panel.axhline(centre[1], color="white", linestyle="--", linewidth=1)
+        panel.set_title(title)
+    colour_bar(figure, image, list(axes[0, :-1]), "S/m", shrink=0.85)
+    panel = axes[0, -1]
+    position = (np.arange(next(iter(volumes.values())).shape[0]) - centre[0]) * sizes[0]
+    for colour, (title, volume) in zip(COLOURS, volumes.items(), strict=False):
+        panel.step(
+            position,
+            volume[:, centre[1], centre[2]],
+            "--" if title == "uniform" else "-",
+            where="mid",
+            color=colour,
+            label=title,
+            linewidth=1.2,
+        )
+    panel.set_xlabel("position along the left-right line (mm)")
+    panel.set_ylabel("conductivity (S/m)")
+    filled = np.flatnonzero(next(iter(volumes.values()))[:, centre[1], centre[2]])
+    if filled.size:
+        panel.set_xlim(position[filled[0]] - 5, position[filled[-1]] + 5)
+    figure.legend(
+        *panel.get_legend_handles_labels(), ncols=len(volumes), loc="outside upper center"
+    )
+    return figure
+
+
+def busiest(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the square of `DETAIL` mm with the most borders that the inset leaves free.
+
+    Parameters
+    ----------
+    plane : (width, height) map with one value per tissue, 0 outside.
+    sizes : (2,) edges of a pixel, mm.
+
+    Returns
+    -------
+    corner : (2,) least indices of the square.
+    edge : (2,) its edges in pixels, no longer than the plane.
+    """
+    border = np.zeros(plane.shape, np.float32)
+    for axis in range(2):
+        changed = np.diff(plane, axis=axis) != 0
+        pad = [(0, int(other == axis)) for other in range(2)]
+        border += np.pad(changed, pad)
+    edge = np.minimum(np.maximum(np.rint(DETAIL / sizes).astype(int), 1), plane.shape)
+    # Sums over every square that lies in the plane, by corners of the running sum.
+    total = np.pad(border.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
+    m, n = edge
+    counts = total[m:, n:] - total[:-m, n:] - total[m:, :-n] + total[:-m, :-n]
+    width, height = np.ceil(np.multiply(INSET, plane.shape)).astype(int)
+    counts[:width, max(plane.shape[1] - height - n + 1, 0) :] = -1  # there the inset would hide it
+    return np.array(np.unravel_index(np.argmax(counts), counts.shape)), edge
+
+
+def _magnify(panel: Axes, corner: np.ndarray, edge: np.ndarray, *, framed: bool) -> None:
+    """Show the square again, enlarged, in the corner above the person's left or back."""
+    (image,) = panel.images
+    (x, y), (width, height) = corner, edge
+    data = image.get_array()[y : y + height, x : x + width]
+    inset = panel.inset_axes((0.0, 1.0 - INSET[1], *INSET))
+    inset.imshow(
+        data,
+        origin="lower",
+        norm=image.norm,
+        cmap=image.cmap,
+        interpolation="nearest",
+        aspect=panel.get_aspect(),
+    )
+    inset.set_xticks([])
+    inset.set_yticks([])
+    for spine in inset.spines.values():
+        spine.set(visible=True, color="white", linewidth=0.8)
+    if framed:
+        xs = np.array([x, x + width, x + width, x, x]) - 0.5
+        ys = np.array([y, y, y + height, y + height, y]) - 0.5
+        panel.plot(xs, ys, "-", color="yellow", linewidth=0.8)
+
+
+def shared_limits(limits: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """Ends of one scale that holds all of several, S/m."""
+    lows, highs = zip(*limits, strict=True)
+    return min(lows), max(highs)

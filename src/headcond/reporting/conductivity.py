@@ -1,0 +1,156 @@
+"""Section of the report on conductivity from MRI: scores over the test heads, and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from headcond.condnet.summary import ALL
+from headcond.reporting.page import Part, Section
+from headcond.reporting.stimulation import SHOWN_NAMES, training_part
+
+LENS_REFERENCE = "0.35"  # S/m
+SCORE_NAMES = {
+    "median_percent": "median error (%)", "log10_mae": "log10 error", "dice": "Dice",
+}  # fmt: skip
+
+
+def conductivity_section(
+    study: Mapping[str, Any],
+    figures: Mapping[str, str],
+    losses: Mapping[str, pd.DataFrame],
+    scores: pd.DataFrame,
+    lens: pd.DataFrame | None = None,
+) -> Section:
+    """Training losses, scores of the maps, and the figures of the CondNet paper.
+
+    Parameters
+    ----------
+    study, figures : as for `stimulation.cohort_section`.
+    losses : loss table of each slicing axis.
+    scores : `condnet.summary.over_heads` of the test heads.
+    lens : `condnet.summary.value_ranges` in the lenses of the test heads, with subject.
+    """
+    parts = [training_part(figures, losses), *_score_parts(study, scores)]
+    if lens is not None:
+        parts.append(_lens_part(lens))
+    parts.append(
+        Part("Volume renders", figure=figures["volumes"], caption=_VOLUMES)
+    )  # fmt: skip
+    for subject in [*study["cohort"]["test"], *study["cohort"]["scans"]]:
+        parts += _subject_parts(study, figures, subject)
+    return Section("conductivity", "Conductivity from MRI", tuple(parts))
+
+
+def score_table(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Scores against one reference as text: a row per tissue, a column per score and map.
+
+    Parameters
+    ----------
+    scores : `condnet.summary.over_heads`.
+    reference : "uniform" or "true".
+
+    Returns
+    -------
+    Columns tissue and "SCORE, MAP"; cells "mean ± standard deviation" over the heads, or the
+    one head's value.
+    """
+    rows = scores[scores["reference"] == reference]
+    names = {ALL: "all tissues"}
+    found = {"tissue": [names.get(n, n.replace("_", " ")) for n in rows["tissue"].unique()]}
+    for score, title in SCORE_NAMES.items():
+        for name, part in rows.groupby("map", sort=False):
+            part = part.set_index("tissue").reindex(rows["tissue"].unique())
+            found[f"{title}, {SHOWN_NAMES.get(name, name)}"] = [
+                _mean_and_std(mean, std)
+                for mean, std in zip(part[f"{score}_mean"], part[f"{score}_std"], strict=True)
+            ]
+    return pd.DataFrame(found)
+
+
+def lens_table(lens: pd.DataFrame) -> pd.DataFrame:
+    """What the maps hold in the lens, as text: a row per head, a column per map."""
+    named = lens.assign(map=[SHOWN_NAMES.get(name, name) for name in lens["map"]])
+    named["value"] = [
+        f"{row.median:.2f} ({row.p5:.2f} to {row.p95:.2f})"
+        for row in named[["median", "p5", "p95"]].itertuples(index=False)
+    ]
+    wide = named.pivot(index=["subject", "voxels"], columns="map", values="value")
+    return wide[list(dict.fromkeys(named["map"]))].reset_index()
+
+
+def _mean_and_std(mean: float, std: float) -> str:
+    if pd.isna(mean):
+        return "–"
+    return f"{mean:.3g}" if pd.isna(std) else f"{mean:.3g} ± {std:.2g}"
+
+
+_VOLUMES = (
+    "The first test heads with the octant towards the viewer (the person's left, front and upper "
+    "part) cut out. Cut faces show single voxels, inner air dark; the skin shows its outermost "
+    "voxels and is shaded. One logarithmic colour scale for all."
+)
+
+
+def _score_parts(study: Mapping[str, Any], scores: pd.DataFrame) -> list[Part]:
+    table = study["condnet"]["tables"][0]
+    heads = int(scores["heads"].max())
+    about = (
+        f"{heads} test head{'s' * (heads > 1)}, table {table}; "
+        + ("mean ± standard deviation over the heads. " if heads > 1 else "")
+        + "Median over a tissue's voxels of |map - reference| / reference; mean of "
+        "|log10(map / reference)|; Dice overlap of the labels with the voxels whose nearest tissue "
+        "in log conductivity is this one (tissues of one conductivity share it). The blurred map "
+        "is the control: the uniform one under the Gaussian that brings it nearest to the "
+        "estimated one."
+    )
+    against = {
+        "uniform": "the uniform conductivity of the labels",
+        "true": "the true, non-uniform conductivity of the generated heads",
+    }
+    return [
+        Part(f"Error of the maps against {text}", (about,), score_table(scores, reference))
+        for reference, text in against.items()
+        if (scores["reference"] == reference).any()
+    ]
+
+
+def _lens_part(lens: pd.DataFrame) -> Part:
+    text = (
+        "Median (5th to 95th percentile) of the conductivity in the eye's lens, S/m. The lens is "
+        "labelled vitreous humour in training, so the uniform map gives it the value of that. The "
+        "generated heads give it a contrast and a conductivity of its own, about "
+        f"{LENS_REFERENCE} S/m; the paper reports 0.31 to 0.55 against {LENS_REFERENCE} in people."
+    )
+    return Part("The lens of the eye", (text,), lens_table(lens))
+
+
+def _subject_parts(
+    study: Mapping[str, Any], figures: Mapping[str, str], subject: str
+) -> list[Part]:
+    tables = study["condnet"]["tables"]
+    captions = {
+        "conductivity": f"T1w, T2w and conductivity (table {tables[0]}) in three planes, all maps "
+        "on one logarithmic colour scale, from half of the table's lowest to its highest value. "
+        "Blurred: the uniform map under the Gaussian that brings it nearest to the "
+        "estimated one.",
+        "profile": "Conductivity along the dashed left-right line.",
+        "patches": "Conductivity in homogeneous patches, one per tissue, where the tissue is "
+        "thickest in the axial slice nearest to the middle that has them all. Boxes: quartiles, "
+        "whiskers: 5 to 95 %. What a map takes for air stands at half of the table's lowest value.",
+        "tables": f"The {len(tables)} conductivity tables {', '.join(tables)}, estimated at once "
+        "by one network per axis, on one colour scale; the framed squares are magnified.",
+        "spread": "How far the three slicing axes lie apart: standard deviation of their "
+        "predictions, in S/m and in % of their mean.",
+    }
+    shown = [(name, f"{name}_{subject}") for name in captions if f"{name}_{subject}" in figures]
+    return [
+        Part(
+            f"Conductivity of {subject}" if number == 0 else "",
+            figure=figures[key],
+            caption=captions[name],
+        )
+        for number, (name, key) in enumerate(shown)
+    ]

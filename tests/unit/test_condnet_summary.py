@@ -1,0 +1,64 @@
+"""Scores over heads against numbers worked out by hand, and ranges inside a mask."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from headcond.checks import InputError
+from headcond.condnet.scores import tissue_scores
+from headcond.condnet.summary import ALL, METRICS, over_heads, value_ranges
+from headcond.tissues import TISSUES, conductivity_map, conductivity_table
+
+TABLE = conductivity_table("A")
+
+
+def scores(subject, factor, tissues, name="condnet"):
+    """Scores of a map that is `factor` times the uniform one, everywhere."""
+    labels = np.array([TISSUES.index(tissue) + 1 for tissue in tissues]).reshape(-1, 1, 1)
+    found = tissue_scores(factor * conductivity_map(labels, TABLE), labels, TABLE)
+    found.insert(0, "reference", "uniform")
+    found.insert(0, "map", name)
+    found.insert(0, "subject", subject)
+    return found
+
+
+def test_mean_and_spread_over_heads_by_hand():
+    both = ["wm", "wm", "csf"]
+    table = over_heads(
+        pd.concat([
+            scores("sub-1", 1.1, both, "blurred"), scores("sub-1", 1.1, both),
+            scores("sub-2", 1.3, both), scores("sub-3", 1.5, ["csf"]),
+        ])
+    )  # fmt: skip
+    assert table["map"].unique().tolist() == ["blurred", "condnet"], "as they come"
+    rows = table[table["map"] == "condnet"].set_index("tissue")
+    assert list(rows.index) == ["csf", "wm", ALL], "tissues in the house's order, then all"
+    assert rows["heads"].tolist() == [3, 2, 3]
+    assert rows.loc["wm", "voxels"] == 2
+    assert rows.loc["wm", "median_percent_mean"] == pytest.approx(20, rel=1e-5)
+    assert rows.loc["wm", "median_percent_std"] == pytest.approx(np.sqrt(200), rel=1e-4)
+    assert rows.loc["csf", "log10_mae_mean"] == pytest.approx(np.log10(1.1 * 1.3 * 1.5) / 3)
+    assert rows.loc[ALL, "median_percent_mean"] == pytest.approx(30, rel=1e-5)
+    single = table[table["map"] == "blurred"]
+    assert single[[f"{name}_std" for name in METRICS]].isna().all().all(), "one head, no spread"
+
+
+def test_order_of_heads_does_not_matter():
+    heads = [scores(f"sub-{n}", 1 + n / 10, ["gm", "fat"]) for n in (1, 2, 3)]
+    first, second = over_heads(pd.concat(heads)), over_heads(pd.concat(heads[::-1]))
+    pd.testing.assert_frame_equal(first, second)
+
+
+def test_ranges_inside_a_mask():
+    mask = np.zeros((5, 5, 5), bool)
+    mask[1] = True
+    ramp = np.full((5, 5, 5), 99.0)
+    ramp[1] = np.arange(25).reshape(5, 5)
+    found = value_ranges({"condnet": ramp, "uniform": np.full_like(ramp, 1.5)}, mask)
+    expected = ["condnet", 25, 12.0, 1.2, 22.8, 0.0, 24.0]
+    assert found.iloc[0].tolist() == pytest.approx(expected)
+    assert found.iloc[1, 2:].tolist() == [1.5] * 5
+    with pytest.raises(InputError, match="empty"):
+        value_ranges({"condnet": ramp}, ~np.ones_like(mask))
+    with pytest.raises(InputError, match="condnet"):
+        value_ranges({"condnet": ramp[1:]}, mask)
