@@ -34,7 +34,7 @@ def train(folder, head):
     for axis in AXES:
         train_axis(
             {"sub-01": images}, {"sub-01": truth}, axis,
-            TrainingSettings(epochs=6, batch_size=4, learning_rate=3e-3, validation="slice", seed=0),
+            TrainingSettings(epochs=6, learning_rate=3e-3, validation="slice", seed=0),
             tables={"A": table}, tau=0.1,
             normalisation={"method": "percentile", "bias_shrink": 4, "images": ["T1w", "T2w"]},
             grid=grid_facts(SHAPE, affine), checkpoint=folder / f"axis-{axis}_network.ckpt",
@@ -71,7 +71,7 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
             [sys.executable, "-m", "headcond.new_person", networks, tmp_path / t1, tmp_path / t2,
              out, "sub-anna"],
             cwd=checkout.folder, text=True, capture_output=True, check=False,
-            env=checkout.environment(PYTHONPATH=str(checkout.folder / "src")),
+            env=checkout.environment() | {"PYTHONPATH": str(checkout.folder / "src")},
         )  # fmt: skip
 
     assert describe().stdout.strip() == str(out / "study.yaml")
