@@ -55,6 +55,7 @@ def test_the_study_prepares_scans_as_the_training_did(person, monkeypatch):
     assert yaml.safe_load(path.read_text()) == found
     whole = study.read(study.REPOSITORY / "config.yaml", path)
     assert study.folder(whole) == out and whole["cohort"]["neck"]
+    assert study.report_path(whole) == out / "figures", "there is no report"
 
 
 def test_the_frequency_comes_from_the_sidecar_of_a_cole_cole_network(person):
