@@ -124,8 +124,9 @@ def folder(study: Mapping[str, Any]) -> Path:
 
 
 def report_path(study: Mapping[str, Any]) -> Path:
-    """The HTML report of `study`."""
-    return folder(study) / "report.html"
+    """The HTML report of `study`; of one that does nothing but predict, its folder of figures."""
+    alone = set(study["wings"]) == {"predict"}
+    return folder(study) / ("figures" if alone else "report.html")
 
 
 def use_this_environment() -> None:

@@ -106,6 +106,16 @@ def test_unbelievable_results_are_errors(monkeypatch):
         align._check_plausible(worse)
 
 
+def test_scans_with_nothing_in_common_are_an_error():
+    lost = {"mutual_information_before": 0.01, "mutual_information_after": 0.02,
+            "translation_mm": 4.0, "rotation_degrees": 1.0}  # fmt: skip
+    with pytest.raises(align.AlignmentError, match="nothing in common"):
+        align._check_plausible(lost)
+    # Independent values of as many voxels as a scan has, with the histogram's own bias.
+    noise = np.random.default_rng(3).rayleigh(50, (2, 500_000))
+    assert _sitk.mutual_information(*noise) < align.LEAST_INFORMATION / 5
+
+
 def test_a_shift_beyond_the_limit_is_an_error():
     t2, t1 = (part[::2, ::2, ::2] for part in pair(np.eye(4)))
     every = np.diag([2, 2, 2, 1])

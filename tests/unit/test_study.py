@@ -93,6 +93,9 @@ def broken(base, path, value):
         (["seed"], 1.5, "seed"),
         (["study"], "../escape", "study"),
         (["rom", "pairs"], 0, "rom.pairs"),
+        (["cohort", "neck"], "maksed", "cohort.neck.*Did you mean 'masked'"),
+        (["condnet", "networks"], "/nowhere", "condnet.networks: the file /nowhere/axis-sag"),
+        (["wings"], ["predict"], "condnet.networks: the wing predict needs trained networks"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_message_that_names_the_key(default, path, value, message):

@@ -213,6 +213,7 @@ def predictions():
         return []
     found = []
     for subject in SCANS:
+        # Whatever else is to be told of a new person is one more file in this list.
         found += own_maps(subject)
         for name in ("alignment", "anatomy", "conductivity"):
             found.append(result(f"figures/{subject}_{name}.png"))

@@ -18,6 +18,10 @@ MAXIMUM_TRANSLATION_MM = 100.0
 MAXIMUM_ROTATION_DEGREES = 45.0
 """Largest believable rotation between two scans of one person."""
 
+LEAST_INFORMATION = 0.1
+"""Mutual information after alignment, nats, below which two scans have nothing in common; ours.
+Two scans of one person reach 0.8 to 1, those of two people still 0.5."""
+
 
 class AlignmentError(InputError):
     """Two scans could not be aligned; the message says what went wrong."""
@@ -71,7 +75,8 @@ def rigid(
     InputError
         If a scan is no finite, non-constant 3-D volume.
     AlignmentError
-        If mutual information fell below that of the unaligned scans, or if the head's
+        If mutual information fell below that of the unaligned scans, or stayed below
+        `LEAST_INFORMATION`, or if the head's
         centre moved by more than `MAXIMUM_TRANSLATION_MM` or turned by more than
         `MAXIMUM_ROTATION_DEGREES`.
     """
@@ -132,6 +137,11 @@ def _check_plausible(quality: dict) -> None:
         raise AlignmentError(
             f"Mutual information fell from {before:.4f} to {after:.4f} nats: the scans were not "
             "aligned. Check that both show the same person and that their affines are right."
+        )
+    if after < LEAST_INFORMATION:
+        raise AlignmentError(
+            f"Mutual information is {after:.4f} nats after alignment, below {LEAST_INFORMATION:g}: "
+            "the scans have nothing in common. Are both of one head?"
         )
     moved, turned = quality["translation_mm"], quality["rotation_degrees"]
     if moved > MAXIMUM_TRANSLATION_MM or turned > MAXIMUM_ROTATION_DEGREES:
