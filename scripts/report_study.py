@@ -5,7 +5,9 @@ from pathlib import Path
 import pandas as pd
 
 from headcond import io
+from headcond.condnet.domain import LEVEL
 from headcond.reporting import impedance, stimulation
+from headcond.reporting.domain import domain_section
 from headcond.reporting.page import render, run_times
 
 
@@ -23,6 +25,7 @@ def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), map_errors=(), globalerror=(), peaks=(), efields=(), qualities=(),
     validations=(), relative_errors=(), residuals=(), tissue_fields=(), positions=(),
+    domains=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -37,6 +40,7 @@ def main(
                 study, shown, by_subject(facts, io.read_json), by_subject(alignments, io.read_json)
             ),
             stimulation.conductivity_section(study, shown, losses, joined(map_errors)),
+            domain_section(by_subject(domains, io.read_json), LEVEL),
             stimulation.field_section(
                 study,
                 shown,

@@ -251,6 +251,9 @@ def tables():
         found["map_errors"] = expand(
             result("{subject}/cond/{subject}_errors.tsv"), subject=COHORT["test"]
         )
+        found["domains"] = expand(
+            result("{subject}/cond/{subject}_domain.json"), subject=SHOWN
+        )
         for kind in ("globalerror", "peaks"):
             found[kind] = expand(
                 result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
