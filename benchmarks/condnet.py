@@ -235,7 +235,7 @@ def measure(options: argparse.Namespace) -> list[dict]:
         for voxels in options.voxels:
             for precision, compiled in runs:
                 total = [0.0, 0.0]
-                for axis in AXES:
+                for axis in options.axes:
                     found = call(threads, "train", labels, str(voxels), axis,
                                  "gpu" if device == "cuda" else "cpu", precision,
                                  compiled)  # fmt: skip
@@ -249,7 +249,8 @@ def measure(options: argparse.Namespace) -> list[dict]:
                     note(f"{kind}, an epoch (projected)", axis, voxels, threads,
                          {"wall_s": epoch[0], "cpu_s": epoch[1],
                           "note": f"{slices} slices of {HEADS} heads"})  # fmt: skip
-                note(f"{kind}, {EPOCHS} epochs (projected)", "all", voxels, threads,
+                whole = " + ".join(options.axes)
+                note(f"{kind}, {EPOCHS} epochs (projected)", whole, voxels, threads,
                      {"wall_s": total[0], "cpu_s": total[1]})  # fmt: skip
             for count in sorted({1, options.threads}):
                 note(f"{place}prediction of a head", "all", voxels, count,
@@ -264,6 +265,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--labels", type=Path, required=True, help="label map (synthseg, 256^3)")
     parser.add_argument("--voxels", type=int, nargs="+", default=[128, 256], choices=[64, 128, 256])
+    parser.add_argument("--axes", nargs="+", default=list(AXES), choices=AXES, help="to train")
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--compile", action="store_true",
                         help="also let torch compile on the CPU, which takes minutes")  # fmt: skip
