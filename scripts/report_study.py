@@ -5,8 +5,10 @@ from pathlib import Path
 import pandas as pd
 
 from headcond import io
+from headcond.condnet.domain import LEVEL
 from headcond.reporting import impedance, stimulation
 from headcond.reporting.conductivity import conductivity_section
+from headcond.reporting.domain import domain_section
 from headcond.reporting.page import render, run_times
 
 
@@ -24,6 +26,7 @@ def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), scores=None, lens=None, globalerror=(), peaks=(), efields=(), qualities=(),
     validations=(), relative_errors=(), residuals=(), tissue_fields=(), positions=(),
+    domains=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -40,6 +43,7 @@ def main(
             conductivity_section(
                 study, shown, losses, io.read_table(scores), lens and io.read_table(lens)
             ),
+            domain_section(by_subject(domains, io.read_json), LEVEL),
             stimulation.field_section(
                 study,
                 shown,

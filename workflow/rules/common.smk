@@ -280,6 +280,9 @@ def tables():
         found["networks"] = expand(networks("history.tsv"), axis=AXES)
         found["scores"] = result("tables/condnet_errors.tsv")
         found.update(generated_only(lens=result("tables/condnet_lens.tsv")))
+        found["domains"] = expand(
+            result("{subject}/cond/{subject}_domain.json"), subject=SHOWN
+        )
         for kind in ("globalerror", "peaks"):
             found[kind] = expand(
                 result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),

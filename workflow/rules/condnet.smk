@@ -115,6 +115,42 @@ rule rescale_conductivity:
         "../../scripts/rescale_conductivity.py"
 
 
+rule measure_domain:
+    input:
+        **normalised(COHORT["train"]),
+    output:
+        domain=result("networks/domain.json"),
+    log:
+        result("logs/measure_domain.log"),
+    conda:
+        "../../envs/condnet.yaml"
+    params:
+        source=source("measure_domain.py"),
+        subjects=COHORT["train"],
+        normalisation=STUDY["mri"]["normalisation"],
+    script:
+        "../../scripts/measure_domain.py"
+
+
+rule judge_domain:
+    input:
+        domain=result("networks/domain.json"),
+        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
+        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        spread=result("{subject}/cond/{subject}_desc-spread_condmap.nii.gz"),
+    output:
+        judgement=result("{subject}/cond/{subject}_domain.json"),
+    log:
+        result("logs/judge_domain/{subject}.log"),
+    conda:
+        "../../envs/condnet.yaml"
+    params:
+        source=source("judge_domain.py"),
+        normalisation=STUDY["mri"]["normalisation"],
+    script:
+        "../../scripts/judge_domain.py"
+
+
 rule uniform_conductivity:
     input:
         labels=anat("space-grid_dseg.nii.gz"),

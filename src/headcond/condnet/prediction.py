@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ def predict_axis(
     normalisation: Mapping[str, Any],
     batch_size: int = 8,
     threads: int = 1,
+    device: str = "cpu",
 ) -> np.ndarray:
     """Predict the normalised conductivity of a head, slice by slice along one axis (eq. 1).
 
@@ -33,6 +35,8 @@ def predict_axis(
     normalisation : facts of their normalisation, as they were handed to the training.
     batch_size : slices at a time; it sets the memory, the result only to rounding.
     threads : threads of the linear algebra.
+    device : torch's name of the device that computes, "cpu" or "cuda"; the result is the same to
+        rounding.
 
     Returns
     -------
@@ -42,7 +46,8 @@ def predict_axis(
     Raises
     ------
     InputError
-        If the images, their grid or their normalisation are not those of the training.
+        If the images, their grid or their normalisation are not those of the training, or
+        there is no such device.
     """
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = load_checkpoint(checkpoint)
@@ -57,11 +62,15 @@ def predict_axis(
     if batch_size < 1:
         raise InputError(f"batch_size must be at least 1, got {batch_size!r}.")
 
+    if torch.device(device).type == "cuda" and not torch.cuda.is_available():
+        raise InputError("device is cuda, but torch finds no CUDA device here: use cpu.")
     stack = torch.from_numpy(volume_to_slices(images, checkpoint.axis))
+    if torch.device(device).type != "cpu":
+        network = copy.deepcopy(network).to(device)
     network.eval()
+    parts = []
     with torch_threads(threads), torch.inference_mode():
-        parts = [
-            network(part.contiguous(memory_format=torch.channels_last)).contiguous()
-            for part in stack.split(batch_size)
-        ]
+        for part in stack.split(batch_size):
+            part = part.to(device).contiguous(memory_format=torch.channels_last)
+            parts.append(network(part).cpu().contiguous())
     return np.ascontiguousarray(slices_to_volume(torch.cat(parts).numpy(), checkpoint.axis))

@@ -1,0 +1,36 @@
+"""Judge whether a head lies outside the training domain of the networks."""
+
+import logging
+
+from headcond import io
+from headcond.condnet.checkpoint import check_facts
+from headcond.condnet.domain import describe, judge
+from headcond.condnet.fusion import head_mask
+from headcond.condnet.slices import grid_facts
+
+
+def main(domain, t1, t2, spread, judgement, normalisation, provenance):
+    """Write the mark with its reasons, and the spread between the axes beside it."""
+    known = io.read_json(domain)
+    (first, affine), (second, _) = io.read_volume(t1), io.read_volume(t2)
+    grid = grid_facts(first.shape, affine)
+    mend = "Prepare the images as those of the training."
+    check_facts("images' grid", grid, known["grid"], mend)
+    facts = {"method": normalisation, "images": ["T1w", "T2w"]}
+    check_facts("images' normalisation", facts, known["normalisation"], mend)
+    found = judge(known, describe(first, second, grid["voxel_size"][0]))
+    if found["outside"]:
+        logging.getLogger("headcond").warning(
+            "%s lies outside the training domain: %s.", t1, " and ".join(found["reasons"])
+        )
+    # Told, not judged: the networks know the training heads, whose spread is therefore no measure.
+    scaled = io.read_components(spread)[0][:, head_mask(first, second, grid["voxel_size"][0])]
+    found["axis_spread"] = float(scaled.mean())
+    found["units"] = {"distance": "1", "limit": "1", "axis_spread": "1 (scaled conductivity)"}
+    io.write_json(judgement, {**found, "provenance": provenance})
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821
