@@ -36,7 +36,7 @@ def page(study: Path) -> str:
     heads = int(scores["heads"].max())
     lines = [
         f"{heads} test head{'s' * (heads > 1)}, conductivity table {side['conductivity_table']}, "
-        f"headcond {made['versions']['headcond']}, torch {made['versions'].get('torch', 'unknown')}.",
+        f"headcond {made['versions']['headcond']}.",
     ]
     for reference, text in AGAINST.items():
         if (scores["reference"] == reference).any():
