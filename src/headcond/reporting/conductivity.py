@@ -11,6 +11,7 @@ from headcond.condnet.summary import ALL
 from headcond.reporting.page import Part, Section
 from headcond.reporting.stimulation import SHOWN_NAMES, training_part
 
+MAPS = ("uniform", "blurred", "condnet")
 LENS_REFERENCE = "0.35"  # S/m
 SCORE_NAMES = {
     "median_percent": "median error (%)", "log10_mae": "log10 error", "dice": "Dice",
@@ -61,7 +62,8 @@ def score_table(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
     names = {ALL: "all tissues"}
     found = {"tissue": [names.get(n, n.replace("_", " ")) for n in rows["tissue"].unique()]}
     for score, title in SCORE_NAMES.items():
-        for name, part in rows.groupby("map", sort=False):
+        for name in (name for name in MAPS if (rows["map"] == name).any()):
+            part = rows[rows["map"] == name]
             part = part.set_index("tissue").reindex(rows["tissue"].unique())
             found[f"{title}, {SHOWN_NAMES.get(name, name)}"] = [
                 _mean_and_std(mean, std)
@@ -89,8 +91,8 @@ def _mean_and_std(mean: float, std: float) -> str:
 
 _VOLUMES = (
     "The first test heads with the octant towards the viewer (the person's left, front and upper "
-    "part) cut out. Cut faces show single voxels, inner air dark; the skin shows its outermost "
-    "voxels and is shaded. One logarithmic colour scale for all."
+    "part) cut out. Cut faces show single voxels, inner air dark; the skin shows the mean of "
+    "its outermost 4 mm and is shaded. One logarithmic colour scale for all."
 )
 
 
@@ -122,7 +124,8 @@ def _lens_part(lens: pd.DataFrame) -> Part:
         "Median (5th to 95th percentile) of the conductivity in the eye's lens, S/m. The lens is "
         "labelled vitreous humour in training, so the uniform map gives it the value of that. The "
         "generated heads give it a contrast and a conductivity of its own, about "
-        f"{LENS_REFERENCE} S/m; the paper reports 0.31 to 0.55 against {LENS_REFERENCE} in people."
+        f"{LENS_REFERENCE} S/m, which voxels at its rim share with their neighbours; the paper "
+        f"reports 0.31 to 0.55 against {LENS_REFERENCE} in people."
     )
     return Part("The lens of the eye", (text,), lens_table(lens))
 
