@@ -11,6 +11,11 @@ from headcond.condnet.summary import ALL
 from headcond.reporting.page import Part, Section
 from headcond.reporting.stimulation import SHOWN_NAMES, training_part
 
+_ORIGIN = {
+    "phantom": "Generated heads, simulated T1w and T2w. ",
+    "labels": "Real label maps, simulated T1w and T2w. ",
+    "bids": "Real scans and label maps. ",
+}
 MAPS = ("uniform", "blurred", "condnet")
 LENS_REFERENCE = "0.35"  # S/m
 SCORE_NAMES = {
@@ -38,7 +43,7 @@ def conductivity_section(
     if lens is not None:
         parts.append(_lens_part(lens))
     parts.append(
-        Part("Volume renders", figure=figures["volumes"], caption=_VOLUMES)
+        Part("Volume renders", figure=figures["volumes"], caption=_ORIGIN[study["cohort"]["source"]] + _VOLUMES)
     )  # fmt: skip
     for subject in [*study["cohort"]["test"], *study["cohort"]["scans"]]:
         parts += _subject_parts(study, figures, subject)
@@ -100,8 +105,8 @@ def _score_parts(study: Mapping[str, Any], scores: pd.DataFrame) -> list[Part]:
     table = study["condnet"]["tables"][0]
     heads = int(scores["heads"].max())
     about = (
-        f"{heads} test head{'s' * (heads > 1)}, table {table}; "
-        + ("mean ± standard deviation over the heads. " if heads > 1 else "")
+        f"{heads} test head{'s' * (heads > 1)}, table {table}"
+        + ("; mean ± standard deviation over the heads. " if heads > 1 else ". ")
         + "Median over a tissue's voxels of |map - reference| / reference; mean of "
         "|log10(map / reference)|; Dice overlap of the labels with the voxels whose nearest tissue "
         "in log conductivity is this one (tissues of one conductivity share it). The blurred map "
@@ -134,6 +139,8 @@ def _subject_parts(
     study: Mapping[str, Any], figures: Mapping[str, str], subject: str
 ) -> list[Part]:
     tables = study["condnet"]["tables"]
+    real = subject in study["cohort"]["scans"]
+    origin = "Real scans. " if real else _ORIGIN[study["cohort"]["source"]]
     captions = {
         "conductivity": f"T1w, T2w and conductivity (table {tables[0]}) in three planes, all maps "
         "on one logarithmic colour scale, from half of the table's lowest to its highest value. "
@@ -153,7 +160,7 @@ def _subject_parts(
         Part(
             f"Conductivity of {subject}" if number == 0 else "",
             figure=figures[key],
-            caption=captions[name],
+            caption=origin + captions[name],
         )
         for number, (name, key) in enumerate(shown)
     ]
