@@ -42,9 +42,8 @@ def conductivity_section(
     parts = [training_part(figures, losses), *_score_parts(study, scores)]
     if lens is not None:
         parts.append(_lens_part(lens))
-    parts.append(
-        Part("Volume renders", figure=figures["volumes"], caption=_ORIGIN[study["cohort"]["source"]] + _VOLUMES)
-    )  # fmt: skip
+    caption = _ORIGIN[study["cohort"]["source"]] + _VOLUMES
+    parts.append(Part("Volume renders", figure=figures["volumes"], caption=caption))
     for subject in [*study["cohort"]["test"], *study["cohort"]["scans"]]:
         parts += _subject_parts(study, figures, subject)
     return Section("conductivity", "Conductivity from MRI", tuple(parts))
