@@ -9,7 +9,7 @@ from headcond.condnet.summary import over_heads
 def main(errors, scores, table, provenance, lens_values=(), lens=None):
     """Write mean and standard deviation per tissue and map, and what maps hold in the lenses."""
     joined = pd.concat([io.read_table(path) for path in errors], ignore_index=True)
-    io.write_table(scores, over_heads(joined), table=table, provenance=provenance)
+    io.write_table(scores, over_heads(joined), conductivity_table=table, provenance=provenance)
     if lens:
         rows = [io.read_table(path) for path in lens_values]
         io.write_table(lens, pd.concat(rows), units="S/m", provenance=provenance)

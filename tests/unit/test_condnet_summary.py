@@ -1,14 +1,18 @@
 """Scores over heads against numbers worked out by hand, and ranges inside a mask."""
 
+import runpy
+
 import numpy as np
 import pandas as pd
 import pytest
 
+from headcond import io, study
 from headcond.checks import InputError
 from headcond.condnet.scores import tissue_scores
 from headcond.condnet.summary import ALL, METRICS, over_heads, value_ranges
 from headcond.tissues import TISSUES, conductivity_map, conductivity_table
 
+ROOT = study.REPOSITORY
 TABLE = conductivity_table("A")
 
 
@@ -62,3 +66,24 @@ def test_ranges_inside_a_mask():
         value_ranges({"condnet": ramp}, ~np.ones_like(mask))
     with pytest.raises(InputError, match="condnet"):
         value_ranges({"condnet": ramp[1:]}, mask)
+
+
+def test_the_page_of_results_holds_what_the_tables_hold(tmp_path):
+    program = runpy.run_path(str(ROOT / "benchmarks" / "results_condnet.py"))
+    heads = [scores(f"sub-{n}", 1 + n / 10, ["gm", "bone_cortical"]) for n in (1, 3)]
+    io.write_table(
+        tmp_path / "tables" / "condnet_errors.tsv",
+        over_heads(pd.concat(heads)),
+        conductivity_table="A",
+    )
+    text = program["page"](tmp_path)
+    assert text.startswith("2 test heads, conductivity table A, headcond ")
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert cells[0][:2] == ["tissue", "median error (%), estimated"]
+    assert cells[2][:2] == ["bone cortical", "20 ± 14"] and cells[-1][0] == "all tissues"
+    assert len({len(row) for row in cells}) == 1 and "lens" not in text
+    ranges = value_ranges({"condnet": np.full((2, 2, 2), 0.4)}, np.ones((2, 2, 2), bool))
+    ranges.insert(0, "subject", "sub-1")
+    io.write_table(tmp_path / "tables" / "condnet_lens.tsv", ranges)
+    assert "| sub-1 | 8 | 0.40 (0.40 to 0.40) |" in program["page"](tmp_path)

@@ -343,6 +343,8 @@ def test_conductivity_section_shows_scores_over_heads_and_all_figures(default, t
     assert table["median error (%), estimated"].tolist() == ["30 ± 14", "80 ± 0", "55 ± 7.1"]
     assert "Dice, estimated" in table and "2 test heads" in section.parts[1].texts[0]
     assert "true, non-uniform" in section.parts[1].title
+    captions = [part.caption for part in section.parts if part.figure and part.title != "Training"]
+    assert all(caption.startswith("Generated heads, simulated") for caption in captions)
     page = shown(section)
     assert sorted(embedded(page)) == sorted(path.read_bytes() for path in figures.values())
     assert not [part for part in section.parts if "lens" in part.title], "no truth, no lens"

@@ -129,8 +129,10 @@ def _grow(
     large = np.isin(parts, np.flatnonzero(np.bincount(parts.ravel()) >= count)) & (parts > 0)
     if not large.any():
         return None
-    # A border of air: beyond the image there is no tissue.
-    reach = 1 + int(np.ceil(max(mask.shape[:2]) * max(sizes[:2]) / sizes[2]))
+    # No voxel is deeper in three dimensions than in two, so a slab will do; with a border of
+    # air, because beyond the image there is no tissue.
+    flat = ndimage.distance_transform_edt(np.pad(mask[:, :, k], 1), sampling=sizes[:2])
+    reach = 1 + int(np.ceil(flat.max() / sizes[2]))
     slab = slice(max(k - reach, 0), k + reach + 1)
     padded = np.pad(mask[:, :, slab], 1)
     depth = ndimage.distance_transform_edt(padded, sampling=sizes)[1:-1, 1:-1, 1 + k - slab.start]

@@ -20,6 +20,8 @@ LIGHT = (-0.25, 1.0, 1.1)
 """Direction from the head to the light, RAS+."""
 STEP = 2.0
 """Length of a step along a ray, mm; where it enters the head is then found by halving."""
+SKIN = (0.5, 1.5, 2.5, 3.5)
+"""Depths below the smoothed outline over which the colour of the skin is averaged, mm."""
 _AIR = (0.16, 0.16, 0.18)  # inner air on a cut face
 _FACES = np.array([0.97, 0.88, 1.0])  # sagittal, coronal and axial cut, told apart by a shade
 
@@ -74,7 +76,8 @@ def render(
 
     Parallel rays go through the filled outline of the map until they meet the skin or a cut
     face. A cut face shows the conductivity of the voxel that it lies in, neither interpolated
-    nor lit, inner air dark; the skin shows that of the outermost voxels, lit from above.
+    nor lit, inner air dark; the skin shows the mean of what conducts in its outermost 4 mm, lit
+    from above.
 
     Parameters
     ----------
@@ -195,10 +198,12 @@ def _shade(
         axis=1,
     )
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
-    for depth in (0.5, 1.0, 1.5, 2.0):  # voxels below the smoothed outline, to the outermost one
-        bare = np.flatnonzero(~cut & (sigma <= 0))
-        deeper = np.rint(points[bare] / sizes - depth * normal[bare]).astype(int)
-        sigma[bare] = conductivity[tuple(deeper.T)]
+    skin = np.flatnonzero(~cut)
+    below = [points[skin] - depth * normal[skin] for depth in SKIN]
+    conducts = (conductivity > 0).astype(np.float32)
+    total = sum(_sample(conductivity, place / sizes) for place in below)
+    weight = sum(_sample(conducts, place / sizes) for place in below)
+    sigma[skin] = np.where(weight > 0, total / np.maximum(weight, 1e-6), 0)
     name, norm = conductivity_colours(limits)
     colours = colormaps[name](norm(np.maximum(sigma, limits[0])))[:, :3]
     colours[sigma <= 0] = _AIR

@@ -11,6 +11,12 @@ from headcond.condnet.summary import ALL
 from headcond.reporting.page import Part, Section
 from headcond.reporting.stimulation import SHOWN_NAMES, training_part
 
+_ORIGIN = {
+    "phantom": "Generated heads, simulated T1w and T2w. ",
+    "labels": "Real label maps, simulated T1w and T2w. ",
+    "bids": "Real scans and label maps. ",
+}
+MAPS = ("uniform", "blurred", "condnet")
 LENS_REFERENCE = "0.35"  # S/m
 SCORE_NAMES = {
     "median_percent": "median error (%)", "log10_mae": "log10 error", "dice": "Dice",
@@ -36,9 +42,8 @@ def conductivity_section(
     parts = [training_part(figures, losses), *_score_parts(study, scores)]
     if lens is not None:
         parts.append(_lens_part(lens))
-    parts.append(
-        Part("Volume renders", figure=figures["volumes"], caption=_VOLUMES)
-    )  # fmt: skip
+    caption = _ORIGIN[study["cohort"]["source"]] + _VOLUMES
+    parts.append(Part("Volume renders", figure=figures["volumes"], caption=caption))
     for subject in [*study["cohort"]["test"], *study["cohort"]["scans"]]:
         parts += _subject_parts(study, figures, subject)
     return Section("conductivity", "Conductivity from MRI", tuple(parts))
@@ -61,7 +66,8 @@ def score_table(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
     names = {ALL: "all tissues"}
     found = {"tissue": [names.get(n, n.replace("_", " ")) for n in rows["tissue"].unique()]}
     for score, title in SCORE_NAMES.items():
-        for name, part in rows.groupby("map", sort=False):
+        for name in (name for name in MAPS if (rows["map"] == name).any()):
+            part = rows[rows["map"] == name]
             part = part.set_index("tissue").reindex(rows["tissue"].unique())
             found[f"{title}, {SHOWN_NAMES.get(name, name)}"] = [
                 _mean_and_std(mean, std)
@@ -89,8 +95,8 @@ def _mean_and_std(mean: float, std: float) -> str:
 
 _VOLUMES = (
     "The first test heads with the octant towards the viewer (the person's left, front and upper "
-    "part) cut out. Cut faces show single voxels, inner air dark; the skin shows its outermost "
-    "voxels and is shaded. One logarithmic colour scale for all."
+    "part) cut out. Cut faces show single voxels, inner air dark; the skin shows the mean of "
+    "its outermost 4 mm and is shaded. One logarithmic colour scale for all."
 )
 
 
@@ -98,8 +104,8 @@ def _score_parts(study: Mapping[str, Any], scores: pd.DataFrame) -> list[Part]:
     table = study["condnet"]["tables"][0]
     heads = int(scores["heads"].max())
     about = (
-        f"{heads} test head{'s' * (heads > 1)}, table {table}; "
-        + ("mean ± standard deviation over the heads. " if heads > 1 else "")
+        f"{heads} test head{'s' * (heads > 1)}, table {table}"
+        + ("; mean ± standard deviation over the heads. " if heads > 1 else ". ")
         + "Median over a tissue's voxels of |map - reference| / reference; mean of "
         "|log10(map / reference)|; Dice overlap of the labels with the voxels whose nearest tissue "
         "in log conductivity is this one (tissues of one conductivity share it). The blurred map "
@@ -122,7 +128,8 @@ def _lens_part(lens: pd.DataFrame) -> Part:
         "Median (5th to 95th percentile) of the conductivity in the eye's lens, S/m. The lens is "
         "labelled vitreous humour in training, so the uniform map gives it the value of that. The "
         "generated heads give it a contrast and a conductivity of its own, about "
-        f"{LENS_REFERENCE} S/m; the paper reports 0.31 to 0.55 against {LENS_REFERENCE} in people."
+        f"{LENS_REFERENCE} S/m, which voxels at its rim share with their neighbours; the paper "
+        f"reports 0.31 to 0.55 against {LENS_REFERENCE} in people."
     )
     return Part("The lens of the eye", (text,), lens_table(lens))
 
@@ -131,6 +138,8 @@ def _subject_parts(
     study: Mapping[str, Any], figures: Mapping[str, str], subject: str
 ) -> list[Part]:
     tables = study["condnet"]["tables"]
+    real = subject in study["cohort"]["scans"]
+    origin = "Real scans. " if real else _ORIGIN[study["cohort"]["source"]]
     captions = {
         "conductivity": f"T1w, T2w and conductivity (table {tables[0]}) in three planes, all maps "
         "on one logarithmic colour scale, from half of the table's lowest to its highest value. "
@@ -150,7 +159,7 @@ def _subject_parts(
         Part(
             f"Conductivity of {subject}" if number == 0 else "",
             figure=figures[key],
-            caption=captions[name],
+            caption=origin + captions[name],
         )
         for number, (name, key) in enumerate(shown)
     ]

@@ -1,0 +1,68 @@
+"""The errors of a study's conductivity maps as a page of Markdown tables.
+
+python benchmarks/results_condnet.py --study results/condnet-heads
+
+It reads tables/condnet_errors.tsv (and condnet_lens.tsv, where heads are generated) of a finished
+study, which hold more digits, and prints what docs/results.md shows.
+"""
+
+import argparse
+from pathlib import Path
+
+import pandas as pd
+
+from headcond import io
+from headcond.reporting.conductivity import lens_table, score_table
+
+AGAINST = {
+    "uniform": "the uniform conductivity of the labels",
+    "true": "the true, non-uniform conductivity of the generated heads",
+}
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """Return a table as Markdown; text columns left, all others right."""
+    columns = [str(name) for name in table.columns]
+    rows = [columns, ["---", *("---:" for _ in columns[1:])]]
+    rows += [[str(cell) for cell in row] for row in table.itertuples(index=False)]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def page(study: Path) -> str:
+    """Tables of one finished study, with what made them."""
+    path = study / "tables" / "condnet_errors.tsv"
+    scores, side = io.read_table(path), io.read_json(io.sidecar_path(path))
+    made = side["provenance"]
+    heads = int(scores["heads"].max())
+    lines = [
+        f"{heads} test head{'s' * (heads > 1)}, conductivity table {side['conductivity_table']}, "
+        f"headcond {made['versions']['headcond']}.",
+    ]
+    for reference, text in AGAINST.items():
+        if (scores["reference"] == reference).any():
+            lines += [f"Against {text}:", markdown(score_table(scores, reference))]
+    lens = study / "tables" / "condnet_lens.tsv"
+    if lens.exists():
+        lines += [
+            "Conductivity in the eye's lens of the generated heads, S/m, median (5th to 95th "
+            "percentile):",
+            markdown(lens_table(io.read_table(lens))),
+        ]
+    return "\n\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Print the page, or write it."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--study", type=Path, required=True, help="folder of a study's results")
+    parser.add_argument("--table", type=Path, help="file to write instead of printing")
+    arguments = parser.parse_args()
+    text = page(arguments.study)
+    if arguments.table:
+        arguments.table.write_text(text)
+    else:
+        print(text, end="")
+
+
+if __name__ == "__main__":
+    main()
