@@ -35,7 +35,11 @@ FIELDS = (
     + (["subvoxel"] if STUDY["tms"]["subvoxel"] else [])
     + [f"{model}-{table}" for table in TABLES[1:] for model in ("uniform", "condnet")]
 )
+FIELDS += [f"uniform-{table}" for table in STUDY["tms"].get("further_tables", [])]
 POSITIONS = STUDY["tms"]["further_positions"]
+# Fields may stand on voxels finer than those of the networks.
+REFINEMENT = studies.refinement(STUDY)
+FINE = "space-field_" if REFINEMENT > 1 else ""
 
 
 wildcard_constraints:
@@ -43,6 +47,7 @@ wildcard_constraints:
     axis="sagittal|coronal|axial",
     contrast="T1w|T2w",
     table="A|B|cole-cole",
+    space="(space-field_)?",
     model=r"(uniform|blurred|condnet|true|subvoxel)(-(A|B|cole-cole))?",
     batch=r"\d+",
 
@@ -250,11 +255,19 @@ def tables():
         found["map_errors"] = expand(
             result("{subject}/cond/{subject}_errors.tsv"), subject=COHORT["test"]
         )
-        for kind in ("globalerror", "peaks"):
-            found[kind] = expand(
-                result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
-                subject=COHORT["test"],
-            )
+        found["globalerror"] = [result("tms/globalerror.tsv")]
+        found["peaks"] = expand(
+            result("{subject}/tms/{subject}_pos-coil_peaks.tsv"),
+            subject=COHORT["test"],
+        )
+        found["placements"] = expand(
+            result("{subject}/tms/{subject}_desc-coil_placement.json"),
+            subject=COHORT["test"],
+        )
+        found["registrations"] = expand(
+            anat("desc-mni_transform.json"), subject=COHORT["test"]
+        )
+        found["warps"] = expand(mni_warp(), subject=COHORT["test"])
         for kind, name in (
             ("efields", "efield.nii.gz"),
             ("tissue_fields", "tissues.tsv"),
@@ -287,10 +300,45 @@ def tables():
     return found
 
 
-def first_table(name):
+def field_labels(subject="{subject}"):
+    """Path (pattern) of the labels on the grid of the fields."""
+    space = FINE or "space-grid_"
+    return result(f"{subject}/anat/{subject}_{space}dseg.nii.gz")
+
+
+def networks_of_another_study(name):
+    """Path (pattern) of a file beside the trained networks that the study takes over."""
+    folder = expand_path("condnet.networks", STUDY["condnet"]["networks"])
+    return f"{folder}/networks/{name}"
+
+
+def finer_labels(wildcards):
+    """The label map from which labels finer than the study's voxels can be made."""
+    if COHORT["source"] == "labels":
+        return label_map(wildcards)
+    return [] if GENERATED else str(anat("dseg.nii.gz")).format(**wildcards)
+
+
+def mni_warp():
+    """Path pattern of the deformation to MNI space, if the study asks for one."""
+    deformable = STUDY["tms"]["hand_knob"]["registration"] == "deformable"
+    return anat("desc-mni_warp.nii.gz") if deformable else []
+
+
+def fine_truth():
+    """The truth of a generated head on the fields' own grid, as an output."""
+    return {"truth": first_table("true", FINE)} if GENERATED else {}
+
+
+def map_labels(wildcards):
+    """Labels on the grid of a conductivity map."""
+    return anat(f"{wildcards.space or 'space-grid_'}dseg.nii.gz").format(**wildcards)
+
+
+def first_table(name, space=""):
     """Path pattern of a map of the study's first conductivity table."""
     return result(
-        f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
+        f"{{subject}}/cond/{{subject}}_{space}table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
     )
 
 
@@ -298,4 +346,6 @@ def field_map(wildcards):
     """Conductivity map behind a field: a model of the first table, or model-table."""
     model, _, table = wildcards.model.partition("-")
     subject, table = wildcards.subject, table or TABLES[0]
-    return result(f"{subject}/cond/{subject}_table-{table}_desc-{model}_condmap.nii.gz")
+    return result(
+        f"{subject}/cond/{subject}_{FINE}table-{table}_desc-{model}_condmap.nii.gz"
+    )

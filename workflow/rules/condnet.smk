@@ -1,33 +1,61 @@
 # CondNet: one network per slicing axis, their average, and conductivity maps in S/m.
 
 
-rule train_axis:
-    input:
-        **normalised(COHORT["train"]),
-        labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["train"]),
-    output:
-        network=result("networks/axis-{axis}_network.ckpt"),
-        history=result("networks/axis-{axis}_history.tsv"),
-    log:
-        result("logs/train_axis/{axis}.log"),
-    benchmark:
-        result("benchmarks/train_axis/{axis}.tsv")
-    conda:
-        "../../envs/condnet.yaml"
-    threads: 1
-    resources:
-        mem_mb=growing(4000),
-        runtime=240,
-    params:
-        source=source("train_axis.py"),
-        seed=STUDY["seed"],
-        axis="{axis}",
-        subjects=COHORT["train"],
-        normalisation=STUDY["mri"]["normalisation"],
-        settings=STUDY["condnet"],
-        state=result(".state"),
-    script:
-        "../../scripts/train_axis.py"
+if "networks" in STUDY["condnet"]:
+
+    rule take_axis:
+        input:
+            trained=networks_of_another_study("axis-{axis}_network.ckpt"),
+            losses=networks_of_another_study("axis-{axis}_history.tsv"),
+        output:
+            network=result("networks/axis-{axis}_network.ckpt"),
+            history=result("networks/axis-{axis}_history.tsv"),
+        log:
+            result("logs/take_axis/{axis}.log"),
+        conda:
+            "../../envs/condnet.yaml"
+        params:
+            source=source("take_axis.py"),
+            axis="{axis}",
+            tables=TABLES,
+            frequency=STUDY["condnet"]["frequency"],
+            tau=STUDY["condnet"]["tau"],
+            normalisation=STUDY["mri"]["normalisation"],
+            shape=STUDY["mri"]["shape"],
+            voxel_size_mm=COHORT["voxel_size_mm"],
+            unseen=COHORT["test"],
+        script:
+            "../../scripts/take_axis.py"
+
+else:
+
+    rule train_axis:
+        input:
+            **normalised(COHORT["train"]),
+            labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["train"]),
+        output:
+            network=result("networks/axis-{axis}_network.ckpt"),
+            history=result("networks/axis-{axis}_history.tsv"),
+        log:
+            result("logs/train_axis/{axis}.log"),
+        benchmark:
+            result("benchmarks/train_axis/{axis}.tsv")
+        conda:
+            "../../envs/condnet.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=240,
+        params:
+            source=source("train_axis.py"),
+            seed=STUDY["seed"],
+            axis="{axis}",
+            subjects=COHORT["train"],
+            normalisation=STUDY["mri"]["normalisation"],
+            settings=STUDY["condnet"],
+            state=result(".state"),
+        script:
+            "../../scripts/train_axis.py"
 
 
 rule predict_axis:
@@ -80,17 +108,20 @@ rule rescale_conductivity:
         average=result("{subject}/cond/{subject}_desc-average_condmap.nii.gz"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        grid=lambda wildcards: map_labels(wildcards) if wildcards.space else [],
     output:
         maps=expand(
             result(
-                "{{subject}}/cond/{{subject}}_table-{table}_desc-condnet_condmap.nii.gz"
+                "{{subject}}/cond/{{subject}}_{{space}}table-{table}_desc-condnet_condmap.nii.gz"
             ),
             table=TABLES,
         ),
     log:
-        result("logs/rescale_conductivity/{subject}.log"),
+        result("logs/rescale_conductivity/{subject}_{space}map.log"),
     conda:
         "../../envs/condnet.yaml"
+    resources:
+        mem_mb=growing(3000),
     params:
         source=source("rescale_conductivity.py"),
         tables=TABLES,
@@ -102,13 +133,13 @@ rule rescale_conductivity:
 
 rule uniform_conductivity:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=map_labels,
     output:
         conductivity=result(
-            "{subject}/cond/{subject}_table-{table}_desc-uniform_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-uniform_condmap.nii.gz"
         ),
     log:
-        result("logs/uniform_conductivity/{subject}_{table}.log"),
+        result("logs/uniform_conductivity/{subject}_{space}{table}.log"),
     conda:
         "../../envs/mri.yaml"
     params:
@@ -122,19 +153,21 @@ rule uniform_conductivity:
 rule blur_uniform:
     input:
         uniform=result(
-            "{subject}/cond/{subject}_table-{table}_desc-uniform_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-uniform_condmap.nii.gz"
         ),
         estimated=result(
-            "{subject}/cond/{subject}_table-{table}_desc-condnet_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-condnet_condmap.nii.gz"
         ),
     output:
         blurred=result(
-            "{subject}/cond/{subject}_table-{table}_desc-blurred_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-blurred_condmap.nii.gz"
         ),
     log:
-        result("logs/blur_uniform/{subject}_{table}.log"),
+        result("logs/blur_uniform/{subject}_{space}{table}.log"),
     conda:
         "../../envs/mri.yaml"
+    resources:
+        mem_mb=growing(4000),
     params:
         source=source("blur_uniform.py"),
     script:

@@ -93,3 +93,23 @@ rule register_template:
         source=source("register_template.py"),
     script:
         "../../scripts/register_template.py"
+
+
+rule warp_template:
+    input:
+        t1=anat("space-grid_desc-biascorrected_T1w.nii.gz"),
+        labels=anat("space-grid_dseg.nii.gz"),
+        mni=anat("desc-mni_transform.json"),
+        template=mni_template,
+    output:
+        warp=anat("desc-mni_warp.nii.gz"),
+    log:
+        result("logs/warp_template/{subject}.log"),
+    benchmark:
+        result("benchmarks/warp_template/{subject}.tsv")
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("warp_template.py"),
+    script:
+        "../../scripts/warp_template.py"

@@ -105,8 +105,9 @@ rule draw_profile:
 
 rule draw_efield:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
         placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
         efields=expand(
             result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
@@ -139,8 +140,9 @@ rule draw_efield:
 
 rule draw_differences:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
         efields=expand(
             result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
             model=FIELDS,
@@ -166,8 +168,9 @@ rule draw_differences:
 
 rule draw_sagittal:
     input:
-        labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["test"]),
+        labels=expand(field_labels(), subject=COHORT["test"]),
         mni=expand(anat("desc-mni_transform.json"), subject=COHORT["test"]),
+        warp=expand(mni_warp(), subject=COHORT["test"]),
         efields=expand(
             result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
             subject=COHORT["test"],

@@ -36,6 +36,7 @@ def slices(
     limits: Mapping[str, tuple[float, float]] | tuple[float, float],
     colour_map: str | Mapping[str, str] = "viridis",
     mark: bool = False,
+    outline: np.ndarray | None = None,
 ) -> Figure:
     """Draw the three planes through voxel `centre`, one column per volume.
 
@@ -48,6 +49,7 @@ def slices(
     limits : colour range, for all volumes or by title.
     colour_map : matplotlib name, for all volumes or by title.
     mark : draw a cross at `centre`.
+    outline : (nx, ny, nz) bool region whose border is drawn.
 
     A colour bar stands beside the last column, and beside every column whose range or map
     differs from its neighbour's.
@@ -89,11 +91,22 @@ def slices(
             _frame(panel, across, up, f"{plane}" if column == 0 else "")
             if mark:
                 panel.plot(centre[across], centre[up], "+", color="white", markersize=9)
+            if outline is not None:
+                draw_outline(panel, np.take(outline, centre[cut], axis=cut))
             if row == 0:
                 panel.set_title(title)
         if column == len(titles) - 1 or look(titles[column + 1]) != look(title):
             figure.colorbar(image, ax=axes[:, column], label=label, shrink=0.6, pad=0.02)
     return figure
+
+
+def draw_outline(panel: object, region: np.ndarray) -> None:
+    """Draw the border of a plane's region (n, m) along the edges of its voxels."""
+    if region.any():
+        # Every voxel as 8 x 8 points, so that the contour follows its edges.
+        fine = np.pad(region, 1).repeat(8, axis=0).repeat(8, axis=1).astype(float)
+        x, y = ((np.arange(length) + 0.5) / 8 - 1.5 for length in fine.shape)
+        panel.contour(x, y, fine.T, levels=[0.5], colors="cyan", linewidths=0.9)
 
 
 def anatomy(
