@@ -325,6 +325,11 @@ def mni_warp():
     return anat("desc-mni_warp.nii.gz") if deformable else []
 
 
+def given_matrix(wildcards):
+    """The placement that the study gives for a subject by a matrix, if it gives one."""
+    return STUDY["tms"].get("matrices", {}).get(wildcards.subject, [])
+
+
 def fine_truth():
     """The truth of a generated head on the fields' own grid, as an output."""
     return {"truth": first_table("true", FINE)} if GENERATED else {}

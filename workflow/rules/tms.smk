@@ -46,9 +46,7 @@ rule place_coil:
         handle=STUDY["tms"]["handle"],
         distance=STUDY["tms"]["distance"],
         coil=STUDY["tms"]["coil"],
-        matsimnibs=lambda wildcards: STUDY["tms"]
-        .get("matrices", {})
-        .get(wildcards.subject, []),
+        matsimnibs=given_matrix,
     script:
         "../../scripts/place_coil.py"
 
