@@ -47,6 +47,7 @@ def differences(
         colour_map="RdBu_r",
         mark=outline is None,
         outline=outline,
+        outline_colour="black",
     )
 
 
