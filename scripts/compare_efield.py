@@ -5,15 +5,18 @@ import pandas as pd
 from regions import head_regions
 
 from headcond import io
+from headcond.checks import voxel_sizes
 from headcond.metrics import global_error_table
 from headcond.metrics import peaks as peaks_of
 
 PERCENTILES = (99.0, 99.9)
 
 
-def main(labels, mni, efields, errors, peaks, subject, models, position, hand_knob, provenance):
+def main(
+    labels, mni, warp, efields, errors, peaks, subject, models, position, hand_knob, provenance
+):
     """Write global errors for all regions and readings of eq. 6, and the fields' peaks."""
-    regions, _ = head_regions(labels, mni, hand_knob)
+    regions, affine = head_regions(labels, mni, warp, hand_knob)
     fields = {
         name: np.moveaxis(io.read_components(path)[0], 0, -1)
         for name, path in zip(models, efields, strict=True)
@@ -29,9 +32,9 @@ def main(labels, mni, efields, errors, peaks, subject, models, position, hand_kn
     table = global_error_table(
         fields, regions, head, subject=subject, coil=position, comparisons=comparisons
     )
-    io.write_table(
-        errors, table, units={"mean_percent": "%", "std_percent": "%"}, provenance=provenance
-    )
+    table["voxel_mm"] = size = float(voxel_sizes(affine).mean())
+    units = {"mean_percent": "%", "std_percent": "%", "voxel_mm": "mm"}
+    io.write_table(errors, table, units=units, provenance=provenance)
     rows = []
     for name, field in fields.items():
         for region, mask in {**regions, "head": head}.items():
@@ -41,7 +44,9 @@ def main(labels, mni, efields, errors, peaks, subject, models, position, hand_kn
                 {**row, "percentile": level, "field": value}
                 for level, value in zip(PERCENTILES, values, strict=True)
             ]
-    io.write_table(peaks, pd.DataFrame(rows), units={"field": "V/m"}, provenance=provenance)
+    io.write_table(
+        peaks, pd.DataFrame(rows), units={"field": "V/m"}, voxel_mm=size, provenance=provenance
+    )
 
 
 if __name__ == "__main__":

@@ -10,21 +10,18 @@ from headcond.figures.style import save
 from headcond.reporting.stimulation import SHOWN_NAMES
 
 
-def main(labels, mni, efields, difference, models, hand_knob, note, provenance):
+def main(labels, mni, warp, efields, difference, models, hand_knob, note, provenance):
     """Write the difference maps in the planes through the hand knob."""
-    regions, affine = head_regions(labels, mni, hand_knob)
+    regions, affine = head_regions(labels, mni, warp, hand_knob)
     box = bounding_box(regions["head"])
     centre = np.argwhere(regions["hand_knob"][box]).mean(axis=0).round().astype(int)
     fields = {
         SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(path)[0], axis=0)[box]
         for name, path in zip(models, efields, strict=True)
     }
-    save(
-        differences(fields, "uniform", regions["head"][box], affine, centre),
-        difference,
-        note,
-        provenance=provenance,
-    )
+    knob = regions["hand_knob"][box]
+    figure = differences(fields, "uniform", regions["head"][box], affine, centre, knob)
+    save(figure, difference, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -14,10 +14,11 @@ from headcond.reporting.stimulation import SHOWN_NAMES
 
 
 def main(
-    labels, mni, placement, efields, coil_figure, efield, models, coil, hand_knob, note, provenance
-):
+    labels, mni, warp, placement, efields, coil_figure, efield, models, coil, hand_knob, note,
+    provenance,
+):  # fmt: skip
     """Write the coil from three sides, and |E| in the planes through the hand knob."""
-    regions, affine = head_regions(labels, mni, hand_knob)
+    regions, affine = head_regions(labels, mni, warp, hand_knob)
     head = regions["head"]
     fields = {
         SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(path)[0], axis=0)
@@ -28,8 +29,9 @@ def main(
     high = max(upper_limit(field[regions["brain"]], 99.9) for field in fields.values())
     shown = {title: field[box] for title, field in fields.items()}
     figure = slices(
-        shown, affine, centre, unit="|E| (V/m)", limits=(0.0, high), colour_map="inferno", mark=True
-    )
+        shown, affine, centre, unit="|E| (V/m)", limits=(0.0, high), colour_map="inferno",
+        outline=regions["hand_knob"][box],
+    )  # fmt: skip
     save(figure, efield, note, provenance=provenance)
     smooth = ndimage.gaussian_filter(np.pad(head, 2).astype(np.float32), 1.0)
     corners, faces, _, _ = marching_cubes(smooth, 0.5, step_size=2)

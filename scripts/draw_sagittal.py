@@ -9,18 +9,20 @@ from headcond.figures.style import save
 from headcond.reporting.stimulation import SHOWN_NAMES
 
 
-def main(labels, mni, efields, sagittal, subjects, models, hand_knob, note, provenance):
+def main(labels, mni, warp, efields, sagittal, subjects, models, hand_knob, note, provenance):
     """Write one row per head, one column per conductivity map; `efields` heads first."""
-    rows, affines, centres = {}, {}, {}
+    rows, affines, centres, knobs = {}, {}, {}, {}
     paths = iter(efields)
-    for subject, tissue, transform in zip(subjects, labels, mni, strict=True):
-        regions, affines[subject] = head_regions(tissue, transform, hand_knob)
+    warps = warp or [None] * len(subjects)
+    for subject, tissue, transform, field in zip(subjects, labels, mni, warps, strict=True):
+        regions, affines[subject] = head_regions(tissue, transform, field, hand_knob)
+        knobs[subject] = regions["hand_knob"]
         centres[subject] = np.argwhere(regions["hand_knob"]).mean(axis=0).round().astype(int)
         rows[subject] = {
             SHOWN_NAMES.get(name, name): np.linalg.norm(io.read_components(next(paths))[0], axis=0)
             for name in models
         }
-    save(magnified(rows, affines, centres), sagittal, note, provenance=provenance)
+    save(magnified(rows, affines, centres, knobs), sagittal, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,32 @@ from coils import make_coil
 
 from headcond import io
 from headcond.caps import cap_positions
-from headcond.tms.placement import place
+from headcond.tms.placement import distances, from_matrix, place
 
 
-def main(labels, mni, placement, position, handle, distance, coil, provenance):
-    """Write the matrix from the coil's frame to the world (m), and the scalp positions used."""
+def main(labels, mni, placement, position, handle, distance, coil, matsimnibs, provenance):
+    """Write the matrix from the coil's frame to the world (m), and how far the coil stands off."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
-    cap = cap_positions("standard_1005", np.array(io.read_json(mni)["matrix"]), (position, handle))
     wire = make_coil(coil)
-    matrix = place(tissue, affine, cap[position], cap[handle], distance, wire)
+    about = {"placed_by": "matrix"}
+    if matsimnibs:
+        matrix = from_matrix(tissue, affine, matsimnibs, wire)
+    else:
+        way = np.array(io.read_json(mni)["matrix"])
+        cap = cap_positions("standard_1005", way, (position, handle))
+        matrix = place(tissue, affine, cap[position], cap[handle], distance, wire)
+        about = {
+            "placed_by": f"{position}, handle towards {handle}",
+            "position_mm": {name: cap[name] for name in (position, handle)},
+        }
     io.write_json(
         placement,
         {
             "coil_to_world": matrix,
             "units": "m; x right wing, y handle, z into the head",
-            "position_mm": {name: cap[name] for name in (position, handle)},
             "coil": wire.name,
+            **about,
+            **distances(tissue, affine, matrix, wire),
             "provenance": provenance,
         },
     )

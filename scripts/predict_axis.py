@@ -3,13 +3,14 @@
 import numpy as np
 
 from headcond import io
-from headcond.condnet.prediction import check_facts, load_checkpoint, predict_axis
+from headcond.condnet.checkpoint import check_facts, check_unseen, load_checkpoint
+from headcond.condnet.prediction import predict_axis
 from headcond.condnet.slices import grid_facts
 from headcond.tissues import conductivity_table
 
 
 def main(
-    network, t1, t2, prediction, normalisation, tables, frequency, tau, provenance
+    network, t1, t2, prediction, normalisation, tables, frequency, tau, provenance, unseen=()
 ):  # fmt: skip
     """Write the scaled conductivity in [0, 1], one component per table."""
     trained = load_checkpoint(network)
@@ -19,6 +20,7 @@ def main(
         {"tables": trained.tables, "tau": trained.tau},
         "Set condnet.tables, .frequency and .tau as in the study that trained the network.",
     )
+    check_unseen(trained, unseen)
     first, affine = io.read_volume(t1)
     second, _ = io.read_volume(t2)
     result = predict_axis(

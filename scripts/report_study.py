@@ -26,7 +26,7 @@ def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), scores=None, lens=None, globalerror=(), peaks=(), efields=(), qualities=(),
     validations=(), relative_errors=(), residuals=(), tissue_fields=(), positions=(),
-    domains=(),
+    domains=(), placements=(), registrations=(), warps=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -52,6 +52,9 @@ def main(
                 solves,
                 joined(tissue_fields),
                 joined(positions) if positions else None,
+                by_subject(placements, io.read_json),
+                by_subject(registrations, io.read_json),
+                by_subject(warps, lambda path: io.read_json(io.sidecar_path(path))),
             ),
         ]
     if qualities:

@@ -1,26 +1,37 @@
 """Turn the scaled average into conductivity in S/m (eq. 3 of CondNet)."""
 
+import numpy as np
+
 from headcond import io
 from headcond.checks import voxel_sizes
 from headcond.condnet.fusion import head_mask, mask_air, rescale
-from headcond.mri.conform import back_conductivity
+from headcond.mri.conform import like
 from headcond.tissues import conductivity_table
 
 
-def main(average, t1, t2, own_t1, maps, own_maps, tables, frequency, tau, provenance):
-    """Write one map per table on the study's grid and on the T1w's own; air is exactly 0."""
+def main(average, t1, t2, grid, maps, tables, frequency, tau, provenance):
+    """Write one map per table, on the grid of the labels `grid` if given; air is exactly 0."""
     scaled, affine = io.read_components(average)
+    images = [io.read_volume(path)[0] for path in (t1, t2)]
+    about = {}
+    if grid:
+        tissue, target = io.read_volume(grid, dtype="uint8")
+        about["resampled"] = {
+            "method": "linear interpolation of the scaled average and of T1w and T2w",
+            "from_voxel_mm": voxel_sizes(affine),
+            "to_voxel_mm": voxel_sizes(target),
+        }
+        scaled = np.stack([like(part, affine, target, tissue.shape) for part in scaled])
+        images = [like(image, affine, target, tissue.shape) for image in images]
+        affine = target
     used = [conductivity_table(name, frequency) for name in tables]
     conductivity = rescale(scaled, [max(table.values()) for table in used], tau)
-    images = [io.read_volume(path)[0] for path in (t1, t2)]
     head = head_mask(*images, float(voxel_sizes(affine).mean()))
     conductivity = mask_air(conductivity, head, [min(table.values()) for table in used])
-    scan, own_affine = io.read_volume(own_t1)
-    for name, result, path, own_path in zip(tables, conductivity, maps, own_maps, strict=True):
-        about = {"units": "S/m", "table": name, "provenance": provenance}
-        io.write_volume(path, result, affine, **about)
-        own = back_conductivity(result, affine, own_affine, scan.shape)
-        io.write_volume(own_path, own, own_affine, **about)
+    for path, name, result in zip(maps, tables, conductivity, strict=True):
+        io.write_volume(
+            path, result, affine, units="S/m", table=name, **about, provenance=provenance
+        )
 
 
 if __name__ == "__main__":

@@ -1,17 +1,18 @@
 """Tabulate a field per tissue, and sample it on the surface of the grey matter."""
 
 import meshio
+import nibabel
 import numpy as np
 
 from headcond import io
 from headcond.checks import voxel_sizes
 from headcond.tissues import tissue_id
 from headcond.tms.regions import tissue_table
-from headcond.tms.surface import grey_surface, sample_inside
+from headcond.tms.surface import gifti, grey_surface, sample_inside
 
 
-def main(labels, efield, tissues, surface, subject, model, provenance):
-    """Write |E| per tissue (TSV), and E on the grey matter's surface (VTU, mm, RAS+)."""
+def main(labels, efield, tissues, surface, geometry, values, subject, model, provenance):
+    """Write |E| per tissue (TSV), and E on the grey matter's surface (VTU, GIFTI; mm, RAS+)."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
     field = np.moveaxis(io.read_components(efield)[0], 0, -1)
     table = tissue_table(field, tissue, float(np.prod(voxel_sizes(affine))) / 1e3)
@@ -25,12 +26,16 @@ def main(labels, efield, tissues, surface, subject, model, provenance):
         points, [("triangle", triangles)],
         point_data={"E (V/m)": vector, "|E| (V/m)": np.linalg.norm(vector, axis=1)},
     )  # fmt: skip
+    about = {"points": len(points), "triangles": len(triangles), "provenance": provenance}
     with io.atomic(surface) as temporary:
         meshio.write(temporary, mesh, file_format="vtu")
-    io.write_sidecar(
-        surface, units="points mm, RAS+ world; E V/m, world axes", points=len(points),
-        triangles=len(triangles), provenance=provenance,
-    )  # fmt: skip
+    io.write_sidecar(surface, units="points mm, RAS+ world; E V/m, world axes", **about)
+    units = ("mm, RAS+ world", "V/m: |E|, then E in world axes")
+    images = gifti(points, triangles, vector)
+    for path, image, unit in zip((geometry, values), images, units, strict=True):
+        with io.atomic(path) as temporary:
+            nibabel.save(image, temporary)
+        io.write_sidecar(path, units=unit, **about)
 
 
 if __name__ == "__main__":

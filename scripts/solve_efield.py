@@ -1,24 +1,44 @@
 """Solve for the field that the coil induces in a conductivity map."""
 
+import resource
+
 import numba
 import numpy as np
 from coils import make_coil
 
 from headcond import io
+from headcond.checks import voxel_sizes
+from headcond.tms.regions import check_tissue
 from headcond.tms.spfd import solve_efield
 
 
-def main(conductivity, placement, efield, coil, didt, tolerance, threads, provenance):
-    """Write the field vector; its sidecar certifies the residual."""
+def main(
+    conductivity, labels, placement, efield, magnitude, model, coil, didt, tolerance, threads,
+    provenance,
+):  # fmt: skip
+    """Write the field vector and its magnitude; the sidecar certifies the residual."""
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
     sigma, affine = io.read_volume(conductivity)
+    tissue, _ = io.read_volume(labels, dtype="uint8")
+    if model.startswith(("uniform", "blurred")):  # made from the labels: no tissue may be lost
+        check_tissue(sigma, tissue, str(conductivity))
     matrix = np.array(io.read_json(placement)["coil_to_world"])
     field = solve_efield(sigma, affine, make_coil(coil).transformed(matrix), didt, tolerance)
-    io.write_volume(
-        efield, field.vector, affine, units="V/m, world axes", iterations=field.iterations,
-        residual=field.residual, components=field.components, seconds=field.seconds,
-        didt=didt, provenance=provenance,
-    )  # fmt: skip
+    about = {
+        "voxel_mm": voxel_sizes(affine),
+        "didt": didt,
+        "tissue_voxels": int(np.count_nonzero(tissue)),
+        "insulated_tissue_voxels": int(np.count_nonzero((tissue > 0) & (sigma == 0))),
+        "iterations": field.iterations,
+        "residual": field.residual,
+        "components": field.components,
+        "unknowns": field.unknowns,
+        "seconds": field.seconds,
+        "peak_memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "provenance": provenance,
+    }
+    io.write_volume(efield, field.vector, affine, units="V/m, world axes", **about)
+    io.write_volume(magnitude, field.magnitude, affine, units="V/m", **about)
 
 
 if __name__ == "__main__":

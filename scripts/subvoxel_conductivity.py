@@ -1,10 +1,9 @@
 """Average the conductivity of finer labels over the study's voxels."""
 
 import numpy as np
+from finer import finer_head
 
 from headcond import io
-from headcond.cohort.labels import prepare, read_labels
-from headcond.cohort.phantom import generate_head
 from headcond.mri.conform import like
 from headcond.tissues import conductivity_map, conductivity_table
 
@@ -17,13 +16,7 @@ def main(
 ):  # fmt: skip
     """Write the map: every voxel the mean over the finer labels inside it, air counted as 0."""
     fine = voxel_size_mm / FINER
-    if origin == "phantom":
-        head = generate_head(seed, subject, fine, subdivisions=1)
-        labels, affine = head.labels, head.affine
-    else:
-        head = prepare(*read_labels(label_map, scheme), scheme, fine, margin=4 * FINER)
-        labels = np.pad(head.labels13, [(0, -side % FINER) for side in head.labels13.shape])
-        affine = head.affine
+    labels, affine, _ = finer_head(origin, label_map, scheme, seed, subject, fine, FINER)
     coarse, target = io.read_volume(grid_labels, dtype="uint8")
     sigma = conductivity_map(labels, conductivity_table(table, frequency))
     result = like(sigma, affine, target, coarse.shape)

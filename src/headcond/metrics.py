@@ -17,6 +17,7 @@ GLOBAL_ERROR_COLUMNS = ("subject", "coil", "region", "reference", "estimate", "k
                         "denominator", "head_mask", "mean_percent", "std_percent",
                         "voxels")  # fmt: skip
 HEAD = "head"
+AVERAGE = "average"  # stands for a subject in rows over all of them
 
 
 class GlobalError(NamedTuple):
@@ -119,19 +120,61 @@ def global_error_table(
             check_option("field", name, list(fields))
     conductive = np.asarray(conductive, bool)
     heads = {"conductive": conductive, "grid": np.ones_like(conductive)}
+    for name, field in fields.items():
+        check_shape(f"field {name}", field, (*conductive.shape, 3))
+    masks = {name: _mask(name, region, conductive.shape) for name, region in regions.items()}
+    sizes = {name: np.linalg.norm(field, axis=-1) for name, field in fields.items()}
     rows = []
     for first, second in comparisons:
+        # What `global_error` takes from whole volumes is taken once for all regions here.
+        gaps = {
+            "magnitude": np.abs(sizes[first] - sizes[second]),
+            "vector": np.linalg.norm(fields[first] - fields[second], axis=-1),
+        }
+        larger = np.maximum(sizes[first], sizes[second])
         for label, head in heads.items():
-            for name, region in {**regions, HEAD: head}.items():
-                for kind in ("magnitude", "vector"):
-                    for denominator in ("region", "head"):
-                        error = global_error(
-                            fields[first], fields[second], region,
-                            denominator=denominator, head=head, kind=kind,
-                        )  # fmt: skip
-                        rows.append((subject, coil, name, first, second, kind, denominator,
-                                     label, *error, int(np.count_nonzero(region))))  # fmt: skip
+            for name, region in {**masks, HEAD: head}.items():
+                largest = {"region": larger[region].max(), "head": larger[head].max()}
+                count = int(np.count_nonzero(region))
+                for kind, gap in gaps.items():
+                    inside = check_finite(f"{first} or {second}", gap[region]).astype(float)
+                    mean, std = inside.mean(), inside.std()
+                    for denominator, top in largest.items():
+                        if not np.isfinite(top) or top <= 0:
+                            raise InputError(
+                                f"The fields' maximum over the {denominator} is {top} V/m."
+                            )
+                        rows.append((subject, coil, name, first, second, kind, denominator, label,
+                                     100 * mean / top, 100 * std / top, count))  # fmt: skip
     return pd.DataFrame(rows, columns=list(GLOBAL_ERROR_COLUMNS))
+
+
+def average_errors(table: pd.DataFrame) -> pd.DataFrame:
+    """Average of global errors over subjects: the last row of every block of Table III.
+
+    Parameters
+    ----------
+    table : `global_error_table` of several subjects, one below the other; further columns are
+        kept if they are the same for all.
+
+    Returns
+    -------
+    The same columns with the subject `AVERAGE`: mean_percent and std_percent are the means over
+    subjects of their own, voxels their sum; and between_percent, the standard deviation of the
+    subjects' means (n - 1; missing for one subject), and subjects, their number.
+    """
+    values = {"mean_percent", "std_percent", "voxels", "subject"}
+    keys = [name for name in table.columns if name not in values]
+    groups = table.groupby(keys, sort=False)
+    average = groups.agg(
+        mean_percent=("mean_percent", "mean"),
+        std_percent=("std_percent", "mean"),
+        voxels=("voxels", "sum"),
+        between_percent=("mean_percent", "std"),
+        subjects=("subject", "nunique"),
+    ).reset_index()
+    average["subject"] = AVERAGE
+    return average[[*table.columns, "between_percent", "subjects"]]
 
 
 def peaks(
@@ -237,9 +280,13 @@ def blurred(uniform: np.ndarray, width: float, mask: np.ndarray) -> np.ndarray:
     check_positive("width", width)
     uniform = check_finite("uniform", np.asarray(uniform, float))
     mask = _mask("mask", mask, uniform.shape)
-    weight = scipy.ndimage.gaussian_filter(mask.astype(float), width, mode="constant")
-    total = scipy.ndimage.gaussian_filter(np.where(mask, uniform, 0.0), width, mode="constant")
-    return np.where(mask, total / np.where(mask, weight, 1.0), 0.0)
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
+    held = mask[box]
+    weight = scipy.ndimage.gaussian_filter(held.astype(float), width, mode="constant")
+    total = scipy.ndimage.gaussian_filter(np.where(held, uniform[box], 0.0), width, mode="constant")
+    result = np.zeros(uniform.shape)
+    result[box] = np.where(held, total / np.where(held, weight, 1.0), 0.0)
+    return result
 
 
 def fit_blur(
@@ -262,12 +309,20 @@ def fit_blur(
     check_shape("uniform", uniform, estimated.shape)
     mask = _mask("mask", mask, estimated.shape)
     smallest = 0.05  # below this a sampled Gaussian is the identity
+    # Outside the mask nothing gives or receives, so its box is all that counts.
+    box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
+    sharp, soft, inside = (part[box] for part in (np.asarray(uniform), estimated, mask))
 
     def difference(width: float) -> float:
-        return float(np.mean((blurred(uniform, width, mask) - estimated)[mask] ** 2))
+        return float(np.mean((blurred(sharp, width, inside) - soft)[inside] ** 2))
 
     grid = np.linspace(smallest, largest, 13)
-    best = int(np.argmin([difference(width) for width in grid]))
+    found: list[float] = []
+    for width in grid:  # wide Gaussians cost most and are left out once it only gets worse
+        found.append(difference(width))
+        if len(found) > 3 and found[-1] > found[-2] > found[-3]:
+            break
+    best = int(np.argmin(found))
     if best == len(grid) - 1:
         raise InputError(f"No Gaussian up to {largest} voxels fits: the widest one fits best.")
     ends = grid[max(best - 1, 0)], grid[best + 1]

@@ -118,6 +118,12 @@ def bids_files(study: Mapping[str, Any], subject: str) -> dict[str, Path]:
     return {key: bids.find(root, subject, suffix) for key, suffix in suffixes.items()}
 
 
+def refinement(study: Mapping[str, Any]) -> int:
+    """How many voxels of the fields lie along the edge of one of the networks' voxels."""
+    coarse = study["cohort"]["voxel_size_mm"]
+    return round(coarse / study["tms"].get("voxel_size_mm", coarse))
+
+
 def folder(study: Mapping[str, Any]) -> Path:
     """Folder of the results of `study`."""
     return Path(study["results"]) / study["study"]
@@ -226,9 +232,7 @@ def _check_choices(study: Mapping[str, Any]) -> None:
         existing("mri.template", expand("mri.template", study["mri"]["template"]))
     trained = "networks" in study["condnet"]
     if trained:
-        networks = expand("condnet.networks", study["condnet"]["networks"])
-        for axis in study["condnet"]["axes"]:
-            existing("condnet.networks", networks / f"axis-{axis}_network.ckpt")
+        _check_networks(study)
     if "predict" in study["wings"]:
         if not trained:
             raise InputError("condnet.networks: the wing predict needs trained networks.")
@@ -247,7 +251,14 @@ def _check_choices(study: Mapping[str, Any]) -> None:
             )
         condnet = study["condnet"]
         _check_network(condnet, study["mri"]["shape"])
-        if condnet["frequency"] != TABLE_FREQUENCY and set(condnet["tables"]) & {"A", "B"}:
+        further = study["tms"].get("further_tables", [])
+        tables = [*condnet["tables"], *further]
+        if len(set(tables)) < len(tables):
+            raise InputError(
+                "tms.further_tables: names a table of condnet.tables, whose uniform map is "
+                "compared already."
+            )
+        if condnet["frequency"] != TABLE_FREQUENCY and set(tables) & {"A", "B"}:
             raise InputError(
                 f"condnet.frequency: the tables A and B hold at {TABLE_FREQUENCY:g} Hz only; "
                 "use the table cole-cole for another frequency."
@@ -259,10 +270,20 @@ def _check_choices(study: Mapping[str, Any]) -> None:
             )
         if study["tms"]["handle"] == study["tms"]["position"]:
             raise InputError("tms.handle: must be another place than tms.position.")
+        known = template_positions("standard_1005")[0]
         for key in ("position", "handle"):
-            check_option(f"tms.{key}", study["tms"][key], template_positions("standard_1005")[0])
-        if study["tms"]["subvoxel"]:
-            _check_subvoxel(study["cohort"])
+            check_option(f"tms.{key}", study["tms"][key], known)
+            for number, entry in enumerate(study["tms"]["further_positions"]):
+                check_option(f"tms.further_positions.{number}.{key}", entry[key], known)
+        for subject in study["tms"].get("matrices", {}):
+            check_option(f"tms.matrices.{subject}", subject, study["cohort"]["test"])
+        _check_field_voxels(study)
+        knob = study["tms"]["hand_knob"]
+        if knob["registration"] == "deformable" and study["cohort"]["source"] == "phantom":
+            raise InputError(
+                "tms.hand_knob.registration: generated heads know their way to MNI space, which "
+                "is affine; deformable is for real ones."
+            )
         coil = study["tms"]["coil"]
         if coil["inner_diameter"] >= coil["outer_diameter"]:
             raise InputError(
@@ -334,15 +355,37 @@ def _check_electrodes(study: Mapping[str, Any]) -> None:
             )
 
 
-def _check_subvoxel(cohort: Mapping[str, Any]) -> None:
+def _check_field_voxels(study: Mapping[str, Any]) -> None:
+    cohort, coarse = study["cohort"], study["cohort"]["voxel_size_mm"]
+    size = study["tms"].get("voxel_size_mm", coarse)
+    if abs(coarse / size - refinement(study)) > 1e-6:
+        raise InputError(
+            f"tms.voxel_size_mm: {size:g} mm does not divide cohort.voxel_size_mm, {coarse:g} mm, "
+            "into whole voxels; the fields' grid nests into that of the networks."
+        )
+    if not study["tms"]["subvoxel"]:
+        return
     if cohort["source"] == "bids":
         raise InputError("tms.subvoxel: label maps of a BIDS-like folder lie on the study's grid; "
                          "there are no finer ones.")  # fmt: skip
-    if cohort["source"] == "labels" and cohort["voxel_size_mm"] < 1.5:
+    if cohort["source"] == "labels" and size < 1.5:
         raise InputError(
-            "tms.subvoxel: label maps hold nothing finer than about 1 mm; raise "
-            "cohort.voxel_size_mm to 2, or set it to false."
+            "tms.subvoxel: label maps hold nothing finer than about 1 mm; raise the voxels of the "
+            "fields (tms.voxel_size_mm, cohort.voxel_size_mm) to 2, or set it to false."
         )
+
+
+def _check_networks(study: Mapping[str, Any]) -> None:
+    key = "condnet.networks"
+    source = existing(key, expand(key, study["condnet"]["networks"]), "folder")
+    axes = study["condnet"]["axes"]
+    names = [f"axis-{axis}_{what}" for axis in axes for what in ("network.ckpt", "history.tsv")]
+    for name in [*names, "domain.json"]:
+        if not (source / name).is_file():
+            raise InputError(
+                f"{key}: {source / name} does not exist; name the folder `networks` of a finished "
+                "study's results, or run that study to its end first."
+            )
 
 
 def main(arguments: Sequence[str]) -> int:

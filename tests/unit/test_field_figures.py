@@ -24,9 +24,18 @@ def test_differences_are_percent_of_the_largest_field():
 def test_magnified_panels_share_a_subjects_scale():
     field = np.random.default_rng(0).random((30, 40, 50))
     rows = {name: {"uniform": field, "estimated": 2 * field} for name in ("sub-1", "sub-2")}
+    knob = np.zeros(field.shape, bool)
+    knob[14:17, 19:22, 24:27] = True
     figure = magnified(rows, dict.fromkeys(rows, np.diag([2.0, 2, 2, 1])),
-                       {"sub-1": (15, 20, 25), "sub-2": (3, 2, 48)}, width=20.0)  # fmt: skip
+                       {"sub-1": (15, 20, 25), "sub-2": (3, 2, 48)},
+                       dict.fromkeys(rows, knob), width=20.0)  # fmt: skip
     images = [axis.get_images()[0] for axis in figure.axes if axis.get_images()][:4]
     np.testing.assert_array_equal(images[0].get_array(), field[15, 15:26, 20:31].T)
     assert images[0].get_clim() == images[1].get_clim()
     assert images[2].get_array().shape == (7, 8)  # cut at the edge of the grid
+    # The region's border is drawn where the plane meets it: voxels 19..21 are 4..6 of the panel.
+    drawn = [panel.collections for panel in figure.axes if panel.get_images()]
+    (border,) = drawn[0][0].get_paths()
+    low, high = border.vertices.min(axis=0), border.vertices.max(axis=0)
+    np.testing.assert_allclose([*low, *high], [3.5, 3.5, 6.5, 6.5], atol=0.1)
+    assert not drawn[2]  # the other subject's plane does not meet it

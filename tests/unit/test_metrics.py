@@ -160,3 +160,28 @@ def test_fit_blur_finds_the_width(width):
     assert metrics.fit_blur(uniform, noisy, mask) == pytest.approx(width, rel=0.02)
     with pytest.raises(InputError, match="No Gaussian"):
         metrics.fit_blur(uniform, np.where(mask, uniform[mask].mean(), 0), mask, largest=2.0)
+
+
+def test_average_over_heads_is_that_of_their_rows(fields):
+    first, second, region, head = fields
+    tables = []
+    for subject, factor in (("sub-1", 1.0), ("sub-2", 1.5)):
+        maps = {"uniform": first, "condnet": first + factor * (second - first)}
+        tables.append(
+            metrics.global_error_table(
+                maps, {"brain": region}, head, subject=subject, coil="C3",
+                comparisons=[("uniform", "condnet")],
+            )
+        )  # fmt: skip
+    both = metrics.pd.concat(tables)
+    average = metrics.average_errors(both)
+    assert len(average) == len(tables[0])
+    assert set(average["subject"]) == {"average"} and set(average["subjects"]) == {2}
+    for row in average.itertuples():
+        mine = both[(both["region"] == row.region) & (both["kind"] == row.kind)
+                    & (both["denominator"] == row.denominator)
+                    & (both["head_mask"] == row.head_mask)]  # fmt: skip
+        assert row.mean_percent == pytest.approx(mine["mean_percent"].mean(), rel=1e-12)
+        assert row.std_percent == pytest.approx(mine["std_percent"].mean(), rel=1e-12)
+        gap = np.ptp(mine["mean_percent"]) / np.sqrt(2)  # n - 1 of two values
+        assert row.between_percent == pytest.approx(gap, rel=1e-12)

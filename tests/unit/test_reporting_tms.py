@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 
-from headcond.metrics import GLOBAL_ERROR_COLUMNS
+from headcond.metrics import GLOBAL_ERROR_COLUMNS, average_errors
 from headcond.reporting import stimulation
 
 STUDY = {
-    "tms": {"position": "C3", "handle": "CP3",
+    "tms": {"position": "C3", "handle": "CP3", "voxel_size_mm": 1.0,
             "hand_knob": {"centre_mni_mm": [-42, -13, 66], "radius_mm": 5.0}},
     "condnet": {"frequency": 1e4},
-    "cohort": {"test": ["sub-1"]},
+    "cohort": {"test": ["sub-1"], "voxel_size_mm": 2.0},
 }  # fmt: skip
 FIGURES = {f"{name}_sub-1": "x.png" for name in ("coil", "efield", "difference")}
 
@@ -29,11 +30,28 @@ def test_field_section_holds_every_table():
          "percentile": 99.9, "field": 80.0, "mean_percent": 2.0}
         for model in ("uniform", "condnet")
     ])  # fmt: skip
+    errors = pd.concat([errors, average_errors(errors)], ignore_index=True)
+    peaks = pd.concat([peaks, peaks.assign(model="uniform", field=99.0)], ignore_index=True)
+    placed = {"sub-1": {"coil": "figure-of-eight", "placed_by": "C3", "centre_to_scalp_mm": 4.0,
+                        "nearest_to_scalp_mm": None}}  # fmt: skip
+    ways = {"sub-1": {"quality": {"dice": 0.8, "correlation": 0.26, "mutual_information": 0.1,
+                                  "warnings": ["correlation is 0.26, below 0.35"]}}}  # fmt: skip
+    warps = {"sub-1": {"quality": {"dice": 0.9, "correlation": 0.7, "displacement_max_mm": 8.0,
+                                   "least_jacobian": 0.4}}}  # fmt: skip
     section = stimulation.field_section(STUDY, FIGURES | {"sagittal": "y.png"}, errors, peaks, {},
-                                        fields, scan)  # fmt: skip
+                                        fields, scan, placed, ways, warps)  # fmt: skip
     parts = {part.title: part.table for part in section.parts if part.table is not None}
-    assert parts["Global error, denominator: region"]["estimate"].tolist() == ["estimated (B)"]
-    assert parts["Peak fields"]["model"].tolist() == ["sub-voxel"]
+    assert parts["Global error, denominator: region"]["estimate"].tolist() == ["estimated (B)"] * 2
+    assert parts["Global error, denominator: region"]["subject"].tolist() == ["sub-1", "average"]
+    against = parts["Peaks against the sub-voxel map"]
+    assert against["brain"].tolist() == [pytest.approx(10.0)]
+    assert parts["Coil on the head"]["nearest winding to scalp (mm)"].tolist() == ["–"]
+    way = next(part for part in section.parts if part.title == "Way to MNI space")
+    assert any(text.startswith("WARNING: sub-1: correlation is 0.26") for text in way.texts)
+    assert way.table["correlation, deformed"].tolist() == [0.7]
+    voxels = next(part for part in section.parts if part.title == "Voxels")
+    assert "solved on 1 mm" in voxels.texts[0] and "interpolated" in voxels.texts[0]
+    assert parts["Peak fields"]["model"].tolist() == ["sub-voxel", "uniform"]
     assert parts["Field per tissue"]["estimated"].tolist() == ["1.25, 7.5"]
     assert parts["Field per tissue"]["tissue"].tolist() == ["bone cortical"]
     assert parts["Further positions"]["global error (%)"].tolist() == [2.0]

@@ -85,6 +85,15 @@ def broken(base, path, value):
         (["head", "electrodes", "diameter"], 12.0, "head.electrodes.diameter"),
         (["cohort", "voxel_size_mm"], 50.0, "cohort.voxel_size_mm"),
         (["cohort", "voxel_size_mm"], 3.0, "cohort.voxel_size_mm: generated heads need 2.5"),
+        (["tms", "voxel_size_mm"], 1.5, "tms.voxel_size_mm: 1.5 mm does not divide"),
+        (["tms", "further_tables"], ["A"], "tms.further_tables: names a table of condnet.tables"),
+        (["tms", "further_positions"], [{"position": "C3", "handle": "CPP33"}],
+         "tms.further_positions.0.handle: 'CPP33'"),
+        (["tms", "further_positions"], [{"position": "C3", "handle": "CP3", "angle": 3}],
+         "Unknown key 'tms.further_positions.0.angle'. Did you mean 'angles'"),
+        (["tms", "matrices"], {"sub-77": [[1, 0, 0, 0]] * 4}, "tms.matrices.sub-77"),
+        (["tms", "hand_knob", "registration"], "deformable", "generated heads know their way"),
+        (["condnet", "networks"], "/nowhere", "condnet.networks: the folder /nowhere"),
         (["tms", "didt"], float("nan"), "tms.didt: nan is no finite number"),
         (["tms", "handle"], "C3", "tms.handle: must be another place"),
         (["rom", "training_points"], 3, "rom.training_points: fewer points"),
@@ -144,15 +153,43 @@ def test_no_mapping_is_refused(tmp_path):
         study.read(path)
 
 
+def finished_networks(folder):
+    """Files where a finished study has its networks."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for axis in ("sagittal", "coronal", "axial"):
+        for name in ("network.ckpt", "history.tsv"):
+            (folder / f"axis-{axis}_{name}").touch()
+    (folder / "domain.json").touch()
+
+
+def test_networks_of_another_study_must_be_there(default, tmp_path):
+    default["condnet"]["networks"] = str(tmp_path)
+    with pytest.raises(
+        InputError, match="condnet.networks: .*sagittal_network.ckpt does not exist"
+    ):
+        study.check(default)
+    finished_networks(tmp_path)
+    default["cohort"]["train"] = []  # nothing is trained
+    assert study.check(default)["condnet"]["networks"] == str(tmp_path)
+
+
 @pytest.mark.parametrize("path", sorted((study.REPOSITORY / "studies").glob("*.yaml")))
 def test_shipped_studies_are_accepted(path, data_dir, monkeypatch, tmp_path):
-    monkeypatch.setenv("HEADCOND_DATA", str(data_dir))
+    monkeypatch.setenv("HEADCOND_DATA", str(data_dir.resolve()))
     monkeypatch.setenv("HEADCOND_NAMIC", str(tmp_path))  # nobody's to give: empty files
-    cohort = yaml.safe_load(path.read_text()).get("cohort", {})
-    for subject in cohort.get("train", []) + cohort.get("test", []):
-        (tmp_path / subject / "anat").mkdir(parents=True)
-        for suffix in ("T1w", "T2w", f"desc-{cohort['scheme']}_dseg"):
-            (tmp_path / subject / "anat" / f"{subject}_{suffix}.nii.gz").touch()
+    monkeypatch.chdir(tmp_path)  # where networks of another study are looked for
+    asked = yaml.safe_load(path.read_text())
+    cohort = asked.get("cohort", {})
+    if cohort.get("source") == "bids":
+        for subject in cohort.get("train", []) + cohort.get("test", []):
+            (tmp_path / subject / "anat").mkdir(parents=True)
+            for suffix in ("T1w", "T2w", f"desc-{cohort['scheme']}_dseg"):
+                (tmp_path / subject / "anat" / f"{subject}_{suffix}.nii.gz").touch()
+    other = asked.get("condnet", {}).get("networks")
+    if other:
+        with pytest.raises(InputError, match="condnet.networks: the folder"):
+            study.read(DEFAULT, path)
+        finished_networks(tmp_path / other)
     study.read(DEFAULT, path)
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
 import pytest
 
 from headcond import tissues
 from headcond.checks import InputError
 from headcond.tms.regions import tissue_table
-from headcond.tms.surface import grey_surface, sample_inside
+from headcond.tms.surface import gifti, grey_surface, sample_inside
 
 GM, WM, CSF = (tissues.tissue_id(name) for name in ("gm", "wm", "csf"))
 
@@ -72,3 +73,23 @@ def test_tissue_table_is_the_statistics_of_each_tissue():
     assert row["mean"] == pytest.approx(size.mean()) and row["max"] == size.max()
     assert row["p99.9"] == pytest.approx(np.percentile(size, 99.9))
     assert table["volume_ml"].sum() == pytest.approx(labels.size / 1e3)
+
+
+def test_gifti_is_read_back_as_it_was(tmp_path):
+    points, triangles = grey_surface(ball(np.eye(4), 12, 3)[0], np.eye(4))
+    vector = np.random.default_rng(1).normal(size=points.shape)
+    for name, image in zip(("x.surf.gii", "x.func.gii"), gifti(points, triangles, vector),
+                           strict=True):  # fmt: skip
+        nibabel.save(image, tmp_path / name)
+    surface = nibabel.load(tmp_path / "x.surf.gii")
+    got, corners = surface.agg_data(("pointset", "triangle"))
+    np.testing.assert_allclose(got, points, atol=1e-4)
+    np.testing.assert_array_equal(corners, triangles)
+    np.testing.assert_array_equal(surface.darrays[0].coordsys.xform, np.eye(4))  # world, mm
+    values = nibabel.load(tmp_path / "x.func.gii")
+    named = {array.meta["Name"]: array.data for array in values.darrays}
+    assert list(named) == ["|E|", "Ex", "Ey", "Ez"]
+    np.testing.assert_allclose(
+        np.stack([named[f"E{axis}"] for axis in "xyz"], 1), vector, atol=1e-6
+    )
+    np.testing.assert_allclose(named["|E|"], np.linalg.norm(vector, axis=1), atol=1e-6)

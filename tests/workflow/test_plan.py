@@ -16,7 +16,9 @@ ON_DEMAND = {
     "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",
     "sample_stability", "measure_convergence", "draw_convergence", "draw_tables",
 }  # fmt: skip
-HELPERS = {"step", "coils", "regions"}
+# Those that a study on real label maps asks for by a key.
+ON_LABELS = {"refine_labels", "warp_template"}
+HELPERS = {"step", "coils", "finer", "regions"}
 
 
 @pytest.fixture(scope="module")
@@ -157,7 +159,7 @@ def test_the_default_study_and_a_bids_folder_are_planned(checkout):
         assert process.returncode == 0, output
     assert "profiles/default" in outputs[0], "the default profile is used without being asked for"
     jobs = planned(outputs[0])
-    assert set(jobs) == known - IMPORTS - ON_DEMAND | {"all"}
+    assert set(jobs) == known - IMPORTS - ON_DEMAND - ON_LABELS | {"all"}
     assert jobs["generate_head"] == 4 and jobs["train_axis"] == 3 and jobs["train_basis"] == 2
     assert jobs["correct_bias"] == 8 and jobs["solve_efield"] == 4
     jobs = planned(outputs[1])
@@ -176,6 +178,30 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
     )
     jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
     assert set(jobs) >= ON_DEMAND
+
+
+def test_fields_on_finer_voxels_with_networks_of_another_study_are_planned(checkout):
+    maps, networks = checkout.folder / "maps", checkout.folder / "other" / "networks"
+    maps.mkdir()
+    networks.mkdir(parents=True)
+    (maps / "seg_01.nii.gz").touch()
+    for axis in ("sagittal", "coronal", "axial"):
+        for name in ("network.ckpt", "history.tsv"):
+            (networks / f"axis-{axis}_{name}").touch()
+    (networks / "domain.json").touch()
+    study = checkout.study(
+        "finer",
+        "wings: [tms]\n"
+        f"cohort: {{source: labels, folder: {maps}, pattern: 'seg_{{id}}.nii.gz', "
+        "scheme: synthseg, train: [], test: [sub-01]}\n"
+        "condnet: {networks: other/networks}\n"
+        "tms: {voxel_size_mm: 1.0, further_tables: [B], hand_knob: {registration: deformable}}\n",
+    )
+    jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
+    assert set(jobs) >= ON_LABELS and not {"train_axis", "measure_domain"} & set(jobs)
+    # Of table A on both grids, of B on the fields' own only.
+    assert jobs["uniform_conductivity"] == 3 and jobs["rescale_conductivity"] == 2
+    assert jobs["solve_efield"] == 4
 
 
 def test_real_heads_are_planned(checkout, data_dir):

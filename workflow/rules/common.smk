@@ -42,7 +42,11 @@ PREPARATION = {
     "bias_shrink": STUDY["mri"]["bias_shrink"],
     "images": ["T1w", "T2w"],
 }
+FIELDS += [f"uniform-{table}" for table in STUDY["tms"].get("further_tables", [])]
 POSITIONS = STUDY["tms"]["further_positions"]
+# Fields may stand on voxels finer than those of the networks.
+REFINEMENT = studies.refinement(STUDY)
+FINE = "space-field_" if REFINEMENT > 1 else ""
 
 
 wildcard_constraints:
@@ -50,6 +54,7 @@ wildcard_constraints:
     axis="sagittal|coronal|axial",
     contrast="T1w|T2w",
     table="A|B|cole-cole",
+    space="(space-field_)?",
     model=r"(uniform|blurred|condnet|true|subvoxel)(-(A|B|cole-cole))?",
     batch=r"\d+",
 
@@ -195,10 +200,10 @@ def normalised(subjects):
 
 
 def networks(name):
-    """Path pattern of a file of an axis's network: this study's, or those that it names."""
+    """Path pattern of a file beside the trained networks: this study's, or those it names."""
     folder = STUDY["condnet"].get("networks")
     root = expand_path("condnet.networks", folder) if folder else result("networks")
-    return f"{root}/axis-{{axis}}_{name}"
+    return f"{root}/{name}"
 
 
 def own_maps(subject):
@@ -208,13 +213,13 @@ def own_maps(subject):
 
 
 def predictions():
-    """What the wing predict makes for every person of `cohort.scans`."""
-    if "predict" not in WINGS:
-        return []
+    """What is made besides the report: maps in the scans' own grids, and all of a new person."""
     found = []
-    for subject in SCANS:
-        # Whatever else is to be told of a new person is one more file in this list.
+    for subject in SHOWN if "tms" in WINGS else []:
         found += own_maps(subject)
+    for subject in SCANS if "predict" in WINGS else []:
+        found += own_maps(subject)
+        found.append(f"{OUT}/{subject}/cond/{subject}_domain.json")
         for name in ("alignment", "anatomy", "conductivity"):
             found.append(result(f"figures/{subject}_{name}.png"))
     return found
@@ -277,17 +282,25 @@ def tables():
     if "tms" in WINGS:
         found["alignments"] = expand(anat("desc-alignment.json"), subject=SHOWN)
         found["facts"] = expand(anat("head.json"), subject=LABELLED)
-        found["networks"] = expand(networks("history.tsv"), axis=AXES)
+        found["networks"] = expand(networks("axis-{axis}_history.tsv"), axis=AXES)
         found["scores"] = result("tables/condnet_errors.tsv")
         found.update(generated_only(lens=result("tables/condnet_lens.tsv")))
         found["domains"] = expand(
             result("{subject}/cond/{subject}_domain.json"), subject=SHOWN
         )
-        for kind in ("globalerror", "peaks"):
-            found[kind] = expand(
-                result(f"{{subject}}/tms/{{subject}}_pos-coil_{kind}.tsv"),
-                subject=COHORT["test"],
-            )
+        found["globalerror"] = [result("tms/globalerror.tsv")]
+        found["peaks"] = expand(
+            result("{subject}/tms/{subject}_pos-coil_peaks.tsv"),
+            subject=COHORT["test"],
+        )
+        found["placements"] = expand(
+            result("{subject}/tms/{subject}_desc-coil_placement.json"),
+            subject=COHORT["test"],
+        )
+        found["registrations"] = expand(
+            anat("desc-mni_transform.json"), subject=COHORT["test"]
+        )
+        found["warps"] = expand(mni_warp(), subject=COHORT["test"])
         for kind, name in (
             ("efields", "efield.nii.gz"),
             ("tissue_fields", "tissues.tsv"),
@@ -320,10 +333,44 @@ def tables():
     return found
 
 
-def first_table(name):
+def field_labels(subject="{subject}"):
+    """Path (pattern) of the labels on the grid of the fields."""
+    space = FINE or "space-grid_"
+    return result(f"{subject}/anat/{subject}_{space}dseg.nii.gz")
+
+
+def finer_labels(wildcards):
+    """The label map from which labels finer than the study's voxels can be made."""
+    if COHORT["source"] == "labels":
+        return label_map(wildcards)
+    return [] if GENERATED else str(anat("dseg.nii.gz")).format(**wildcards)
+
+
+def mni_warp():
+    """Path pattern of the deformation to MNI space, if the study asks for one."""
+    deformable = STUDY["tms"]["hand_knob"]["registration"] == "deformable"
+    return anat("desc-mni_warp.nii.gz") if deformable else []
+
+
+def given_matrix(wildcards):
+    """The placement that the study gives for a subject by a matrix, if it gives one."""
+    return STUDY["tms"].get("matrices", {}).get(wildcards.subject, [])
+
+
+def fine_truth():
+    """The truth of a generated head on the fields' own grid, as an output."""
+    return {"truth": first_table("true", FINE)} if GENERATED else {}
+
+
+def map_labels(wildcards):
+    """Labels on the grid of a conductivity map."""
+    return anat(f"{wildcards.space or 'space-grid_'}dseg.nii.gz").format(**wildcards)
+
+
+def first_table(name, space=""):
     """Path pattern of a map of the study's first conductivity table."""
     return result(
-        f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
+        f"{{subject}}/cond/{{subject}}_{space}table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
     )
 
 
@@ -331,7 +378,9 @@ def field_map(wildcards):
     """Conductivity map behind a field: a model of the first table, or model-table."""
     model, _, table = wildcards.model.partition("-")
     subject, table = wildcards.subject, table or TABLES[0]
-    return result(f"{subject}/cond/{subject}_table-{table}_desc-{model}_condmap.nii.gz")
+    return result(
+        f"{subject}/cond/{subject}_{FINE}table-{table}_desc-{model}_condmap.nii.gz"
+    )
 
 
 def every_table(name):

@@ -42,7 +42,7 @@ rule train_axis:
 
 rule predict_axis:
     input:
-        network=networks("network.ckpt"),
+        network=networks("axis-{axis}_network.ckpt"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
     output:
@@ -63,6 +63,9 @@ rule predict_axis:
         tables=TABLES,
         frequency=STUDY["condnet"]["frequency"],
         tau=STUDY["condnet"]["tau"],
+        unseen=lambda wildcards: [
+            name for name in COHORT["test"] if name == wildcards.subject
+        ],
     script:
         "../../scripts/predict_axis.py"
 
@@ -93,19 +96,20 @@ rule rescale_conductivity:
         average=result("{subject}/cond/{subject}_desc-average_condmap.nii.gz"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
-        own_t1=anat("T1w.nii.gz"),
+        grid=lambda wildcards: map_labels(wildcards) if wildcards.space else [],
     output:
         maps=expand(
             result(
-                "{{subject}}/cond/{{subject}}_table-{table}_desc-condnet_condmap.nii.gz"
+                "{{subject}}/cond/{{subject}}_{{space}}table-{table}_desc-condnet_condmap.nii.gz"
             ),
             table=TABLES,
         ),
-        own_maps=own_maps("{{subject}}"),
     log:
-        result("logs/rescale_conductivity/{subject}.log"),
+        result("logs/rescale_conductivity/{subject}_{space}map.log"),
     conda:
         "../../envs/condnet.yaml"
+    resources:
+        mem_mb=growing(3000),
     params:
         source=source("rescale_conductivity.py"),
         tables=TABLES,
@@ -113,6 +117,27 @@ rule rescale_conductivity:
         tau=STUDY["condnet"]["tau"],
     script:
         "../../scripts/rescale_conductivity.py"
+
+
+rule return_conductivity:
+    input:
+        conductivity=result(
+            "{subject}/cond/{subject}_table-{table}_desc-condnet_condmap.nii.gz"
+        ),
+        scan=anat("T1w.nii.gz"),
+    output:
+        own_map=result(
+            "{subject}/cond/{subject}_space-T1w_table-{table}_desc-condnet_condmap.nii.gz"
+        ),
+    log:
+        result("logs/return_conductivity/{subject}_{table}.log"),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("return_conductivity.py"),
+        table="{table}",
+    script:
+        "../../scripts/return_conductivity.py"
 
 
 rule measure_domain:
@@ -127,14 +152,14 @@ rule measure_domain:
     params:
         source=source("measure_domain.py"),
         subjects=COHORT["train"],
-        normalisation=STUDY["mri"]["normalisation"],
+        normalisation=PREPARATION,
     script:
         "../../scripts/measure_domain.py"
 
 
 rule judge_domain:
     input:
-        domain=result("networks/domain.json"),
+        domain=networks("domain.json"),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
         spread=result("{subject}/cond/{subject}_desc-spread_condmap.nii.gz"),
@@ -146,20 +171,20 @@ rule judge_domain:
         "../../envs/condnet.yaml"
     params:
         source=source("judge_domain.py"),
-        normalisation=STUDY["mri"]["normalisation"],
+        normalisation=PREPARATION,
     script:
         "../../scripts/judge_domain.py"
 
 
 rule uniform_conductivity:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=map_labels,
     output:
         conductivity=result(
-            "{subject}/cond/{subject}_table-{table}_desc-uniform_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-uniform_condmap.nii.gz"
         ),
     log:
-        result("logs/uniform_conductivity/{subject}_{table}.log"),
+        result("logs/uniform_conductivity/{subject}_{space}{table}.log"),
     conda:
         "../../envs/mri.yaml"
     params:
@@ -173,19 +198,21 @@ rule uniform_conductivity:
 rule blur_uniform:
     input:
         uniform=result(
-            "{subject}/cond/{subject}_table-{table}_desc-uniform_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-uniform_condmap.nii.gz"
         ),
         estimated=result(
-            "{subject}/cond/{subject}_table-{table}_desc-condnet_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-condnet_condmap.nii.gz"
         ),
     output:
         blurred=result(
-            "{subject}/cond/{subject}_table-{table}_desc-blurred_condmap.nii.gz"
+            "{subject}/cond/{subject}_{space}table-{table}_desc-blurred_condmap.nii.gz"
         ),
     log:
-        result("logs/blur_uniform/{subject}_{table}.log"),
+        result("logs/blur_uniform/{subject}_{space}{table}.log"),
     conda:
         "../../envs/mri.yaml"
+    resources:
+        mem_mb=growing(4000),
     params:
         source=source("blur_uniform.py"),
     script:

@@ -122,3 +122,23 @@ rule draw_alignment:
         note=picture_note,
     script:
         "../../scripts/draw_alignment.py"
+
+
+rule warp_template:
+    input:
+        t1=anat("space-grid_desc-biascorrected_T1w.nii.gz"),
+        labels=anat("space-grid_dseg.nii.gz"),
+        mni=anat("desc-mni_transform.json"),
+        template=mni_template,
+    output:
+        warp=anat("desc-mni_warp.nii.gz"),
+    log:
+        result("logs/warp_template/{subject}.log"),
+    benchmark:
+        result("benchmarks/warp_template/{subject}.tsv")
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("warp_template.py"),
+    script:
+        "../../scripts/warp_template.py"

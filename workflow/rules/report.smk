@@ -3,7 +3,7 @@
 
 rule draw_losses:
     input:
-        histories=expand(networks("history.tsv"), axis=AXES),
+        histories=expand(networks("axis-{axis}_history.tsv"), axis=AXES),
     output:
         losses=report(
             result("figures/losses.png"),
@@ -48,8 +48,9 @@ rule draw_anatomy:
 
 rule draw_efield:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
         placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
         efields=expand(
             result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
@@ -82,8 +83,9 @@ rule draw_efield:
 
 rule draw_differences:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
         efields=expand(
             result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
             model=FIELDS,
@@ -109,8 +111,9 @@ rule draw_differences:
 
 rule draw_sagittal:
     input:
-        labels=expand(anat("space-grid_dseg.nii.gz"), subject=COHORT["test"]),
+        labels=expand(field_labels(), subject=COHORT["test"]),
         mni=expand(anat("desc-mni_transform.json"), subject=COHORT["test"]),
+        warp=expand(mni_warp(), subject=COHORT["test"]),
         efields=expand(
             result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
             subject=COHORT["test"],

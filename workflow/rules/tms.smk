@@ -1,9 +1,38 @@
 # TMS: the coil on the scalp, the field of every conductivity map, and their differences.
 
 
+if FINE:
+
+    rule refine_labels:
+        input:
+            labels=anat("space-grid_dseg.nii.gz"),
+            label_map=finer_labels,
+        output:
+            **fine_truth(),
+            fine_labels=field_labels(),
+        log:
+            result("logs/refine_labels/{subject}.log"),
+        benchmark:
+            result("benchmarks/refine_labels/{subject}.tsv")
+        conda:
+            "../../envs/mri.yaml"
+        resources:
+            mem_mb=growing(4000),
+        params:
+            source=source("refine_labels.py"),
+            origin=COHORT["source"],
+            seed=STUDY["seed"],
+            subject="{subject}",
+            scheme=COHORT["scheme"] if COHORT["source"] == "labels" else "headcond13",
+            voxel_size_mm=COHORT["voxel_size_mm"],
+            factor=REFINEMENT,
+        script:
+            "../../scripts/refine_labels.py"
+
+
 rule place_coil:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
     output:
         placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
@@ -17,6 +46,7 @@ rule place_coil:
         handle=STUDY["tms"]["handle"],
         distance=STUDY["tms"]["distance"],
         coil=STUDY["tms"]["coil"],
+        matsimnibs=given_matrix,
     script:
         "../../scripts/place_coil.py"
 
@@ -24,9 +54,13 @@ rule place_coil:
 rule solve_efield:
     input:
         conductivity=field_map,
+        labels=field_labels(),
         placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
     output:
         efield=result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
+        magnitude=result(
+            "{subject}/tms/{subject}_pos-coil_cond-{model}_magnitude.nii.gz"
+        ),
     log:
         result("logs/solve_efield/{subject}_{model}.log"),
     benchmark:
@@ -38,6 +72,7 @@ rule solve_efield:
         mem_mb=growing(3000),
     params:
         source=source("solve_efield.py"),
+        model="{model}",
         coil=STUDY["tms"]["coil"],
         didt=STUDY["tms"]["didt"],
         tolerance=STUDY["tms"]["tolerance"],
@@ -47,8 +82,9 @@ rule solve_efield:
 
 rule compare_efield:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
         efields=expand(
             result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
             model=FIELDS,
@@ -70,15 +106,31 @@ rule compare_efield:
         "../../scripts/compare_efield.py"
 
 
-rule subvoxel_conductivity:
+rule summarise_efield:
     input:
-        grid_labels=anat("space-grid_dseg.nii.gz"),
-        label_map=lambda wildcards: (
-            label_map(wildcards) if COHORT["source"] == "labels" else []
+        errors=expand(
+            result("{subject}/tms/{subject}_pos-coil_globalerror.tsv"),
+            subject=COHORT["test"],
         ),
     output:
+        summary=result("tms/globalerror.tsv"),
+    log:
+        result("logs/summarise_efield.log"),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("summarise_efield.py"),
+    script:
+        "../../scripts/summarise_efield.py"
+
+
+rule subvoxel_conductivity:
+    input:
+        grid_labels=field_labels(),
+        label_map=finer_labels,
+    output:
         conductivity=result(
-            "{subject}/cond/{subject}_table-{table}_desc-subvoxel_condmap.nii.gz"
+            f"{{subject}}/cond/{{subject}}_{FINE}table-{{table}}_desc-subvoxel_condmap.nii.gz"
         ),
     log:
         result("logs/subvoxel_conductivity/{subject}_{table}.log"),
@@ -96,18 +148,24 @@ rule subvoxel_conductivity:
         seed=STUDY["seed"],
         subject="{subject}",
         scheme=COHORT.get("scheme"),
-        voxel_size_mm=COHORT["voxel_size_mm"],
+        voxel_size_mm=COHORT["voxel_size_mm"] / REFINEMENT,
     script:
         "../../scripts/subvoxel_conductivity.py"
 
 
 rule sample_efield:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         efield=result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
     output:
         tissues=result("{subject}/tms/{subject}_pos-coil_cond-{model}_tissues.tsv"),
         surface=result("{subject}/tms/{subject}_pos-coil_cond-{model}_greymatter.vtu"),
+        geometry=result(
+            "{subject}/tms/{subject}_pos-coil_cond-{model}_greymatter.surf.gii"
+        ),
+        values=result(
+            "{subject}/tms/{subject}_pos-coil_cond-{model}_greymatter.func.gii"
+        ),
     log:
         result("logs/sample_efield/{subject}_{model}.log"),
     conda:
@@ -122,10 +180,11 @@ rule sample_efield:
 
 rule scan_positions:
     input:
-        labels=anat("space-grid_dseg.nii.gz"),
+        labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
-        uniform=first_table("uniform"),
-        estimated=first_table("condnet"),
+        warp=mni_warp(),
+        uniform=first_table("uniform", FINE),
+        estimated=first_table("condnet", FINE),
     output:
         table=result("{subject}/tms/{subject}_desc-positions_efield.tsv"),
     log:

@@ -7,7 +7,7 @@ import dataclasses
 import math
 import pickle
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +119,22 @@ def check_facts(name: str, have: Mapping[str, Any], want: Mapping[str, Any], men
     ]
     if wrong:
         raise InputError(f"The {name} does not match: {'; '.join(wrong)}. {mend}")
+
+
+def check_unseen(checkpoint: Checkpoint, subjects: Iterable[str]) -> None:
+    """Raise `InputError` if one of `subjects` trained or validated the network.
+
+    Networks are judged on heads that they have never seen; those of another study may well
+    have seen some of this one's.
+    """
+    seen = {*checkpoint.training["subjects"], *checkpoint.training["validation_subjects"]}
+    known = sorted(seen.intersection(subjects))
+    if known:
+        raise InputError(
+            f"The {checkpoint.axis} network was trained with {', '.join(known)}, which cohort.test "
+            "names: networks are judged on heads that they have never seen. Name other heads "
+            "there, or other networks in condnet.networks."
+        )
 
 
 def plain(name: str, value: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from headcond.checks import voxel_sizes
-from headcond.figures.maps import slices
+from headcond.figures.maps import draw_outline, slices
 from headcond.figures.style import new_figure, upper_limit
 
 
@@ -18,6 +18,7 @@ def differences(
     head: np.ndarray,
     affine: np.ndarray,
     centre: Sequence[int],
+    outline: np.ndarray | None = None,
 ) -> Figure:
     """Draw what each field's magnitude differs from the reference's by (Fig. 9 of CondNet).
 
@@ -28,6 +29,7 @@ def differences(
     head : (nx, ny, nz) bool; the rest is blank.
     affine : (4, 4) voxel to world, mm.
     centre : voxel through which the planes go.
+    outline : (nx, ny, nz) bool region whose border is drawn.
     """
     largest = max(float(field[head].max()) for field in fields.values())
     shown = {
@@ -43,7 +45,9 @@ def differences(
         unit="difference (% of the largest |E|)",
         limits=(-top, top),
         colour_map="RdBu_r",
-        mark=True,
+        mark=outline is None,
+        outline=outline,
+        outline_colour="black",
     )
 
 
@@ -51,6 +55,7 @@ def magnified(
     rows: Mapping[str, Mapping[str, np.ndarray]],
     affines: Mapping[str, np.ndarray],
     centres: Mapping[str, Sequence[int]],
+    regions: Mapping[str, np.ndarray],
     width: float = 60.0,
 ) -> Figure:
     """Draw |E| in the sagittal plane through the hand knob, close up (Fig. 10 of CondNet).
@@ -60,6 +65,7 @@ def magnified(
     rows : subject -> field name -> (nx, ny, nz) |E|, V/m; RAS+ arrays.
     affines : (4, 4) voxel to world of each subject, mm.
     centres : voxel of each subject's hand knob.
+    regions : (nx, ny, nz) bool of each subject, whose border is drawn.
     width : edge of the square that is shown, mm.
 
     All panels of a subject share a colour scale, each subject has its own.
@@ -83,7 +89,7 @@ def magnified(
                 interpolation="nearest",
                 aspect=sizes[2] / sizes[1],
             )
-            panel.plot(*(centre - low)[1:], "+", color="white", markersize=9)
+            draw_outline(panel, regions[subject][centre[0], window[1], window[2]])
             panel.set_xticks([])
             panel.set_yticks([])
             if subject == next(iter(rows)):

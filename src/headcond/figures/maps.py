@@ -52,6 +52,8 @@ def slices(
     limits: Mapping[str, tuple[float, float] | Normalize] | tuple[float, float] | Normalize,
     colour_map: str | Mapping[str, str] = "viridis",
     mark: bool = False,
+    outline: np.ndarray | None = None,
+    outline_colour: str = "cyan",
 ) -> Figure:
     """Draw the three planes through voxel `centre`, one column per volume.
 
@@ -64,6 +66,7 @@ def slices(
     limits : colour range, or the scale itself, for all volumes or by title.
     colour_map : matplotlib name, for all volumes or by title.
     mark : draw a cross at `centre`.
+    outline : (nx, ny, nz) bool region whose border is drawn in `outline_colour`.
 
     A colour bar stands beside the last column, and beside every column whose range or map
     differs from its neighbour's.
@@ -105,11 +108,22 @@ def slices(
             frame(panel, across, up, f"{plane}" if column == 0 else "")
             if mark:
                 panel.plot(centre[across], centre[up], "+", color="white", markersize=9)
+            if outline is not None:
+                draw_outline(panel, np.take(outline, centre[cut], axis=cut), outline_colour)
             if row == 0:
                 panel.set_title(title)
         if column == len(titles) - 1 or look(titles[column + 1]) != look(title):
             colour_bar(figure, image, list(axes[:, column]), label, shrink=0.6)
     return figure
+
+
+def draw_outline(panel: object, region: np.ndarray, colour: str = "cyan") -> None:
+    """Draw the border of a plane's region (n, m) along the edges of its voxels."""
+    if region.any():
+        # Every voxel as 8 x 8 points, so that the contour follows its edges.
+        fine = np.pad(region, 1).repeat(8, axis=0).repeat(8, axis=1).astype(float)
+        x, y = ((np.arange(length) + 0.5) / 8 - 1.5 for length in fine.shape)
+        panel.contour(x, y, fine.T, levels=[0.5], colors=colour, linewidths=0.9)
 
 
 def anatomy(

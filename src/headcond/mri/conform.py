@@ -167,6 +167,25 @@ def like(
     )
 
 
+def finer_grid(
+    shape: tuple[int, int, int], affine: np.ndarray, factor: int
+) -> tuple[tuple[int, int, int], np.ndarray]:
+    """Shape and affine (4, 4) of the grid whose blocks of `factor`^3 voxels are those of another.
+
+    Raises
+    ------
+    InputError
+        If `factor` is no whole number from 1 on, or the shape or the affine is unusable.
+    """
+    if factor != int(factor) or factor < 1:
+        raise InputError(f"factor must be a whole number from 1 on, got {factor!r}.")
+    shape = _check_grid_shape(shape)
+    fine = check_affine("affine", affine).copy()
+    fine[:3, :3] /= factor
+    fine[:3, 3] -= fine[:3, :3] @ np.full(3, (factor - 1) / 2)
+    return tuple(int(factor) * side for side in shape), fine
+
+
 def to_ras(data: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Permute and flip axes so that they run nearest to R, A, S; no voxel changes its value."""
     orientation = nibabel.orientations.io_orientation(affine)

@@ -39,7 +39,7 @@ def conductivity_section(
     scores : `condnet.summary.over_heads` of the test heads.
     lens : `condnet.summary.value_ranges` in the lenses of the test heads, with subject.
     """
-    parts = [training_part(figures, losses), *_score_parts(study, scores)]
+    parts = [training_part(study, figures, losses), *_score_parts(study, scores)]
     if lens is not None:
         parts.append(_lens_part(lens))
     caption = _ORIGIN[study["cohort"]["source"]] + _VOLUMES

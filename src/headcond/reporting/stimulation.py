@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from headcond.reporting import field_tables
 from headcond.reporting.page import Part, Section
 from headcond.tissues import conduction_to_displacement
 
@@ -17,13 +18,7 @@ ORIGIN = {
     "bids": "The scans and label maps are of real people.",
 }
 _BRAIN = ("gm", "wm", "cerebellum")
-# How the report calls the maps, in text and figures alike.
-SHOWN_NAMES = {"condnet": "estimated", "subvoxel": "sub-voxel"} | {
-    f"{key}-{table}": f"{name} ({table})"
-    for key, name in (("condnet", "estimated"), ("uniform", "uniform"))
-    for table in ("A", "B", "cole-cole")
-}
-_GE = "GE (%)"
+SHOWN_NAMES = field_tables.SHOWN_NAMES
 _LOSS_COLUMNS = {
     "train_loss": "training loss",
     "validation_loss": "validation loss",
@@ -108,16 +103,20 @@ def cohort_section(
     return Section("cohort", "Cohort", tuple(parts))
 
 
-def training_part(figures: Mapping[str, str], losses: Mapping[str, pd.DataFrame]) -> Part:
+def training_part(
+    study: Mapping[str, Any], figures: Mapping[str, str], losses: Mapping[str, pd.DataFrame]
+) -> Part:
     """Training losses of every slicing axis after the last epoch, and their course (Fig. 4)."""
     last = [{"axis": axis, **rows.iloc[-1].to_dict()} for axis, rows in losses.items()]
     text = (
         "Binary cross-entropy with soft targets, after the last epoch. Its least value is not 0 "
         "but the entropy of the targets (floor)."
     )
+    taken = study["condnet"].get("networks")
+    notes = (f"The networks were trained by another study ({taken}) and are used as they are.",)
     return Part(
         "Training",
-        (text,),
+        (*(notes if taken else ()), text),
         pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
         figures["losses"],
         "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
@@ -133,50 +132,26 @@ def field_section(
     solves: Mapping[str, Mapping[str, Any]],
     tissue_fields: pd.DataFrame | None = None,
     positions: pd.DataFrame | None = None,
+    placements: Mapping[str, Mapping[str, Any]] | None = None,
+    registrations: Mapping[str, Mapping[str, Any]] | None = None,
+    warps: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Section:
     """Global errors as Table III of CondNet, peaks, the solver's certificates, and pictures.
 
     Parameters
     ----------
     study, figures : as for `cohort_section`.
-    errors : `metrics.global_error_table` of all test heads.
+    errors : `metrics.global_error_table` of all test heads, with `metrics.average_errors`.
     peaks : percentiles of the field magnitude by subject, model and region.
     solves : sidecar of every field, by file name.
     tissue_fields : `tms.regions.tissue_table` of every field, with subject and model.
     positions : table of the further positions of the coil.
+    placements : where the coil stands, by subject.
+    registrations, warps : records of the way to MNI space, affine and deformable, by subject.
     """
     tms = study["tms"]
-    shown = errors.query("kind == 'magnitude'").replace(SHOWN_NAMES)
-    # Outside the head only the conductive reading differs from the other in the denominator.
-    shown = shown[(shown["region"] == "head") | (shown["head_mask"] == "conductive")].copy()
-    whole = shown["head_mask"] == "grid"
-    shown["region"] = shown["region"].str.replace("_", " ").where(~whole, "head with its air")
-    pairs = zip(shown["mean_percent"], shown["std_percent"], strict=True)
-    shown[_GE] = [f"{mean:.3g} ± {std:.2g}" for mean, std in pairs]
-    regions = list(dict.fromkeys(shown["region"]))
-    parts = []
-    for denominator, group in shown.groupby("denominator", sort=False):
-        wide = group.pivot_table(
-            index=["subject", "reference", "estimate"],
-            columns="region",
-            values=_GE,
-            aggfunc="first",
-            sort=False,
-        )
-        text = (
-            f"Global error in % of the largest field of the {denominator} (eq. 6 of the CondNet "
-            "paper), field magnitude, mean ± standard deviation over voxels. The published value "
-            "of the head lies below those of its parts, as it does only if its average takes in "
-            "the air of the whole grid: the last column reads it so."
-        )
-        title = f"Global error, denominator: {denominator}"
-        table = wide.reindex(columns=regions).reset_index()
-        parts.append(Part(title, (text,), table))
-    top = peaks.replace(SHOWN_NAMES).pivot_table(
-        index=["subject", "model", "percentile"], columns="region", values="field", sort=False
-    )
-    top = top.rename(columns=lambda name: name.replace("_", " ")).reset_index()
-    parts.append(Part("Peak fields", ("Percentiles of |E| in V/m.",), top))
+    parts = [field_tables.grid_part(study), *field_tables.error_parts(errors)]
+    parts += field_tables.peak_parts(peaks)
     if tissue_fields is not None:
         parts.append(_tissue_part(tissue_fields))
     if positions is not None:
@@ -195,10 +170,18 @@ def field_section(
             "iterations": side["iterations"],
             "true relative residual": side["residual"],
             "time (s)": sum(side["seconds"].values()),
+            "peak memory (MiB)": side.get("peak_memory_mib"),
+            "tissue taken for air (%)": 100
+            * side.get("insulated_tissue_voxels", 0)
+            / max(side.get("tissue_voxels", 1), 1),
         }
         for name, side in solves.items()
     ]
     parts.append(Part("Solver", table=pd.DataFrame(rows)))
+    if registrations:
+        parts.append(field_tables.registration_part(registrations, warps or {}))
+    if placements:
+        parts.append(field_tables.placement_part(placements))
     x, y, z = tms["hand_knob"]["centre_mni_mm"]
     for subject in study["cohort"]["test"]:
         caption = f"Coil over {tms['position']}; the line is its handle, towards {tms['handle']}."
@@ -206,7 +189,7 @@ def field_section(
             Part(f"Field in {subject}", figure=figures[f"coil_{subject}"], caption=caption)
         )
         caption = (
-            "|E| in the planes through the hand knob (cross): a ball of "
+            "|E| in the planes through the hand knob (outlined): a ball of "
             f"{tms['hand_knob']['radius_mm']:g} mm at MNI ({x:g}, {y:g}, {z:g}) mm. "
             "The paper prints x = +42, the side away from C3; -42 is our reading."
         )
@@ -217,7 +200,9 @@ def field_section(
             )
             parts.append(Part(figure=figures[f"difference_{subject}"], caption=caption))
     if "sagittal" in figures:
-        caption = "|E| around the hand knob (cross) in the sagittal plane, one row per test head."
+        caption = (
+            "|E| around the hand knob (outlined) in the sagittal plane, one row per test head."
+        )
         parts.append(Part("Hand knobs close up", figure=figures["sagittal"], caption=caption))
     return Section("tms", "TMS field", tuple(parts))
 
@@ -244,17 +229,16 @@ def _position_part(table: pd.DataFrame) -> Part:
     """Global error and peaks of the further positions."""
     shown = table.replace({"model": SHOWN_NAMES})
     shown["region"] = shown["region"].str.replace("_", " ")
-    peaks = shown.pivot_table(
-        index=["subject", "position", "handle", "region"],
-        columns="model",
-        values="field",
-        sort=False,
-    )
+    keys = ["subject", "position", "handle", "angle", "across", "along", "region"]
+    turns = ("angle", "across", "along")  # shown where they differ
+    keys = [key for key in keys if key not in turns or (key in shown and shown[key].nunique() > 1)]
+    peaks = shown.pivot_table(index=keys, columns="model", values="field", sort=False)
     peaks.columns = [f"{name}, {table['percentile'].iloc[0]:g} % (V/m)" for name in peaks.columns]
-    errors = shown.groupby(["subject", "position", "handle", "region"], sort=False)["mean_percent"]
+    errors = shown.groupby(keys, sort=False)["mean_percent"]
     peaks["global error (%)"] = errors.first()
     text = (
         "Global error of the estimated against the uniform map (denominator: the region) and peak "
-        "fields at further positions; each map was set up once."
+        "fields at further positions; each map was set up once. Angle: turn of the coil in "
+        "degrees, counter-clockwise from outside; across and along: mm along the coil's x and y."
     )
     return Part("Further positions", (text,), peaks.reset_index())

@@ -3,14 +3,18 @@
 A placement is a 4x4 matrix from the coil's frame to the world, RAS+, **in metres**. Its columns
 are the axes of `coil`: x to the right wing, y along the handle, z into the head (towards the
 scalp, against the outward normal); its translation is the coil's centre. SimNIBS' matrices
-have the same axes with a translation in millimetres: see `from_simnibs`.
+(`matsimnibs`) have the same axes, z into the head, with a translation in millimetres: see
+`from_simnibs` and `from_matrix`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import ndimage
+from scipy.spatial import cKDTree
 
 from headcond.checks import (
     InputError,
@@ -26,6 +30,7 @@ _FARTHEST = 50.0  # mm that an approximate position may lie off the scalp
 _SMOOTHING = 4.0  # mm, standard deviation of the blur that gives the normal
 _PROJECTIONS = 4  # the foot of the normal settles within a fraction of a voxel
 _PATCH = 10.0  # mm, radius of the patch of scalp over which normals are averaged
+_REACH = 100.0  # mm, along z, within which a coil must meet the head that it points at
 
 
 def place(head: ArrayLike, affine: ArrayLike, position: ArrayLike, handle_towards: ArrayLike,
@@ -56,16 +61,147 @@ def place(head: ArrayLike, affine: ArrayLike, position: ArrayLike, handle_toward
         If the position lies more than 50 mm off the scalp, the handle's direction is along
         the normal, or the coil or its centre comes to lie inside the head.
     """
+    return place_all(head, affine, [(position, handle_towards)], distance, coil)[0]
+
+
+def place_all(head: ArrayLike, affine: ArrayLike, places: Sequence[tuple[ArrayLike, ArrayLike]],
+              distance: float = 0.004, coil: Coil | None = None) -> list[np.ndarray]:  # fmt: skip
+    """Place a coil at several (position, handle_towards), the head prepared once; see `place`."""
+    filled, affine = _prepare(head, affine)
+    distance = check_positive("distance", distance)
+    return [_place(filled, affine, *pair, distance, coil) for pair in places]
+
+
+def around(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike, spacing: float, steps: int,
+           distance: float = 0.004,
+           coil: Coil | None = None) -> list[tuple[tuple[float, float], np.ndarray]]:  # fmt: skip
+    """Place a coil on a square grid over the scalp around a placement, its own one included.
+
+    The points lie `spacing` apart in the plane of the coil, along its x and y; each is projected
+    onto the scalp as in `place`, and the handle keeps its direction within the new tangent plane.
+
+    Parameters
+    ----------
+    matrix : (4, 4) placement in the middle, m.
+    spacing : mm.
+    steps : points on either side, so that there are (2 steps + 1)^2.
+    head, affine, distance, coil : as for `place`.
+
+    Returns
+    -------
+    list of ((across, along), (4, 4) placement): mm along the middle one's x and y.
+    """
+    matrix = check_shape("matrix", np.asarray(matrix, float), (4, 4))
+    spacing = check_positive("spacing", spacing)
+    if steps != int(steps) or steps < 0:
+        raise InputError(f"steps must be a whole number from 0 on, got {steps!r}.")
+    offsets = spacing * np.arange(-int(steps), int(steps) + 1)
+    middle = matrix[:3, 3] * 1e3
+    found = [(float(a), float(b)) for a in offsets for b in offsets]
+    points = [middle + a * matrix[:3, 0] + b * matrix[:3, 1] for a, b in found]
+    places = [(point, point + 40 * matrix[:3, 1]) for point in points]
+    return list(zip(found, place_all(head, affine, places, distance, coil), strict=True))
+
+
+def turned(matrix: ArrayLike, degrees: float) -> np.ndarray:
+    """Turn a placement about the coil's z, counter-clockwise as seen from outside the head."""
+    angle = np.radians(float(check_finite("degrees", degrees)))
+    turn = np.eye(4)
+    turn[:2, :2] = [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]
+    return check_shape("matrix", np.asarray(matrix, float), (4, 4)) @ turn
+
+
+def from_matrix(head: ArrayLike, affine: ArrayLike, matsimnibs: ArrayLike,
+                coil: Coil | None = None) -> np.ndarray:  # fmt: skip
+    """Take a placement from a SimNIBS matrix (mm), after checking that it fits the head.
+
+    Returns
+    -------
+    (4, 4) coil-to-world matrix, metres.
+
+    Raises
+    ------
+    InputError
+        If the axes are not orthonormal and right-handed, z does not lead from the coil's centre
+        into the head within 100 mm, or the coil lies inside the head.
+    """
+    filled, affine = _prepare(head, affine)
+    matrix = from_simnibs(matsimnibs)
+    points = (Coil(positions=np.zeros((1, 3)), moments=np.zeros((1, 3))) if coil is None
+              else coil).transformed(matrix).source_points()  # fmt: skip
+    check_outside(filled, affine, np.concatenate([matrix[None, :3, 3], points]))
+    if _to_scalp(filled, affine, matrix) is None:
+        raise InputError("The placement's z does not lead into the head: the columns of a matrix "
+                         "are x to the right wing, y along the handle and z towards the head, "
+                         "then the coil's centre in mm.")  # fmt: skip
+    return matrix
+
+
+def distances(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike,
+              coil: Coil) -> dict[str, float | None]:  # fmt: skip
+    """How far a placed coil stands off the scalp.
+
+    Returns
+    -------
+    centre_to_scalp_mm : from the coil's centre along its z, None if that misses the head.
+    nearest_to_scalp_mm : from the nearest winding or dipole to the nearest voxel of the scalp,
+        less half its edge; None for a coil that is known as a sampled field only.
+    """
+    filled, affine = _prepare(head, affine)
+    matrix = check_shape("matrix", np.asarray(matrix, float), (4, 4))
+    points = coil.transformed(matrix).source_points() * 1e3
+    nearest = None
+    if len(points):
+        scalp = np.argwhere(filled & ~ndimage.binary_erosion(filled))
+        tree = cKDTree(scalp @ affine[:3, :3].T + affine[:3, 3])
+        nearest = float(tree.query(points)[0].min() - voxel_sizes(affine).min() / 2)
+    return {"centre_to_scalp_mm": _to_scalp(filled, affine, matrix),
+            "nearest_to_scalp_mm": nearest}  # fmt: skip
+
+
+def from_simnibs(matrix: ArrayLike) -> np.ndarray:
+    """Turn a SimNIBS `matsimnibs` (mm; x, y handle, z into the head) into a placement, metres."""
+    result = np.array(check_finite("matsimnibs", check_shape("matsimnibs", matrix, (4, 4))), float)
+    result[:3, 3] *= 1e-3
+    return result
+
+
+def to_simnibs(matrix: ArrayLike) -> np.ndarray:
+    """Turn a placement (metres) into a SimNIBS `matsimnibs` (millimetres)."""
+    result = np.array(check_finite("matrix", check_shape("matrix", matrix, (4, 4))), float)
+    result[:3, 3] *= 1e3
+    return result
+
+
+def check_outside(head: ArrayLike, affine: ArrayLike, points: ArrayLike) -> None:
+    """Raise `InputError` if any of the world points (N, 3), m, lies in a voxel of the head."""
+    head = np.asarray(head) != 0
+    index = _to_voxels(np.asarray(points, float) * 1e3, affine)
+    index = index[np.all((index >= 0) & (index < head.shape), axis=1)]
+    inside = int(np.count_nonzero(head[tuple(index.T)]))
+    if inside:
+        raise InputError(f"{inside} points of the coil lie inside the head: raise the distance or "
+                         "move the position.")  # fmt: skip
+
+
+def _prepare(head: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    """Checked head, filled and cut to its box, and its affine."""
     head = check_shape("head", head, (None, None, None)) != 0
     affine = check_affine("affine", affine)
+    axes = affine[:3, :3] / voxel_sizes(affine)
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):
+        raise InputError("The affine is sheared: voxel axes must be orthogonal; resample the head "
+                         "first.")  # fmt: skip
+    if not head.any():
+        raise InputError("The head mask is empty.")
+    return _fill(head, affine)
+
+
+def _place(filled: np.ndarray, affine: np.ndarray, position: ArrayLike, handle_towards: ArrayLike,
+           distance: float, coil: Coil | None) -> np.ndarray:  # fmt: skip
     position = check_finite("position", check_shape("position", np.asarray(position, float), (3,)))
     towards = np.asarray(handle_towards, float)
     towards = check_finite("handle_towards", check_shape("handle_towards", towards, (3,)))
-    distance = check_positive("distance", distance)
-    if not head.any():
-        raise InputError("The head mask is empty.")
-
-    filled, affine = _fill(head, affine)
     scalp, normals = _scalp(filled, affine, position)
     gap = np.linalg.norm(scalp - position, axis=1)
     nearest = int(gap.argmin())
@@ -100,29 +236,13 @@ def place(head: ArrayLike, affine: ArrayLike, position: ArrayLike, handle_toward
     return matrix
 
 
-def from_simnibs(matrix: ArrayLike) -> np.ndarray:
-    """Turn a SimNIBS `matsimnibs` (mm; x, y handle, z into the head) into a placement, metres."""
-    result = np.array(check_finite("matsimnibs", check_shape("matsimnibs", matrix, (4, 4))), float)
-    result[:3, 3] *= 1e-3
-    return result
-
-
-def to_simnibs(matrix: ArrayLike) -> np.ndarray:
-    """Turn a placement (metres) into a SimNIBS `matsimnibs` (millimetres)."""
-    result = np.array(check_finite("matrix", check_shape("matrix", matrix, (4, 4))), float)
-    result[:3, 3] *= 1e3
-    return result
-
-
-def check_outside(head: ArrayLike, affine: ArrayLike, points: ArrayLike) -> None:
-    """Raise `InputError` if any of the world points (N, 3), m, lies in a voxel of the head."""
-    head = np.asarray(head) != 0
-    index = _to_voxels(np.asarray(points, float) * 1e3, affine)
-    index = index[np.all((index >= 0) & (index < head.shape), axis=1)]
-    inside = int(np.count_nonzero(head[tuple(index.T)]))
-    if inside:
-        raise InputError(f"{inside} points of the coil lie inside the head: raise the distance or "
-                         "move the position.")  # fmt: skip
+def _to_scalp(filled: np.ndarray, affine: np.ndarray, matrix: np.ndarray) -> float | None:
+    """Millimetres from the coil's centre along its z to the head, or None if it is missed."""
+    along = np.arange(0, _REACH, 0.05)
+    index = _to_voxels(matrix[:3, 3] * 1e3 + along[:, None] * matrix[:3, 2], affine)
+    valid = np.all((index >= 0) & (index < filled.shape), axis=1)
+    hit = along[valid][filled[tuple(index[valid].T)]]
+    return float(hit[0]) if hit.size else None
 
 
 def _fill(head: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

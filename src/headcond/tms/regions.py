@@ -7,14 +7,16 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from headcond import tissues
-from headcond.checks import InputError, check_affine, check_positive, check_shape
+from headcond.checks import InputError, check_affine, check_finite, check_positive, check_shape
+from headcond.mri.deform import displaced
 
 BRAIN = ("gm", "wm", "cerebellum")
 HAND_KNOB = (-42.0, -13.0, 66.0)
 
 
 def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
-              centre: ArrayLike = HAND_KNOB, radius: float = 5.0) -> np.ndarray:  # fmt: skip
+              centre: ArrayLike = HAND_KNOB, radius: float = 5.0,
+              warp: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:  # fmt: skip
     """Ball around the hand knob, in the subject's voxels.
 
     The paper prints MNI (42, -13, 66) mm, which lies 110 mm from the stimulated C3; the default
@@ -27,6 +29,8 @@ def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
     mni : (4, 4) world to MNI, both mm. The ball is a ball in MNI space.
     centre : (3,) MNI mm.
     radius : mm.
+    warp : displacement (mx, my, mz, 3), mm, and its affine, as `mri.deform` finds them: what
+        the affine map `mni` leads to p lies at p + u(p).
 
     Returns
     -------
@@ -42,15 +46,17 @@ def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
     radius = check_positive("radius", radius)
     middle = np.linalg.solve(to_mni[:3, :3], centre - to_mni[:3, 3])
     # The ball's box in voxels: rows of the inverse map span |row| * radius around the centre.
-    reach = np.linalg.norm(np.linalg.inv(to_mni[:3, :3]), axis=1) * radius
+    shift = 0.0 if warp is None else float(np.linalg.norm(warp[0], axis=-1).max())
+    reach = np.linalg.norm(np.linalg.inv(to_mni[:3, :3]), axis=1) * (radius + shift)
     low = np.maximum(np.ceil(middle - reach), 0).astype(int)
     high = np.minimum(np.floor(middle + reach), np.array(shape) - 1).astype(int) + 1
     mask = np.zeros(shape, bool)
     if np.all(high > low):
         box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
         index = np.stack(np.mgrid[box], axis=-1)
-        offset = index @ to_mni[:3, :3].T + to_mni[:3, 3] - centre
-        mask[box] = np.linalg.norm(offset, axis=-1) <= radius
+        place = index @ to_mni[:3, :3].T + to_mni[:3, 3]
+        place = place if warp is None else displaced(place, *warp)
+        mask[box] = np.linalg.norm(place - centre, axis=-1) <= radius
     if not mask.any():
         raise InputError(f"No voxel lies within {radius} mm of MNI {tuple(centre)}: check the MNI "
                          "transform.")  # fmt: skip
@@ -89,3 +95,26 @@ def tissue_table(field: ArrayLike, labels13: ArrayLike, voxel_ml: float) -> pd.D
                          size.max()))  # fmt: skip
     columns = ["tissue", "volume_ml", "mean", "std", "median", "p99", "p99.9", "max"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def check_tissue(conductivity: ArrayLike, labels13: ArrayLike, name: str = "conductivity") -> None:
+    """Refuse a conductivity that is not above 0 in a labelled tissue: it would insulate there.
+
+    Parameters
+    ----------
+    conductivity : (nx, ny, nz) S/m.
+    labels13 : (nx, ny, nz) headcond13 labels.
+    name : what the map is called in the message.
+
+    Raises
+    ------
+    InputError
+        Naming each tissue concerned with its number of voxels.
+    """
+    labels = check_shape("labels13", labels13, (None, None, None))
+    sigma = check_finite(name, check_shape(name, conductivity, labels.shape))
+    counts = np.bincount(labels[(labels > 0) & ~(sigma > 0)].ravel(), minlength=1)
+    wrong = [f"{tissues.TISSUES[i - 1]} ({counts[i]})" for i in np.flatnonzero(counts)]
+    if wrong:
+        raise InputError(f"{name} is zero or negative in voxels of {', '.join(wrong)}: every "
+                         "tissue must conduct; only air is 0.")  # fmt: skip

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import nibabel
 import numpy as np
+from nibabel import gifti as nifti_surface
 from numpy.typing import ArrayLike
 from scipy import ndimage
 from skimage.measure import marching_cubes
@@ -85,3 +87,36 @@ def sample_inside(field: ArrayLike, mask: ArrayLike, affine: ArrayLike,
         total[lost] = field[tuple(nearest[(slice(None), *at)])]
         weights[lost] = 1
     return total / weights[:, None]
+
+
+def gifti(points: ArrayLike, triangles: ArrayLike,
+          vector: ArrayLike) -> tuple[nibabel.GiftiImage, nibabel.GiftiImage]:  # fmt: skip
+    """Make GIFTI images of a surface and of the field on it, for viewers of surfaces.
+
+    Parameters
+    ----------
+    points : (N, 3) world mm, RAS+.
+    triangles : (M, 3) corners.
+    vector : (N, 3) E, V/m, world axes.
+
+    Returns
+    -------
+    surface : point set (scanner coordinates) and triangles.
+    values : four arrays over the points, named |E|, Ex, Ey, Ez.
+    """
+    points = check_shape("points", np.asarray(points, np.float32), (None, 3))
+    vector = check_shape("vector", np.asarray(vector, np.float32), (len(points), 3))
+    triangles = check_shape("triangles", np.asarray(triangles, np.int32), (None, 3))
+    scanner = nifti_surface.GiftiCoordSystem("NIFTI_XFORM_SCANNER_ANAT",
+                                             "NIFTI_XFORM_SCANNER_ANAT")  # fmt: skip
+    surface = nifti_surface.GiftiImage(darrays=[
+        nifti_surface.GiftiDataArray(points, "NIFTI_INTENT_POINTSET", coordsys=scanner),
+        nifti_surface.GiftiDataArray(triangles, "NIFTI_INTENT_TRIANGLE"),
+    ])  # fmt: skip
+    columns = {"|E|": np.linalg.norm(vector, axis=1)}
+    columns |= {f"E{axis}": vector[:, i].copy() for i, axis in enumerate("xyz")}
+    values = nifti_surface.GiftiImage(darrays=[
+        nifti_surface.GiftiDataArray(column, "NIFTI_INTENT_NONE", meta={"Name": name})
+        for name, column in columns.items()
+    ])  # fmt: skip
+    return surface, values
