@@ -27,6 +27,8 @@ _COARSEST_NODES = 300
 # Modes of the coarsest matrix, scaled to a unit diagonal, that float32 right-hand sides only
 # fill with noise: constants of components, and slivers of tissue in a corner of an element.
 _NULL_MODE = 1e-6
+_NO_EDGES, _NO_POINTS = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0, 0), np.float32)
+_CHUNKS = 4  # per thread, for the restriction: a head's ends hold less work than its middle
 
 
 @dataclass(frozen=True)
@@ -39,24 +41,14 @@ class _Level:
     bounds: np.ndarray
     x: np.ndarray
     b: np.ndarray
-    r: np.ndarray
     ratio: tuple[int, int, int]
 
-    def relax(self, forward: bool, from_zero: bool) -> None:
-        """One Gauss-Seidel sweep on A x = b, or its adjoint."""
+    @property
+    def operator(self) -> tuple[np.ndarray, ...]:
+        """The four arrays of `sweeps`."""
         if self.network is not None:
-            sweeps.relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds,
-                               forward, from_zero)  # fmt: skip
-        else:
-            sweeps.relax_points(self.x, self.b, self.points, self.inverse, self.bounds,
-                                forward, from_zero)  # fmt: skip
-
-    def residual(self) -> None:
-        """Write b - A x into r."""
-        if self.network is not None:
-            sweeps.residual_edges(self.x, self.b, *self.network.edges, self.bounds, self.r)
-        else:
-            sweeps.residual_points(self.x, self.b, self.points, self.bounds, self.r)
+            return *self.network.edges, _NO_POINTS
+        return _NO_EDGES, _NO_EDGES, _NO_EDGES, self.points
 
 
 class Hierarchy:
@@ -112,22 +104,22 @@ class Hierarchy:
     def cycle(self) -> np.ndarray:
         """One V-cycle from zero; returns the correction, a float32 node array used again."""
         for fine, coarse in itertools.pairwise(self._levels):
-            fine.relax(forward=True, from_zero=True)
-            fine.residual()
-            sweeps.restrict(fine.r, *fine.ratio, coarse.bounds, coarse.b)
+            sweeps.relax_from_zero(fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds)
+            sweeps.restrict_residual(fine.x, *fine.operator, fine.bounds, *fine.ratio,
+                                     coarse.bounds, coarse.b, _CHUNKS * numba.get_num_threads())  # fmt: skip
         last = self._levels[-1]
         last.x[self._coarse_nodes] = self._coarse_inverse @ last.b[self._coarse_nodes]
         for coarse, fine in itertools.pairwise(self._levels[::-1]):
-            sweeps.prolong(coarse.x, *fine.ratio, fine.inverse, fine.bounds, fine.x)
-            fine.relax(forward=False, from_zero=False)
+            sweeps.prolong(coarse.x, *fine.ratio, fine.bounds, fine.x)
+            sweeps.relax_backward(fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds)
         return self._levels[0].x
 
 
 def _level(inverse: np.ndarray, bounds: np.ndarray, ratio: tuple[int, int, int],
            network: Network | None = None, points: np.ndarray | None = None) -> _Level:  # fmt: skip
     # np.zeros leaves pages untouched that no sweep visits, so the air of the box costs nothing.
-    x, b, r = (np.zeros(inverse.shape, np.float32) for _ in range(3))
-    return _Level(network, points, inverse, bounds, x, b, r, ratio)
+    x, b = (np.zeros(inverse.shape, np.float32) for _ in range(2))
+    return _Level(network, points, inverse, bounds, x, b, ratio)
 
 
 def _ratios(cells: np.ndarray, steps: np.ndarray) -> list[tuple[int, int, int]]:
