@@ -62,7 +62,7 @@ def coarse_matrix(level):
 def test_coarse_levels_are_galerkin_products(voxel, monkeypatch):
     monkeypatch.setattr(multigrid, "_COARSEST_NODES", 12)  # more levels than so small a box needs
     _, _, network, hierarchy = setup((7, 6, 9), voxel)
-    levels = hierarchy._levels
+    levels = hierarchy.levels
     assert len(levels) >= 4
     fine = dense(network)
     for upper, lower in itertools.pairwise(levels):

@@ -189,14 +189,14 @@ def _gather_plane(x, ex, ey, ez, points, bounds, i, ratio1, rest, plane):  # noq
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
-def restrict_residual(x, ex, ey, ez, points, bounds, ratio0, ratio1, ratio2, coarse_bounds,
-                      coarse, chunks):  # noqa: ANN001, ANN201  # fmt: skip
+def restrict_residual(x, ex, ey, ez, points, bounds, ratio, coarse_bounds, coarse, chunks):  # noqa: ANN001, ANN201
     """Write the residual after a forward sweep from zero, restricted, into `coarse`.
 
     Restriction is the transpose of trilinear interpolation. Coarse planes are shared out in
     `chunks` runs, so that the fine plane between two of them is read once.
     """
-    m0, m1, m2 = coarse.shape
+    m0, m1 = coarse.shape[0], coarse.shape[1]
+    ratio0, ratio1, ratio2 = ratio
     half0, half2 = np.float32(0.5 * (ratio0 - 1)), np.float32(0.5 * (ratio2 - 1))
     chunks = min(m0 - 2, chunks)
     for t in numba.prange(chunks):
