@@ -26,6 +26,7 @@ from pathlib import Path
 
 TOLERANCE = 1e-6
 DIDT = 1e6
+PEERS = ("PyAMG Ruge-Stuben CG", "PETSc CG+GAMG, 1 rank", "PETSc CG+GAMG, 2 ranks")
 COLUMNS = ("measurement", "voxel_mm", "threads", "unknowns", "set_up_s", "solve_s", "total_s",
            "cpu_s", "iterations", "residual", "peak_mib", "added_mib",
            "field_difference")  # fmt: skip
@@ -116,26 +117,100 @@ def ours(folder: Path, coil_file: str, voxel: float) -> dict:
     }  # fmt: skip
 
 
+def grid(folder: Path, coil_file: str, voxel: float) -> dict:
+    """Eight orientations at two positions, each by itself and each starting from those before."""
+    import numpy as np
+
+    from headcond.tms import coil, spfd
+
+    head = np.load(folder / f"head-{voxel:g}.npz")
+    wire = coil.read(coil_file)
+    warm_up(wire)
+    placed = []
+    for place in ("first", "second"):
+        for angle in np.deg2rad(np.arange(0, 180, 22.5)):
+            turn = np.eye(4)
+            turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+            placed.append(wire.transformed(head[place] @ turn))
+    problem = spfd.Problem(head["sigma"], head["affine"])
+    found = {}
+    for way, fields in (
+        ("alone", (problem.solve(one, DIDT, TOLERANCE) for one in placed)),
+        ("each", problem.solve_each(placed, DIDT, TOLERANCE)),
+    ):
+        processor = time.process_time()
+        taken = [(f.iterations, f.residual, f.seconds["solve"], f.seconds["dadt"]) for f in fields]
+        found[way] = {
+            "iterations": float(np.mean([one[0] for one in taken])),
+            "residual": max(one[1] for one in taken),
+            "solve_s": float(np.mean([one[2] for one in taken])),
+            "set_up_s": 0.0,
+            "cpu_s": (time.process_time() - processor) / len(placed),
+        }
+    return found
+
+
+def torch_cpu(folder: Path, coil_file: str, voxel: float) -> dict:
+    """Set-up and solution of the torch back end on the processor; its field beside ours."""
+    import numpy as np
+    import torch
+
+    from headcond.tms import coil, spfd
+
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    head = np.load(folder / f"head-{voxel:g}.npz")
+    wire = coil.read(coil_file)
+    warm_up(wire)
+    began, processor = time.perf_counter(), time.process_time()
+    problem = spfd.Problem(head["sigma"], head["affine"], backend="torch")
+    set_up = time.perf_counter() - began
+    field = problem.solve(wire.transformed(head["first"]), DIDT, TOLERANCE)
+    peak, processor = peak_mib(), time.process_time() - processor
+    own = np.load(folder / f"ours-{voxel:g}.npy")
+    return {
+        "unknowns": field.unknowns, "set_up_s": set_up, "solve_s": field.seconds["solve"],
+        "cpu_s": processor, "iterations": field.iterations, "residual": field.residual,
+        "peak_mib": peak,
+        "field_difference": float(np.linalg.norm(own - field.vector) / np.linalg.norm(own)),
+    }  # fmt: skip
+
+
 def peer(folder: Path, voxel: float, name: str) -> dict:
-    """Set-up and solution of a peer on the assembled system; its field beside ours."""
+    """Set-up and solution of a peer on the assembled system; its field beside ours.
+
+    Under MPI the times are those of rank 0 between barriers, processor time and memory are
+    sums over the ranks, each of which holds the whole matrix beside its share in PETSc.
+    """
+    from functools import partial
+
     import numpy as np
     import scipy.sparse
 
+    from headcond.parallel import world
     from headcond.tms import assembled
 
-    make = {"pyamg": assembled.pyamg_solver, "petsc": assembled.petsc_solver}[name]
+    ranks = int(os.environ.get("TMS_RANKS", "1"))
+    communicator = world(ranks)
+    make = {"pyamg": assembled.pyamg_solver,
+            "petsc": partial(assembled.petsc_solver, communicator=communicator)}[name]  # fmt: skip
     make(scipy.sparse.csr_matrix(scipy.sparse.diags_array(np.arange(1.0, 100.0))))  # imports
     base = current_mib()
     parts = [np.load(folder / f"{key}.npy") for key in ("data", "indices", "indptr")]
     b = np.load(folder / "b.npy")
     system = scipy.sparse.csr_matrix(tuple(parts), shape=(len(b), len(b)))
+    communicator.barrier()
     began, processor = time.perf_counter(), time.process_time()
     solve = make(system)
+    communicator.barrier()
     set_up = time.perf_counter() - began
     began = time.perf_counter()
     x, iterations = solve(b, TOLERANCE, 400)
+    communicator.barrier()
     solved = time.perf_counter() - began
-    peak, processor = peak_mib(), time.process_time() - processor
+    own = (peak_mib(), base, time.process_time() - processor)
+    peak, base, processor = (sum(parts) for parts in zip(*communicator.allgather(own), strict=True))
+    if communicator.Get_rank() > 0:
+        return {}
     found = {
         "unknowns": len(b), "set_up_s": set_up, "solve_s": solved, "cpu_s": processor,
         "iterations": iterations,
@@ -216,15 +291,22 @@ def current_mib() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def call(threads: int, *worker: str) -> dict:
-    """Run one measurement in a process of its own and return what it reports."""
+def call(threads: int, *worker: str, ranks: int = 0) -> dict:
+    """Run one measurement in a process of its own, or on MPI ranks; return what it reports."""
     environment = dict(os.environ)
     for key in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         environment[key] = str(threads)
     environment["OPENBLAS_NUM_THREADS"] = "1"
-    done = subprocess.run([sys.executable, __file__, "--worker", *worker], env=environment,
-                          check=True, stdout=subprocess.PIPE, text=True)  # fmt: skip
-    return json.loads(done.stdout.splitlines()[-1])
+    command = [sys.executable, __file__, "--worker", *worker]
+    if ranks:
+        beside = Path(sys.executable).with_name("mpirun")
+        launcher = str(beside) if beside.exists() else "mpirun"
+        command = [launcher, "--oversubscribe", "-n", str(ranks), *command]
+        environment |= {"TMS_RANKS": str(ranks), "OMPI_ALLOW_RUN_AS_ROOT": "1",
+                        "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # fmt: skip
+    done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+    return next(found for line in done.stdout.splitlines()
+                if line.startswith("{") and (found := json.loads(line)))  # fmt: skip
 
 
 def measure(options: argparse.Namespace, folder: Path) -> list[dict]:
@@ -258,10 +340,20 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict]:
     note(title, finest, threads, interpolated)
     note("dA/dt summed directly", finest, threads, {"total_s": found["direct_s"]})
     call(threads, "assemble", *place, str(finest))
-    for name, title in (("pyamg", "PyAMG Ruge-Stuben CG"), ("petsc", "PETSc CG+GAMG")):
-        found = call(threads, "peer", str(folder), str(finest), name)
+    coarser = sorted(options.voxels)[min(1, len(options.voxels) - 1)]
+    for voxel in (coarser, finest):
+        found = call(threads, "grid", *place, str(voxel))
+        for way, title in (("alone", "each alone"), ("each", "each from those before")):
+            note(f"headcond, 16 positions, {title}: mean", voxel, threads, found[way])
+    note("headcond, torch on the processor", coarser, threads,
+         call(threads, "torch", *place, str(coarser)))  # fmt: skip
+    for name, title, ranks in (
+        ("pyamg", PEERS[0], 0), ("petsc", PEERS[1], 1), ("petsc", PEERS[2], 2),
+    ):  # fmt: skip
+        one = max(1, threads if ranks == 0 else 1)
+        found = call(one, "peer", str(folder), str(finest), name, ranks=ranks)
         found |= call(threads, "compare", *place, str(finest), name)
-        note(title, finest, threads, found)
+        note(title, finest, one, found)
     return rows
 
 
@@ -274,8 +366,13 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count())
     parser.add_argument("--output", type=Path, default=Path("tms.tsv"))
     options = parser.parse_args()
+    before = os.getloadavg()[0]
     with tempfile.TemporaryDirectory() as folder:
         rows = measure(options, Path(folder))
+    print(
+        f"Load average {before:.1f} before, {os.getloadavg()[0]:.1f} after, on "
+        f"{os.cpu_count()} cores (the program itself brings up to {options.threads}).\n"
+    )
     import pandas as pd
 
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
@@ -288,7 +385,7 @@ def main() -> None:
     finest = table[table["voxel_mm"] == min(options.voxels)]
     # The faster of our thread counts: on cores that others use too it may be one.
     finest = finest.sort_values("total_s").drop_duplicates("measurement").set_index("measurement")
-    for name in ("PyAMG Ruge-Stuben CG", "PETSc CG+GAMG"):
+    for name in PEERS:
         times, work, sizes = (
             finest.loc[name, key] / finest.loc["headcond", key]
             for key in ("total_s", "cpu_s", "peak_mib")
@@ -305,7 +402,14 @@ def work(task: str, folder: str, *arguments: str) -> None:
     elif task == "compare":
         found = compare(Path(folder), front[0], float(front[1]), last)
     else:
-        run = {"prepare": prepare, "assemble": assemble, "ours": ours, "direct": direct}[task]
+        run = {
+            "prepare": prepare,
+            "assemble": assemble,
+            "ours": ours,
+            "direct": direct,
+            "grid": grid,
+            "torch": torch_cpu,
+        }[task]
         found = run(Path(folder), *front, float(last))
     print(json.dumps(found))
 

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from headcond.tms import multigrid, stencil
+from headcond.tms import multigrid, stencil, sweeps
 
 
 def setup(shape, voxel, seed=0, air=0.3):
@@ -62,7 +62,7 @@ def coarse_matrix(level):
 def test_coarse_levels_are_galerkin_products(voxel, monkeypatch):
     monkeypatch.setattr(multigrid, "_COARSEST_NODES", 12)  # more levels than so small a box needs
     _, _, network, hierarchy = setup((7, 6, 9), voxel)
-    levels = hierarchy._levels
+    levels = hierarchy.levels
     assert len(levels) >= 4
     fine = dense(network)
     for upper, lower in itertools.pairwise(levels):
@@ -70,6 +70,34 @@ def test_coarse_levels_are_galerkin_products(voxel, monkeypatch):
         fine = p.T @ fine @ p
         got = coarse_matrix(lower)
         assert np.abs(got - fine).max() < 2e-6 * np.abs(fine).max()
+
+
+@pytest.mark.parametrize("voxel", [(1.0, 1.0, 1.0), (1.0, 1.0, 3.0)])
+def test_residual_from_the_later_half_of_the_matrix_is_the_residual(voxel, monkeypatch):
+    """After a sweep from zero -U x is b - A x, whatever x held and however planes are shared."""
+    monkeypatch.setattr(multigrid, "_COARSEST_NODES", 12)
+    _, _, network, hierarchy = setup((7, 6, 9), voxel)
+    matrix, rng = dense(network), np.random.default_rng(0)
+    for level, lower in itertools.pairwise(hierarchy.levels):
+        active = level.inverse > 0
+        level.b[...] = np.where(active, rng.normal(size=active.shape), 0)
+        level.x[...] = np.where(active, rng.normal(size=active.shape), 0)
+        sweeps.relax_from_zero(level.x, level.b, *level.operator, level.inverse, level.bounds)
+        left = level.b.astype(float).ravel() - matrix @ level.x.ravel()
+        p = interpolation(lower.inverse.shape, level.inverse.shape, level.ratio)
+        wanted = (p.T @ left).reshape(lower.b.shape) * (lower.inverse > 0)
+        for chunks in (1, 3, 100):
+            lower.b[...] = 0
+            sweeps.restrict_residual(level.x, *level.operator, level.bounds, level.ratio,
+                                     lower.bounds, lower.b, chunks)  # fmt: skip
+            np.testing.assert_allclose(lower.b * (lower.inverse > 0), wanted,
+                                       atol=1e-5 * np.abs(wanted).max())  # fmt: skip
+        # The backward sweep leaves the nodes that it visits last, the first ones, settled.
+        sweeps.relax_backward(level.x, level.b, *level.operator, level.inverse, level.bounds)
+        left = (level.b.ravel() - matrix @ level.x.ravel()).reshape(active.shape)
+        row = next((i, j) for i, j in np.argwhere(level.bounds[..., 1]) if i % 2 == 1)
+        assert abs(left[(*row, level.bounds[row][0])]) < 1e-5 * np.abs(level.b).max()
+        matrix = p.T @ matrix @ p
 
 
 def test_long_voxels_wait_until_the_others_have_caught_up():

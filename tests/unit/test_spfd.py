@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headcond.checks import InputError
-from headcond.tms import coil, edges, spfd, stencil
+from headcond.tms import coil, edges, krylov, spfd, sphere, stencil
+from headcond.tms.assembled import MissingBackend
 from headcond.tms.multigrid import Hierarchy
 
 SOURCE = coil.from_dipoles([[0.01, 0.02, 0.06], [-0.05, 0.03, 0.02]], [[0.2, 0.1, 0.5], [1, 0, 0]])
@@ -94,8 +95,9 @@ def test_a_pure_gradient_induces_nothing(seed):
         np.where(s > 0, -(np.roll(phi, -1, axis) - phi), 0).astype(np.float32)
         for axis, s in enumerate(network.edges)
     )
-    hierarchy = Hierarchy(box, grid, network)
-    psi, _, residual = spfd._multigrid_cg(network, hierarchy, emf, 1e-9)
+    b = np.zeros(grid.nodes)
+    stencil.load(network, emf, b)
+    psi, _, residual = krylov.multigrid_cg(network, Hierarchy(box, grid, network), b, 1e-9)
     assert residual < 1e-9
     out = np.zeros((*box.shape, 3), np.float32)
     stencil.field(box, grid, psi, emf, out)
@@ -130,7 +132,9 @@ def test_currents_balance_at_every_node_to_the_stated_residual():
         assert result.residual <= tolerance
     network, grid = problem._network, problem._grid
     emf = edges.dadt_edges(SOURCE, 1e6, grid, network, "direct")
-    psi, _, residual = problem._potential(emf, 1e-6)
+    b = np.zeros(grid.nodes)
+    stencil.load(network, emf, b)
+    psi, _, residual = problem._potential(b, 1e-6)
     divergence, injected = np.zeros(grid.nodes), np.zeros(grid.nodes)
     for axis in range(3):
         current = network.edges[axis] * (-(np.roll(psi, -1, axis) - psi) - emf[axis])
@@ -194,9 +198,9 @@ def test_the_field_is_linear_and_ignores_the_scale_of_conductivity():
     assert silent.iterations == 0 and not silent.vector.any()
 
 
-@pytest.mark.parametrize("backend", ["pyamg", "petsc"])
+@pytest.mark.parametrize("backend", ["pyamg", "petsc", "torch"])
 def test_back_ends_agree(backend):
-    pytest.importorskip({"pyamg": "pyamg", "petsc": "petsc4py"}[backend])
+    pytest.importorskip({"pyamg": "pyamg", "petsc": "petsc4py", "torch": "torch"}[backend])
     sigma = blob()
     sigma[0, 0, 0] = sigma[19, 0, 0] = 0.3  # islands, where a singular system would be refused
     affine = voxels(sigma.shape, (2.0, 2.5, 3.0))
@@ -205,6 +209,130 @@ def test_back_ends_agree(backend):
     assert other.components == 3 and other.residual <= 1e-8
     assert other.unknowns == ours.unknowns
     np.testing.assert_allclose(other.vector, ours.vector, atol=1e-5 * np.abs(ours.vector).max())
+
+
+def test_an_absent_device_is_named():
+    torch = pytest.importorskip("torch")
+    if torch.cuda.is_available():
+        pytest.skip("there is a CUDA device")
+    with pytest.raises(MissingBackend, match="'cuda' is not there"):
+        spfd.Problem(blob(), voxels((20, 18, 22)), backend="torch", device="cuda")
+
+
+@pytest.mark.parametrize("backend", ["multigrid", "pyamg"])
+def test_positions_share_the_set_up_and_start_from_each_other(backend):
+    sigma = blob()
+    affine = voxels(sigma.shape)
+    coils = []
+    for angle in np.linspace(0, 0.4, 6):
+        turn = np.eye(4)
+        turn[:3, :3] = rotation([0.3 * angle, 0.1 * angle, angle])
+        coils.append(SOURCE.transformed(turn))
+    coils.append(coils[2])  # a position met before
+    problem = spfd.Problem(sigma, affine, backend)
+    many = list(spfd.solve_positions(sigma, affine, iter(coils), 1e6, 1e-7, backend))
+    alone = [problem.solve(coil, 1e6, 1e-7) for coil in coils]
+    for one, other in zip(many, alone, strict=True):
+        assert one.residual <= 1e-7
+        atol = 1e-5 * np.abs(other.vector).max()
+        np.testing.assert_allclose(one.vector, other.vector, atol=atol)
+    assert len({field.seconds["prepare"] for field in many}) == 1
+    assert many[0].iterations == alone[0].iterations
+    assert sum(one.iterations for one in many[3:6]) < sum(one.iterations for one in alone[3:6])
+    assert many[6].iterations < alone[6].iterations
+
+
+def test_recycling_forgets_the_oldest():
+    sigma = blob()
+    _, _, network = network_of(sigma, voxels(sigma.shape))
+    recycled, rng = krylov.Recycled(network, 2), np.random.default_rng(0)
+    potentials = rng.normal(size=(3, *network.inverse_diagonal.shape))
+    loads = np.zeros_like(potentials)
+    for psi, b in zip(potentials, loads, strict=True):
+        psi[network.inverse_diagonal == 0] = 0
+        stencil.apply(network, psi, b)
+    assert recycled.start(loads[0]) is None
+    for psi in potentials:
+        recycled.keep(psi)
+    left = np.zeros_like(loads[0])
+    for number, b in enumerate(loads):
+        stencil.apply(network, recycled.start(b), left)
+        known = np.linalg.norm(b - left) < 1e-5 * np.linalg.norm(b)
+        assert known == (number > 0)
+
+
+def test_circulation_of_a_gradient_is_zero_around_every_face():
+    """Discrete curl of grad: differences of a potential add up to zero around a voxel face, so
+    a rotational dA/dt cannot be cancelled, and the circulation of E is that of dA/dt."""
+    _, grid, network = network_of(blob(), voxels((20, 18, 22), (2.0, 1.0, 3.0)))
+    psi = np.random.default_rng(0).normal(size=grid.nodes)
+    gradient = [np.roll(psi, -1, axis) - psi for axis in range(3)]
+    emf = edges.dadt_edges(SOURCE, 1e6, grid, network, "direct")
+    e = [-slope - part for slope, part in zip(gradient, emf, strict=True)]
+
+    def curl(parts, first, second):
+        return (parts[first] + np.roll(parts[second], -1, first)
+                - np.roll(parts[first], -1, second) - parts[second])  # fmt: skip
+
+    inside = network.inverse_diagonal > 0
+    for first, second in ((0, 1), (1, 2), (2, 0)):
+        assert np.abs(curl(gradient, first, second)).max() < 1e-14 * np.abs(psi).max() * 8
+        whole = inside.copy()  # faces whose four edges conduct
+        for axis in (first, second):
+            whole &= np.roll(whole, -1, axis)
+        whole &= (network.edges[first] > 0) & (network.edges[second] > 0)
+        whole &= np.roll(network.edges[first], -1, second) > 0
+        whole &= np.roll(network.edges[second], -1, first) > 0
+        induced = curl([part.astype(float) for part in emf], first, second)[whole]
+        assert np.abs(induced).max() > 1e-6 * np.abs(emf).max()  # dA/dt does rotate
+        np.testing.assert_allclose(curl(e, first, second)[whole], -induced,
+                                   atol=1e-12 * np.abs(psi).max())  # fmt: skip
+
+
+def ball(step=3.0, radius=45.0):
+    """Binary homogeneous ball around the origin, mm."""
+    count = 2 * int(np.ceil(radius / step) + 1)
+    centre = (np.arange(count) - (count - 1) / 2) * step
+    square = (centre**2)[:, None, None] + (centre**2)[:, None] + centre**2
+    return np.where(square < radius**2, 0.33, 0).astype(np.float32), voxels(
+        (count,) * 3, (step,) * 3
+    )
+
+
+def test_a_radial_dipole_charges_nothing_inside_a_sphere():
+    """Its dA/dt is tangential: E = -dA/dt, up to what the staircase charges."""
+    sigma, affine = ball()
+    radial = coil.from_dipoles([0.0, 0.036, 0.048], [0.0, 0.6, 0.8])
+    field = spfd.solve_efield(sigma, affine, radial, 1e6).vector
+    index = np.argwhere(sigma > 0)
+    points = (index @ affine[:3, :3].T + affine[:3, 3]) * 1e-3
+    deep = np.linalg.norm(points, axis=1) < 0.03
+    got, points = field[tuple(index[deep].T)], points[deep]
+    dadt = radial.dadt(points, 1e6)
+    exact = sphere.dipole_efield(points, radial.positions, radial.moments, 1e6)
+    np.testing.assert_allclose(exact, -dadt, atol=1e-9 * np.abs(dadt).max())
+    assert np.linalg.norm(got - exact) < 0.02 * np.linalg.norm(exact)
+    # A tangential dipole does charge the sphere: there -dA/dt alone is far off.
+    tangential = coil.from_dipoles([0.0, 0.036, 0.048], [0.0, 0.8, -0.6])
+    field = spfd.solve_efield(sigma, affine, tangential, 1e6).vector[tuple(index[deep].T)]
+    exact = sphere.dipole_efield(points, tangential.positions, tangential.moments, 1e6)
+    assert np.linalg.norm(field - exact) < 0.04 * np.linalg.norm(exact)
+    dadt = tangential.dadt(points, 1e6)
+    assert np.linalg.norm(-dadt - exact) > 0.3 * np.linalg.norm(exact)
+
+
+def test_a_coil_without_moment_induces_nothing():
+    sigma, affine = ball()
+    field = spfd.solve_efield(sigma, affine, coil.from_dipoles([0, 0, 0.06], [0, 0, 0]), 1e6)
+    assert field.iterations == 0 and not field.vector.any()
+
+
+def test_a_thin_skull_of_low_conductivity_costs_few_iterations():
+    sigma = blob((40, 40, 40))
+    base = spfd.solve_efield(sigma, voxels(sigma.shape), SOURCE, 1e6).iterations
+    sigma[sigma == np.float32(0.02)] = 0.002
+    poor = spfd.solve_efield(sigma, voxels(sigma.shape), SOURCE, 1e6).iterations
+    assert base <= 25 and poor <= 40
 
 
 @pytest.mark.parametrize("source", ["dipoles", "wires"])
@@ -269,6 +397,6 @@ def test_bad_coils_and_tolerances_are_refused(monkeypatch):
         problem.solve(SOURCE, 1e6, tolerance=0)
     with pytest.raises(InputError, match="didt"):
         problem.solve(SOURCE, np.nan)
-    monkeypatch.setattr(spfd, "_LIMIT", 3)
+    monkeypatch.setattr(krylov, "LIMIT", 3)
     with pytest.raises(spfd.ConvergenceError, match="after 3 iterations"):
         problem.solve(SOURCE, 1e6, tolerance=1e-10)

@@ -7,6 +7,7 @@ libraries call the singular system with several null vectors indefinite otherwis
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.sparse
@@ -72,20 +73,32 @@ def pyamg_solver(system: scipy.sparse.csr_matrix) -> Solve:
     return solve
 
 
-def petsc_solver(system: scipy.sparse.csr_matrix) -> Solve:
-    """Conjugate gradients with GAMG of PETSc on this process; set up once, solve often."""
+def petsc_solver(system: scipy.sparse.csr_matrix, communicator: Any = None) -> Solve:
+    """Conjugate gradients with GAMG of PETSc; set up once, solve often.
+
+    Parameters
+    ----------
+    communicator : MPI communicator; this process alone by default. Collective: every rank
+        passes the same system and right-hand sides, holds a run of rows, and gets the whole
+        solution.
+    """
     try:
         from petsc4py import PETSc
     except ImportError as error:
         raise MissingBackend("The back end 'petsc' needs the package petsc4py.") from error
-    alone = PETSc.COMM_SELF
-    index = PETSc.IntType
+    if communicator is None or communicator.Get_size() == 1:
+        communicator, rank, ranks = PETSc.COMM_SELF, 0, 1
+    else:
+        rank, ranks = communicator.Get_rank(), communicator.Get_size()
+    count = system.shape[0]
+    first, last = count * rank // ranks, count * (rank + 1) // ranks
+    own, index = system[first:last] if ranks > 1 else system, PETSc.IntType
     operator = PETSc.Mat().createAIJ(
-        system.shape, comm=alone,
-        csr=(system.indptr.astype(index), system.indices.astype(index), system.data),
+        ((last - first, count), (last - first, count)), comm=communicator,
+        csr=(own.indptr.astype(index), own.indices.astype(index), own.data),
     )  # fmt: skip
     operator.setOption(PETSc.Mat.Option.SPD, True)
-    krylov = PETSc.KSP().create(alone)
+    krylov = PETSc.KSP().create(communicator)
     krylov.setOperators(operator)
     krylov.setType("cg")
     krylov.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
@@ -95,8 +108,11 @@ def petsc_solver(system: scipy.sparse.csr_matrix) -> Solve:
 
     def solve(b: np.ndarray, tolerance: float, limit: int) -> tuple[np.ndarray, int]:
         krylov.setTolerances(rtol=tolerance, atol=0.0, max_it=limit)
-        right.setArray(b)
+        right.setArray(b[first:last])
         krylov.solve(right, left)
-        return left.getArray().copy(), krylov.getIterationNumber()
+        part, iterations = left.getArray().copy(), krylov.getIterationNumber()
+        if ranks > 1:
+            part = np.concatenate(communicator.allgather(part))
+        return part, iterations
 
     return solve

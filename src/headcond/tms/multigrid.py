@@ -27,10 +27,12 @@ _COARSEST_NODES = 300
 # Modes of the coarsest matrix, scaled to a unit diagonal, that float32 right-hand sides only
 # fill with noise: constants of components, and slivers of tissue in a corner of an element.
 _NULL_MODE = 1e-6
+_NO_EDGES, _NO_POINTS = np.zeros((0, 0, 0), np.float32), np.zeros((0, 0, 0, 0), np.float32)
+_CHUNKS = 4  # per thread, for the restriction: a head's ends hold less work than its middle
 
 
 @dataclass(frozen=True)
-class _Level:
+class Level:
     """One level: its operator, its work arrays, and the way down to the next."""
 
     network: Network | None
@@ -39,24 +41,14 @@ class _Level:
     bounds: np.ndarray
     x: np.ndarray
     b: np.ndarray
-    r: np.ndarray
     ratio: tuple[int, int, int]
 
-    def relax(self, forward: bool, from_zero: bool) -> None:
-        """One Gauss-Seidel sweep on A x = b, or its adjoint."""
+    @property
+    def operator(self) -> tuple[np.ndarray, ...]:
+        """The four arrays of `sweeps`."""
         if self.network is not None:
-            sweeps.relax_edges(self.x, self.b, *self.network.edges, self.inverse, self.bounds,
-                               forward, from_zero)  # fmt: skip
-        else:
-            sweeps.relax_points(self.x, self.b, self.points, self.inverse, self.bounds,
-                                forward, from_zero)  # fmt: skip
-
-    def residual(self) -> None:
-        """Write b - A x into r."""
-        if self.network is not None:
-            sweeps.residual_edges(self.x, self.b, *self.network.edges, self.bounds, self.r)
-        else:
-            sweeps.residual_points(self.x, self.b, self.points, self.bounds, self.r)
+            return *self.network.edges, _NO_POINTS
+        return _NO_EDGES, _NO_EDGES, _NO_EDGES, self.points
 
 
 class Hierarchy:
@@ -71,9 +63,7 @@ class Hierarchy:
 
     def __init__(self, sigma: np.ndarray, grid: Grid, network: Network) -> None:
         ratios = _ratios(grid.cells, grid.step)
-        self._levels = [
-            _level(network.inverse_diagonal, network.bounds, ratios[0], network=network)
-        ]
+        self.levels = [_level(network.inverse_diagonal, network.bounds, ratios[0], network=network)]
         cells, steps = np.array(grid.cells), grid.step
         element = _voxel_element(steps)
         values, span, elements = sigma[..., None], np.ones(3, int), np.zeros(0)
@@ -96,38 +86,39 @@ class Hierarchy:
             inverse, bounds = np.zeros(shape, np.float32), np.zeros((*shape[:2], 2), np.int32)
             _invert_diagonal(points, inverse, bounds)
             following = (1, 1, 1) if last else ratios[depth + 1]
-            self._levels.append(_level(inverse, bounds, following, points=points))
-        self._coarse_nodes, self._coarse_inverse = _coarsest(elements, self._levels[-1].inverse)
+            self.levels.append(_level(inverse, bounds, following, points=points))
+        self.coarse_nodes, self.coarse_inverse = _coarsest(elements, self.levels[-1].inverse)
 
     @property
     def depth(self) -> int:
         """Number of levels, the fine one included."""
-        return len(self._levels)
+        return len(self.levels)
 
     @property
     def right_hand_side(self) -> np.ndarray:
         """float32 node array to fill before `cycle`."""
-        return self._levels[0].b
+        return self.levels[0].b
 
     def cycle(self) -> np.ndarray:
         """One V-cycle from zero; returns the correction, a float32 node array used again."""
-        for fine, coarse in itertools.pairwise(self._levels):
-            fine.relax(forward=True, from_zero=True)
-            fine.residual()
-            sweeps.restrict(fine.r, *fine.ratio, coarse.bounds, coarse.b)
-        last = self._levels[-1]
-        last.x[self._coarse_nodes] = self._coarse_inverse @ last.b[self._coarse_nodes]
-        for coarse, fine in itertools.pairwise(self._levels[::-1]):
-            sweeps.prolong(coarse.x, *fine.ratio, fine.inverse, fine.bounds, fine.x)
-            fine.relax(forward=False, from_zero=False)
-        return self._levels[0].x
+        chunks = _CHUNKS * numba.get_num_threads()
+        for fine, coarse in itertools.pairwise(self.levels):
+            sweeps.relax_from_zero(fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds)
+            sweeps.restrict_residual(fine.x, *fine.operator, fine.bounds, fine.ratio,
+                                     coarse.bounds, coarse.b, chunks)  # fmt: skip
+        last = self.levels[-1]
+        last.x[self.coarse_nodes] = self.coarse_inverse @ last.b[self.coarse_nodes]
+        for coarse, fine in itertools.pairwise(self.levels[::-1]):
+            sweeps.prolong(coarse.x, *fine.ratio, fine.bounds, fine.x)
+            sweeps.relax_backward(fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds)
+        return self.levels[0].x
 
 
 def _level(inverse: np.ndarray, bounds: np.ndarray, ratio: tuple[int, int, int],
-           network: Network | None = None, points: np.ndarray | None = None) -> _Level:  # fmt: skip
+           network: Network | None = None, points: np.ndarray | None = None) -> Level:  # fmt: skip
     # np.zeros leaves pages untouched that no sweep visits, so the air of the box costs nothing.
-    x, b, r = (np.zeros(inverse.shape, np.float32) for _ in range(3))
-    return _Level(network, points, inverse, bounds, x, b, r, ratio)
+    x, b = (np.zeros(inverse.shape, np.float32) for _ in range(2))
+    return Level(network, points, inverse, bounds, x, b, ratio)
 
 
 def _ratios(cells: np.ndarray, steps: np.ndarray) -> list[tuple[int, int, int]]:

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_positive
-from headcond.tms import assembled, stencil
+from headcond.tms import assembled, krylov, stencil
 from headcond.tms.coil import Coil
 from headcond.tms.edges import dadt_edges
 from headcond.tms.multigrid import Hierarchy
 
 _log = logging.getLogger(__name__)
-BACKENDS = ("multigrid", "pyamg", "petsc")
-_LIMIT = 400  # iterations
-_RESTARTS = 4
+BACKENDS = ("multigrid", "torch", "pyamg", "petsc")
+_RECYCLED = 12  # potentials of earlier positions that a new one may start from
 
 
 class ConvergenceError(RuntimeError):
@@ -68,16 +68,22 @@ class Problem:
     conductivity : (nx, ny, nz) S/m, exactly 0 in air; partial volumes (means of a finer
         map, see `block_mean`) are welcome and more accurate than binary voxels.
     affine : (4, 4) voxel-to-world, mm; any orthogonal one, voxels need not be cubes.
-    backend : "multigrid" (matrix-free, ours), "pyamg" or "petsc".
+    backend : "multigrid" (matrix-free, numba), "torch" (the same hierarchy on a device of
+        torch), "pyamg" or "petsc" (algebraic multigrid on the assembled matrix).
+    device : of "torch": "cpu", "cuda" or "cuda:1", say.
+    communicator : MPI communicator of "petsc". Every rank calls with the same map and gets the
+        whole field; the rows of the matrix and the solve are shared out.
 
     Raises
     ------
     InputError
         For NaN, infinite or negative values, an empty map or a sheared affine.
+    assembled.MissingBackend
+        If the library of a back end, or the device, is not there.
     """
 
-    def __init__(self, conductivity: ArrayLike, affine: ArrayLike,
-                 backend: str = "multigrid") -> None:  # fmt: skip
+    def __init__(self, conductivity: ArrayLike, affine: ArrayLike, backend: str = "multigrid",
+                 device: str = "cpu", communicator: Any = None) -> None:  # fmt: skip
         check_option("backend", backend, BACKENDS)
         began = time.perf_counter()
         self._shape = np.shape(conductivity)
@@ -86,16 +92,24 @@ class Problem:
         self._network = stencil.assemble(self._sigma, self._grid)
         self.unknowns = int(np.count_nonzero(self._network.inverse_diagonal))
         labels, self.components = stencil.components(self._sigma)
-        self._potential: Callable[[tuple, float], tuple[np.ndarray, int, float]]
-        if backend == "multigrid":
+        self._potential: Callable[..., tuple[np.ndarray, int, float]]
+        if backend in ("multigrid", "torch"):
             hierarchy = Hierarchy(self._sigma, self._grid, self._network)
-            self._potential = lambda emf, tol: _multigrid_cg(self._network, hierarchy, emf, tol)
+        if backend == "multigrid":
+            self._potential = partial(krylov.multigrid_cg, self._network, hierarchy)
+        elif backend == "torch":
+            from headcond.tms.torch_multigrid import torch_solver  # torch is slow to import
+
+            everywhere = np.arange(self._network.inverse_diagonal.size)
+            solve = torch_solver(self._network, hierarchy, device)
+            self._potential = partial(krylov.corrected, self._network, solve, everywhere)
         else:
-            make = {"pyamg": assembled.pyamg_solver, "petsc": assembled.petsc_solver}[backend]
             matrix, unknowns = assembled.matrix(self._network, stencil.node_labels(labels))
-            solve = make(matrix)
-            self._potential = lambda emf, tol: _assembled_cg(
-                self._network, solve, unknowns, emf, tol)  # fmt: skip
+            if backend == "pyamg":
+                solve = assembled.pyamg_solver(matrix)
+            else:
+                solve = assembled.petsc_solver(matrix, communicator)
+            self._potential = partial(krylov.corrected, self._network, solve, unknowns)
         self._prepared = time.perf_counter() - began
         _log.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
                   self.components, self._prepared)  # fmt: skip
@@ -118,16 +132,41 @@ class Problem:
         ConvergenceError
             If the residual stays above the tolerance.
         """
+        return self._solve(coil, didt, tolerance, dadt, None)
+
+    def solve_each(self, coils: Iterable[Coil], didt: float,
+                   tolerance: float = 1e-6) -> Iterator[EField]:  # fmt: skip
+        """Fields of many coils or positions, one after the other as they are asked for.
+
+        Each starts from what the fields before it had in common with it
+        (`krylov.Recycled`), which saves iterations where positions lie close together, and
+        meets the tolerance like any other.
+
+        Parameters
+        ----------
+        coils, didt, tolerance : see `solve`.
+        """
+        recycled = krylov.Recycled(self._network, _RECYCLED)
+        for coil in coils:
+            yield self._solve(coil, didt, tolerance, "interpolated", recycled)
+
+    def _solve(self, coil: Coil, didt: float, tolerance: float, dadt: str,
+               recycled: krylov.Recycled | None) -> EField:  # fmt: skip
         tolerance = check_positive("tolerance", tolerance)
         didt = float(check_finite("didt", didt))
         self._refuse_inside(coil)
         started = time.perf_counter()
         emf = dadt_edges(coil, didt, self._grid, self._network, dadt)
         summed = time.perf_counter()
-        psi, iterations, residual = self._potential(emf, tolerance)
+        b = np.zeros(self._network.inverse_diagonal.shape)
+        stencil.load(self._network, emf, b)
+        start = None if recycled is None else recycled.start(b)
+        psi, iterations, residual = self._potential(b, tolerance, start)
         if not residual <= tolerance:
             raise ConvergenceError(f"SPFD potential: relative residual {residual:.3g} after "
                                    f"{iterations} iterations, wanted {tolerance:.3g}.")  # fmt: skip
+        if recycled is not None:
+            recycled.keep(psi)
         solved = time.perf_counter()
         vector = np.zeros((*self._shape, 3), np.float32)
         stencil.field(self._sigma, self._grid, psi, emf, vector[self._grid.region])
@@ -146,10 +185,12 @@ class Problem:
 
 
 def solve_efield(conductivity: ArrayLike, affine: ArrayLike, coil: Coil, didt: float,
-                 tolerance: float = 1e-6, backend: str = "multigrid") -> EField:  # fmt: skip
+                 tolerance: float = 1e-6, backend: str = "multigrid", device: str = "cpu",
+                 communicator: Any = None) -> EField:  # fmt: skip
     """Field that a coil induces in a voxel conductivity map.
 
-    One call of `Problem` and `Problem.solve`; keep the `Problem` for several coils on one head.
+    One call of `Problem` and `Problem.solve`; for several coils or positions on one head see
+    `solve_positions`, or keep the `Problem`.
 
     Parameters
     ----------
@@ -158,14 +199,39 @@ def solve_efield(conductivity: ArrayLike, affine: ArrayLike, coil: Coil, didt: f
     coil : placed in the world, m.
     didt : rate of change of the coil current, A/s.
     tolerance : of the true relative residual.
-    backend : "multigrid", "pyamg" or "petsc".
+    backend, device, communicator : see `Problem`.
 
     Raises
     ------
-    InputError, ConvergenceError
+    InputError, ConvergenceError, assembled.MissingBackend
         See `Problem` and `Problem.solve`.
     """
-    return Problem(conductivity, affine, backend).solve(coil, didt, tolerance)
+    problem = Problem(conductivity, affine, backend, device, communicator)
+    return problem.solve(coil, didt, tolerance)
+
+
+def solve_positions(conductivity: ArrayLike, affine: ArrayLike, coils: Iterable[Coil],
+                    didt: float, tolerance: float = 1e-6, backend: str = "multigrid",
+                    device: str = "cpu",
+                    communicator: Any = None) -> Iterator[EField]:  # fmt: skip
+    """Fields of many positions on one head: one set-up, and each starts from those before it.
+
+    Parameters
+    ----------
+    coils : each placed in the world, m.
+    conductivity, affine, didt, tolerance, backend, device, communicator : see `solve_efield`.
+
+    Returns
+    -------
+    Iterator over the fields, in the order of the coils; a field is solved when asked for.
+
+    Raises
+    ------
+    InputError, ConvergenceError, assembled.MissingBackend
+        See `Problem` and `Problem.solve`; a bad map is refused before the first field.
+    """
+    problem = Problem(conductivity, affine, backend, device, communicator)
+    return problem.solve_each(coils, didt, tolerance)
 
 
 def coil_inside(points: np.ndarray, conducting: np.ndarray, grid: stencil.Grid) -> bool:
@@ -198,103 +264,3 @@ def block_mean(values: ArrayLike, affine: ArrayLike,
     coarse[:3, :3] *= factor
     coarse[:3, 3] += affine[:3, :3] @ np.full(3, (factor - 1) / 2)
     return means, coarse
-
-
-def _multigrid_cg(network: stencil.Network, hierarchy: Hierarchy, emf: tuple[np.ndarray, ...],
-                  tolerance: float) -> tuple[np.ndarray, int, float]:  # fmt: skip
-    """Conjugate gradients in float64, preconditioned by one float32 V-cycle.
-
-    The recursive residual may drift from the true one, so convergence is judged on the true
-    one, and the iteration starts again from there if it has not been met. Vectors are touched
-    only between the bounds of rows, so the air of the box takes no memory.
-    """
-    bounds, rhs = network.bounds, hierarchy.right_hand_side
-    psi, r, p, q = (np.zeros(network.inverse_diagonal.shape) for _ in range(4))
-    partial = np.zeros(psi.shape[0])
-    stencil.load(network, emf, r)
-    wanted = norm = float(np.linalg.norm(r))
-    if wanted == 0:
-        return psi, 0, 0.0
-    _advance(psi, r, p, q, 0.0, bounds, rhs, 1 / wanted, partial)
-    iterations, scale = 0, wanted  # the cycle sees r / scale, whatever the units
-    for _ in range(_RESTARTS):
-        rz = 0.0
-        while norm > tolerance * wanted and iterations < _LIMIT:
-            z = hierarchy.cycle()
-            _inner(r, z, bounds, partial)
-            rz, before = float(partial.sum()) * scale, rz
-            _direction(p, z, scale, rz / before if before else 0.0, bounds)
-            alpha = rz / stencil.apply(network, p, q)
-            scale = norm
-            _advance(psi, r, p, q, alpha, bounds, rhs, 1 / scale, partial)
-            norm = float(np.sqrt(partial.sum()))
-            iterations += 1
-            _log.debug("iteration %d: %.3g", iterations, norm / wanted)
-        stencil.load(network, emf, r)
-        stencil.apply(network, psi, q)
-        _direction(p, p, 0.0, 0.0, bounds)
-        _advance(psi, r, p, q, 1.0, bounds, rhs, 1 / scale, partial)
-        norm = float(np.sqrt(partial.sum()))
-        if norm <= tolerance * wanted or iterations >= _LIMIT:
-            break
-    return psi, iterations, norm / wanted
-
-
-def _assembled_cg(network: stencil.Network, solve: assembled.Solve, unknowns: np.ndarray,
-                  emf: tuple[np.ndarray, ...],
-                  tolerance: float) -> tuple[np.ndarray, int, float]:  # fmt: skip
-    """Solve the pinned system; its residual is checked on the whole network, pins included."""
-    psi, b, q = (np.zeros(network.inverse_diagonal.shape) for _ in range(3))
-    stencil.load(network, emf, b)
-    wanted, iterations, residual, r = float(np.linalg.norm(b)), 0, 1.0, b
-    if wanted == 0:
-        return psi, 0, 0.0
-    for _ in range(_RESTARTS):
-        part, count = solve(r.ravel()[unknowns], 0.5 * tolerance / residual, _LIMIT)
-        psi.ravel()[unknowns] += part
-        iterations += count
-        stencil.apply(network, psi, q)
-        r = b - q
-        residual = float(np.linalg.norm(r)) / wanted
-        if residual <= tolerance or iterations >= _LIMIT:
-            break
-    return psi, iterations, residual
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _inner(r, z, bounds, partial):  # noqa: ANN001
-    for i in numba.prange(r.shape[0]):
-        total = 0.0
-        for j in range(r.shape[1]):
-            left, right = r[i, j, bounds[i, j, 0] : bounds[i, j, 1]], z[i, j]
-            right = right[bounds[i, j, 0] : bounds[i, j, 1]]
-            for k in range(left.shape[0]):
-                total += left[k] * right[k]
-        partial[i] = total
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _direction(p, z, scale, beta, bounds):  # noqa: ANN001
-    for i in numba.prange(p.shape[0]):
-        for j in range(p.shape[1]):
-            row = p[i, j, bounds[i, j, 0] : bounds[i, j, 1]]
-            new = z[i, j, bounds[i, j, 0] : bounds[i, j, 1]]
-            for k in range(row.shape[0]):
-                row[k] = scale * new[k] + beta * row[k]
-
-
-@numba.njit(parallel=True, cache=True, fastmath=True)
-def _advance(psi, r, p, q, alpha, bounds, rhs, scale, partial):  # noqa: ANN001
-    for i in numba.prange(r.shape[0]):
-        total = 0.0
-        for j in range(r.shape[1]):
-            lo, hi = bounds[i, j, 0], bounds[i, j, 1]
-            x, res, way, flow = psi[i, j, lo:hi], r[i, j, lo:hi], p[i, j, lo:hi], q[i, j, lo:hi]
-            single = rhs[i, j, lo:hi]
-            for k in range(hi - lo):
-                x[k] += alpha * way[k]
-                value = res[k] - alpha * flow[k]
-                res[k] = value
-                single[k] = scale * value
-                total += value * value
-        partial[i] = total

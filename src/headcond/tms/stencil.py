@@ -207,16 +207,21 @@ def _assemble(sigma, weights, ex, ey, ez, inverse, bounds):  # noqa: ANN001
 
 @numba.njit(parallel=True, cache=True)
 def _load(ex, ey, ez, fx, fy, fz, bounds, b):  # noqa: ANN001
+    wide = np.float64
     for i in numba.prange(1, b.shape[0] - 1):
         for j in range(1, b.shape[1] - 1):
-            for k in range(bounds[i, j, 0], bounds[i, j, 1]):
-                total = np.float64(ex[i, j, k]) * fx[i, j, k]
-                total -= np.float64(ex[i - 1, j, k]) * fx[i - 1, j, k]
-                total += np.float64(ey[i, j, k]) * fy[i, j, k]
-                total -= np.float64(ey[i, j - 1, k]) * fy[i, j - 1, k]
-                total += np.float64(ez[i, j, k]) * fz[i, j, k]
-                total -= np.float64(ez[i, j, k - 1]) * fz[i, j, k - 1]
-                b[i, j, k] = total
+            lo, hi = bounds[i, j, 0], bounds[i, j, 1]
+            if hi == 0:
+                continue
+            ex0, ex1, fx0, fx1 = ex[i - 1, j, lo:hi], ex[i, j, lo:hi], fx[i - 1, j], fx[i, j]
+            ey0, ey1, fy0, fy1 = ey[i, j - 1, lo:hi], ey[i, j, lo:hi], fy[i, j - 1], fy[i, j]
+            ez0, ez1, fz0, fz1 = ez[i, j, lo - 1 : hi - 1], ez[i, j, lo:hi], fz[i, j], fz[i, j]
+            fx0, fx1, fy0, fy1 = fx0[lo:hi], fx1[lo:hi], fy0[lo:hi], fy1[lo:hi]
+            fz0, fz1, row = fz0[lo - 1 : hi - 1], fz1[lo:hi], b[i, j, lo:hi]
+            for k in range(hi - lo):
+                total = wide(ex1[k]) * wide(fx1[k]) - wide(ex0[k]) * wide(fx0[k])
+                total += wide(ey1[k]) * wide(fy1[k]) - wide(ey0[k]) * wide(fy0[k])
+                row[k] = total + (wide(ez1[k]) * wide(fz1[k]) - wide(ez0[k]) * wide(fz0[k]))
 
 
 @numba.njit(parallel=True, cache=True, fastmath=True)
