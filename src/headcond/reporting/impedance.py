@@ -51,7 +51,7 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
             {
                 "tissue": name.replace("_", " "),
                 "volume (ml)": 1e6 * volume,
-                "mesh / voxels": record["voxel_volume_ratio"][name],
+                "mesh / voxels": record.get("voxel_volume_ratio", {}).get(name, "no voxels"),
             }
             for name, volume in record["volume_m3"].items()
         ]
