@@ -35,7 +35,10 @@ def main(labels, mni, head, mesh, quality, method, size, spongy, electrodes, pro
     if spongy:
         found["spongy_by_erosion_voxels"] = eroded
     areas = discs.areas(made.nodes)
-    found["electrode_area_mm2"] = {"least": 1e6 * areas.min(), "largest": 1e6 * areas.max()}
+    nominal = 0.25e6 * np.pi * electrodes["diameter"] ** 2
+    found["electrode_area_mm2"] = {
+        "least": 1e6 * areas.min(), "largest": 1e6 * areas.max(), "nominal": nominal
+    }  # fmt: skip
     io.write_json(quality, {**found, "provenance": provenance})
 
 
