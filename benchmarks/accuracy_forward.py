@@ -122,7 +122,7 @@ def shuffled(mesh: Mesh, electrodes: Electrodes) -> tuple[Mesh, Electrodes]:
 def main() -> None:
     """Write all tables as markdown."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", type=float, nargs="+", default=[0.0056, 0.004, 0.003])
+    parser.add_argument("--sizes", type=float, nargs="+", default=[0.0056, 0.004, 0.003, 0.0021])
     parser.add_argument("--levels", type=int, default=3, help="meshes of shells, 1 to 3")
     parser.add_argument("--table", type=Path, default=Path("benchmarks/accuracy_forward.md"))
     arguments = parser.parse_args()

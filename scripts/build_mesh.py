@@ -10,12 +10,15 @@ from headcond.head.electrodes import place_discs
 from headcond.head.formats import write_head, write_mesh
 from headcond.head.meshing import build_mesh
 from headcond.head.quality import report
+from headcond.head.spongy import erode_skull
 
 
-def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance):
+def main(labels, mni, head, mesh, quality, method, size, spongy, electrodes, provenance):
     """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
     known = io.read_json(mni)
+    if spongy:
+        tissue, eroded = erode_skull(tissue, affine, spongy["outer_mm"], spongy["inner_mm"])
     made, account = build_mesh(tissue, affine, size, method)
     cap = os.path.expandvars(electrodes["cap"])
     positions = cap_positions(cap, np.array(known["matrix"]))
@@ -29,8 +32,13 @@ def main(labels, mni, head, mesh, quality, method, size, electrodes, provenance)
     write_mesh(mesh, made, discs)
     io.write_sidecar(mesh, units="mm", provenance=provenance)
     found = {**report(made, tissue, affine), "repairs": account, "cut_voxels": known["cut_voxels"]}
+    if spongy:
+        found["spongy_by_erosion_voxels"] = eroded
     areas = discs.areas(made.nodes)
-    found["electrode_area_mm2"] = {"least": 1e6 * areas.min(), "largest": 1e6 * areas.max()}
+    nominal = 0.25e6 * np.pi * electrodes["diameter"] ** 2
+    found["electrode_area_mm2"] = {
+        "least": 1e6 * areas.min(), "largest": 1e6 * areas.max(), "nominal": nominal
+    }  # fmt: skip
     io.write_json(quality, {**found, "provenance": provenance})
 
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from headcond.figures.meshes import surface_views
 from headcond.figures.style import save
-from headcond.head.formats import read_mesh
+from headcond.head.formats import read_head
 from headcond.head.quality import skull_thickness
 
 SHOWN = 98  # percentile of the potential's size at which its colours end: peaks stay under discs
@@ -13,9 +13,9 @@ SHOWN = 98  # percentile of the potential's size at which its colours end: peaks
 THICKEST = 0.02  # m; bones of the face lie further from the braincase
 
 
-def main(solution, potential, thickness, note, provenance):
-    """Write both figures, from the solution's file alone."""
-    mesh = read_mesh(solution, "mm")
+def main(head, solution, potential, thickness, note, provenance):
+    """Write both figures."""
+    mesh, _ = read_head(head)
     ((_, field),) = meshio.vtu.read(solution).point_data.items()
     surface = mesh.surface()
     values = 1e6 * field[surface].mean(axis=1)

@@ -70,6 +70,8 @@ def main(head, operators, potentials, residuals, solution, electrodes, forward, 
     # The unknowns' mean is zero; the scalp's potential is told against that of the head.
     field = solved.x[: operator.nodes, 0]
     write_mesh(solution, mesh, discs, {f"potential_{names[0]}": field - field.mean()})
+    units = {"points": "mm", "potential": "V, mean zero over the nodes"}
+    io.write_sidecar(solution, units=units, **facts)
 
 
 if __name__ == "__main__":

@@ -6,14 +6,14 @@ import csv
 import difflib
 import functools
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import mne
 import numpy as np
 
-from headcond.checks import InputError, check_affine, check_option
+from headcond.checks import InputError, check_affine, check_finite, check_option, check_shape
 
 # 32 of the 10-10 positions that cover the head down to Iz and the F9-P9 row; Cz is the usual sink.
 EIT32 = (
@@ -150,6 +150,56 @@ def read_simnibs_cap(path: str | Path) -> dict[str, np.ndarray]:
             f"{path}: electrodes up to {far.max():.3g} from the origin; caps are in millimetres."
         )
     return places
+
+
+def fitted_cap(cap: str, fiducials: Mapping[str, Sequence[float]] | None) -> dict[str, np.ndarray]:
+    """Positions of a cap's electrodes in a mesh's own coordinates.
+
+    Parameters
+    ----------
+    cap : a named cap, which needs `fiducials`; or the path of a .csv file, whose positions are
+        those of the mesh unless fiducials are given.
+    fiducials : nasion, lpa and rpa of the head, mm. The similarity (rotation, one scale,
+        shift) that brings the template's onto them by least squares carries the cap.
+
+    Returns
+    -------
+    dict label -> (3,) mm.
+
+    Raises
+    ------
+    InputError
+        If fiducials are needed and absent, or lie on a line.
+    """
+    if fiducials is None:
+        if not cap.endswith(".csv"):
+            raise InputError(
+                f"The cap {cap} needs head.fiducials, to be fitted to a given mesh; or name a "
+                ".csv file with the electrodes' positions."
+            )
+        return cap_positions(cap, np.eye(4))
+    for name in fiducials:
+        check_option("fiducial", name, _FIDUCIALS)
+    goal = np.array([fiducials[name] for name in _FIDUCIALS], float)
+    check_finite("head.fiducials", check_shape("head.fiducials", goal, (3, 3)))
+    template = _montage("standard_1005")[1]
+    return cap_positions(cap, similarity(goal, np.array([template[n] for n in _FIDUCIALS])))
+
+
+def similarity(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Rotation, scale and shift (4, 4) that bring points (K, 3) nearest to others.
+
+    Least squares after Umeyama (1991), IEEE PAMI 13:376-380.
+    """
+    one, two = start - start.mean(axis=0), goal - goal.mean(axis=0)
+    if min(np.linalg.svd(side)[1][1] for side in (one, two)) < 1.0:
+        raise InputError("The fiducials lie on a line or in a point: state them in mm.")
+    u, s, vt = np.linalg.svd(two.T @ one)
+    signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
+    matrix = np.eye(4)
+    matrix[:3, :3] = (s @ signs) / np.sum(one**2) * (u * signs) @ vt
+    matrix[:3, 3] = goal.mean(axis=0) - matrix[:3, :3] @ start.mean(axis=0)
+    return matrix
 
 
 def injection_pairs(

@@ -299,6 +299,8 @@ def _check_choices(study: Mapping[str, Any]) -> None:
             folder = existing("head.folder", expand("head.folder", head["folder"]), "folder")
             for name in COLIN27_FILES:
                 existing("head.folder", folder / name)
+        elif head["source"] == "file":
+            _check_files(head)
         else:
             cohort = [*study["cohort"]["train"], *study["cohort"]["test"]]
             for subject in head["subjects"]:
@@ -327,32 +329,60 @@ def _check_network(condnet: Mapping[str, Any], shape: Sequence[int]) -> None:
                 raise InputError(f"{key}: kernels must be odd, got {kernel}.")
 
 
+def _check_files(head: Mapping[str, Any]) -> None:
+    if "unit" not in head:
+        raise InputError(
+            "head.unit: needed with head.source: file; mm is usual, but it is never assumed."
+        )
+    for subject in head["subjects"]:
+        key = f"head.files.{subject}"
+        if subject not in head.get("files", {}):
+            raise InputError(f"{key}: needed with head.source: file, the path of its mesh.")
+        existing(key, expand(key, head["files"][subject]))
+
+
 def _check_electrodes(study: Mapping[str, Any]) -> None:
     cap, sink = (study["head"]["electrodes"][key] for key in ("cap", "sink"))
+    if cap == "file":
+        if study["head"]["source"] != "file":
+            raise InputError("head.electrodes.cap: file needs head.source: file.")
+        return  # what electrodes there are is known once the file is read
+    cap = str(expand("head.electrodes.cap", cap)) if cap.endswith(".csv") else cap
     if not cap.endswith(".csv"):
         check_option("head.electrodes.cap", cap, CAPS)
     names = list(cap_positions(cap, np.eye(4)))
     check_option("head.electrodes.sink", sink, names)
-    pairs, reference = study["rom"]["pairs"], study["inverse"]["reference"]
-    if isinstance(pairs, int) and pairs >= len(names):
-        raise InputError(
-            f"rom.pairs: {pairs} pairs, but the cap {cap} has {len(names)} electrodes."
-        )
-    if not isinstance(pairs, int):
-        for name in pairs:
-            check_option("rom.pairs", name, names)
-            if name == sink:
-                raise InputError(f"rom.pairs: {sink} is the sink of all pairs and cannot inject.")
-    sources = [source for source, _ in injection_pairs(names, sink, pairs)]
+    wings = [
+        key for key, wing in (("rom", "eit"), ("forward", "forward")) if wing in study["wings"]
+    ]
+    sources = {key: _check_pairs(f"{key}.pairs", study[key]["pairs"], cap, names, sink)
+               for key in wings}  # fmt: skip
+    if "rom" not in wings:
+        return
+    reference = study["inverse"]["reference"]
     if study["rom"]["training_points"] < study["rom"]["snapshots"]:
         raise InputError("rom.training_points: fewer points than rom.snapshots can be chosen from.")
     if reference != "average":
         check_option("inverse.reference", reference, ["average", *names])
-        if reference in (sink, *sources):
+        if reference in (sink, *sources["rom"]):
             raise InputError(
                 f"inverse.reference: {reference} carries current, so it is no reading; "
                 "choose a passive electrode, or average."
             )
+
+
+def _check_pairs(
+    key: str, pairs: int | Sequence[str], cap: str, names: Sequence[str], sink: str
+) -> list[str]:
+    """Injecting electrodes of the pairs that `key` asks for."""
+    if isinstance(pairs, int) and pairs >= len(names):
+        raise InputError(f"{key}: {pairs} pairs, but the cap {cap} has {len(names)} electrodes.")
+    if not isinstance(pairs, int):
+        for name in pairs:
+            check_option(key, name, names)
+            if name == sink:
+                raise InputError(f"{key}: {sink} is the sink of all pairs and cannot inject.")
+    return [source for source, _ in injection_pairs(names, sink, pairs)]
 
 
 def _check_field_voxels(study: Mapping[str, Any]) -> None:

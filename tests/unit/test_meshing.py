@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from headcond.checks import InputError
-from headcond.head import barrier, lattice, quality, topology
+from headcond.head import barrier, lattice, quality, snapping, topology
 from headcond.head.mesh import Mesh, boundary_triangles
 from headcond.head.meshing import build_mesh, mesh_labels
 from headcond.head.snapping import GUARD_DEGREES
@@ -93,6 +93,24 @@ def test_layers_thinner_than_the_lattice_do_not_leak(thin_skull):
     np.testing.assert_allclose(ratio[[0, 3]], 1, atol=0.06)  # scalp and brain
     np.testing.assert_allclose(ratio[[1, 2]], 1, atol=0.45)  # two layers of half a cell
     assert quality.report(mesh)["inverted"] == 0
+
+
+def test_the_skull_keeps_its_place_where_the_csf_pinches(monkeypatch):
+    """CSF of half a cell: where it is lost, bone and brain meet on the skull's own surface."""
+    radii = [40, 35, 30, 28]
+    labels, affine = shells(radii, 1.0)
+
+    def roughness():
+        mesh = mesh_labels(labels, affine, 0.004, tissue_names=HEAD)
+        sets = [np.isin(np.arange(len(mesh.nodes)), mesh.tetrahedra[np.isin(mesh.tissue, of)])
+                for of in ([2], [3, 4])]  # fmt: skip
+        far = 1e3 * np.linalg.norm(mesh.nodes[sets[0] & sets[1]] - 1e-3 * ORIGIN, axis=1)
+        return np.sqrt(np.mean((far - 30) ** 2))
+
+    mended = roughness()
+    snap = snapping.snap
+    monkeypatch.setattr(snapping, "snap", lambda *a: snap(*a[:-1], np.zeros_like(a[-1])))
+    assert mended < 0.35 < 0.5 < roughness()
 
 
 def test_layers_as_thick_as_the_lattice_keep_their_volume():

@@ -33,8 +33,19 @@ def petsc_or_skip(backend):
         pytest.importorskip("petsc4py", reason="PETSc is not installed")
 
 
+def has_hypre():
+    try:
+        from petsc4py import PETSc
+    except ImportError:
+        return False
+    return PETSc.Sys.hasExternalPackage("hypre")
+
+
+HYPRE = pytest.param(
+    "petsc", "hypre", marks=pytest.mark.skipif(not has_hypre(), reason="no PETSc with hypre")
+)
 CASES = [("direct", "gamg"), ("pyamg", "gamg"), ("petsc", "gamg"), ("petsc", "ilu"),
-         ("petsc", "icc"), ("petsc", "jacobi")]  # fmt: skip
+         ("petsc", "icc"), ("petsc", "jacobi"), HYPRE]  # fmt: skip
 
 
 @pytest.mark.parametrize(("backend", "preconditioner"), CASES)
@@ -190,6 +201,14 @@ def test_missing_back_end_says_how_to_install_it(monkeypatch):
         monkeypatch.setitem(sys.modules, name, None)
         with pytest.raises(RuntimeError, match="install"):
             make_solver(laplacian(4), backend=backend)
+
+
+def test_hypre_that_petsc_lacks_is_told():
+    pytest.importorskip("petsc4py", reason="PETSc is not installed")
+    if has_hypre():
+        pytest.skip("this PETSc has hypre")
+    with pytest.raises(InputError, match="built without hypre.*gamg"):
+        make_solver(laplacian(4), preconditioner="hypre")
 
 
 def test_petsc_options_do_not_leak():

@@ -103,8 +103,14 @@ def broken(base, path, value):
         (["study"], "../escape", "study"),
         (["rom", "pairs"], 0, "rom.pairs"),
         (["cohort", "neck"], "maksed", "cohort.neck.*Did you mean 'masked'"),
-        (["condnet", "networks"], "/nowhere", "condnet.networks: the file /nowhere/axis-sag"),
+        (["condnet", "networks"], "/nowhere", "condnet.networks: the folder /nowhere does"),
         (["wings"], ["predict"], "condnet.networks: the wing predict needs trained networks"),
+        (["rom", "pairs"], 99, "rom.pairs: 99 pairs, but the cap eit32 has 32"),
+        (["head", "source"], "file", "head.unit: needed with head.source: file"),
+        (["head", "electrodes", "cap"], "file", "cap: file needs head.source: file"),
+        (["head", "electrodes", "contact_impedance"], -5.0, "head.electrodes.contact_impedance"),
+        (["head", "electrodes", "relative_impedance"], {"Cz": 0}, "relative_impedance.Cz"),
+        (["head", "spongy"], {"outer_mm": 1.0}, "head.spongy: the key 'inner_mm' is missing"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_message_that_names_the_key(default, path, value, message):
@@ -124,6 +130,22 @@ def test_missing_label_map_is_named(default, tmp_path):
         source="labels", folder=str(tmp_path), pattern="seg_{id}.nii.gz", scheme="synthseg"
     )
     with pytest.raises(InputError, match=r"for sub-01\): the file .*seg_01.nii.gz does not exist"):
+        study.check(default)
+
+
+def test_a_head_file_must_be_there(default, tmp_path):
+    head = default["head"]
+    head |= {"source": "file", "unit": "mm", "files": {"sub-04": str(tmp_path / "head.msh")}}
+    with pytest.raises(InputError, match=r"head.files.sub-04: the file .*head\.msh does not exist"):
+        study.check(default)
+    (tmp_path / "head.msh").touch()
+    study.check(default)
+    default["wings"] = ["forward"]
+    default["forward"]["pairs"] = ["Cz"]
+    with pytest.raises(InputError, match="forward.pairs: Cz is the sink"):
+        study.check(default)
+    head["files"] = {}
+    with pytest.raises(InputError, match=r"head.files.sub-04: needed"):
         study.check(default)
 
 

@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27"}
+IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27", "import_mesh"}
 # Rules that a study asks for by a key; the default one does not.
 ON_DEMAND = {
     "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",

@@ -124,6 +124,12 @@ def colin27(name):
     return f"{expand_path('head.folder', STUDY['head']['folder'])}/{name}"
 
 
+def given_mesh(wildcards):
+    """The mesh file that the study names for a head."""
+    key = f"head.files.{wildcards.subject}"
+    return expand_path(key, STUDY["head"]["files"][wildcards.subject])
+
+
 def label_map(wildcards):
     """The label map that a study on label maps names for a subject."""
     return str(studies.label_file(STUDY, wildcards.subject).resolve())
@@ -273,6 +279,8 @@ def head_note(wildcards):
     """What a figure of a head model has to say of its origin."""
     if STUDY["head"]["source"] == "colin27":
         return "Colin27 atlas head"
+    if STUDY["head"]["source"] == "file":
+        return "mesh from a file"
     return picture_note(wildcards)
 
 

@@ -45,29 +45,57 @@ if STUDY["head"]["source"] == "colin27":
             "../../scripts/import_colin27.py"
 
 
-rule build_mesh:
-    input:
-        labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
-        mni=result("{subject}/head/{subject}_mni.json"),
-    output:
-        head=result("{subject}/head/{subject}_head.h5"),
-        mesh=result("{subject}/head/{subject}_mesh.vtu"),
-        quality=result("{subject}/head/{subject}_desc-quality.json"),
-    log:
-        result("logs/build_mesh/{subject}.log"),
-    benchmark:
-        result("benchmarks/build_mesh/{subject}.tsv")
-    conda:
-        "../../envs/fem.yaml"
-    resources:
-        mem_mb=growing(4000),
-    params:
-        source=source("build_mesh.py"),
-        method=STUDY["head"]["mesh"]["method"],
-        size=STUDY["head"]["mesh"]["size"],
-        electrodes=STUDY["head"]["electrodes"],
-    script:
-        "../../scripts/build_mesh.py"
+if STUDY["head"]["source"] == "file":
+
+    rule import_mesh:
+        input:
+            given=given_mesh,
+        output:
+            head=result("{subject}/head/{subject}_head.h5"),
+            mesh=result("{subject}/head/{subject}_mesh.vtu"),
+            quality=result("{subject}/head/{subject}_desc-quality.json"),
+        log:
+            result("logs/import_mesh/{subject}.log"),
+        conda:
+            "../../envs/fem.yaml"
+        resources:
+            mem_mb=growing(4000),
+        params:
+            source=source("import_mesh.py"),
+            unit=STUDY["head"].get("unit"),
+            tissues=STUDY["head"].get("tissues", {}),
+            fiducials=STUDY["head"].get("fiducials"),
+            electrodes=STUDY["head"]["electrodes"],
+        script:
+            "../../scripts/import_mesh.py"
+
+
+if STUDY["head"]["source"] != "file":
+
+    rule build_mesh:
+        input:
+            labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
+            mni=result("{subject}/head/{subject}_mni.json"),
+        output:
+            head=result("{subject}/head/{subject}_head.h5"),
+            mesh=result("{subject}/head/{subject}_mesh.vtu"),
+            quality=result("{subject}/head/{subject}_desc-quality.json"),
+        log:
+            result("logs/build_mesh/{subject}.log"),
+        benchmark:
+            result("benchmarks/build_mesh/{subject}.tsv")
+        conda:
+            "../../envs/fem.yaml"
+        resources:
+            mem_mb=growing(4000),
+        params:
+            source=source("build_mesh.py"),
+            method=STUDY["head"]["mesh"]["method"],
+            size=STUDY["head"]["mesh"]["size"],
+            spongy=STUDY["head"].get("spongy"),
+            electrodes=STUDY["head"]["electrodes"],
+        script:
+            "../../scripts/build_mesh.py"
 
 
 rule assemble_operators:
@@ -87,6 +115,7 @@ rule assemble_operators:
         source=source("assemble_operators.py"),
         anisotropic=STUDY["head"]["anisotropic"],
         radial=STUDY["head"]["radial"],
+        relative_impedance=STUDY["head"]["electrodes"].get("relative_impedance", {}),
     script:
         "../../scripts/assemble_operators.py"
 

@@ -166,6 +166,7 @@ rule draw_head:
 
 rule draw_forward:
     input:
+        head=result("{subject}/head/{subject}_head.h5"),
         solution=result("{subject}/forward/{subject}_solution.vtu"),
     output:
         potential=report(

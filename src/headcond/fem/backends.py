@@ -29,6 +29,13 @@ _GAMG = {
     "mg_coarse_sub_pc_type": "svd",
     "mg_coarse_sub_pc_svd_zero_sing": _COARSE_ZERO,
 }
+# Classical multigrid; the sweeps of one cycle mirror each other, so that it is symmetric. The
+# coarsest level is singular: symmetric sweeps there too, in the place of an elimination.
+_BOOMERAMG = {
+    "pc_hypre_type": "boomeramg",
+    "pc_hypre_boomeramg_strong_threshold": 0.5,
+    "pc_hypre_boomeramg_relax_type_all": "symmetric-SOR/Jacobi",
+}
 # One sweep forward and back, before and after: a symmetric V-cycle. Over several ranks each
 # sweeps its own rows, which may overshoot; there a Chebyshev polynomial keeps it positive.
 _ONE_SWEEP = {"mg_levels_ksp_type": "richardson", "mg_levels_ksp_max_it": 1}
@@ -234,7 +241,14 @@ class Petsc:
         ksp.setType(petsc.KSP.Type.CG)
         ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
         options = {"pc_type": preconditioner}
-        if preconditioner == "gamg":
+        if preconditioner == "hypre":
+            if not petsc.Sys.hasExternalPackage("hypre"):
+                raise InputError(
+                    "This PETSc was built without hypre: configure it with --download-hypre, or "
+                    "choose the preconditioner gamg, which is part of PETSc."
+                )
+            options |= _BOOMERAMG
+        elif preconditioner == "gamg":
             options |= _GAMG | (_POLYNOMIAL if several else _ONE_SWEEP)
         elif several and preconditioner in ("ilu", "icc"):
             options = {"pc_type": "bjacobi", "sub_pc_type": preconditioner}

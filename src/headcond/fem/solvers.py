@@ -20,7 +20,7 @@ from headcond.fem.block import block_conjugate_gradients
 from headcond.fem.multigrid import BlockCycle
 
 BACKENDS = ("petsc", "pyamg", "direct")
-PRECONDITIONERS = ("gamg", "ilu", "icc", "jacobi")
+PRECONDITIONERS = ("gamg", "hypre", "ilu", "icc", "jacobi")
 
 _RESTARTS = 6
 # The recursion residual of CG runs ahead of the true one; a little reserve saves restarts.
@@ -226,8 +226,9 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
     backend : "petsc" (conjugate gradients, any number of ranks), "pyamg" (conjugate
         gradients with Ruge-Stuben multigrid, one process), "direct" (sparse LU with one
         node held at zero, for small problems).
-    preconditioner : of the PETSc back end: "gamg", or "ilu"/"icc" without fill (block
-        Jacobi over ranks), or "jacobi". The others bring their own.
+    preconditioner : of the PETSc back end: "gamg", "hypre" (BoomerAMG, where PETSc was built
+        with it), "ilu"/"icc" without fill (block Jacobi over ranks), or "jacobi". The other
+        back ends bring their own.
     tolerance : default bound on the true relative residual.
     max_iterations : per right-hand side.
     communicator : mpi4py communicator over whose ranks PETSc distributes the rows; this

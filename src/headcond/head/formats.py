@@ -14,6 +14,7 @@ import numpy as np
 import scipy.io
 
 from headcond.checks import InputError, check_option, check_shape
+from headcond.head.given import read_rompeit
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.io import atomic, write_sidecar
 from headcond.tissues import EIT_TISSUES, label_scheme
@@ -131,13 +132,15 @@ def read_mesh(
       tissues: eyes, muscle, fat and skin are scalp; blood (there the venous sinuses) is csf.
     - .mat, or a folder with one: EIDORS's `vtx`, `tri` and `materials` (names and ref);
       tissues keep the file's names in lower case. Unpack .7z archives first.
+    - .mat of ROMpEIT (`p`, `t`, `f`): layers numbered as `tissue_names`; its electrodes
+      come from `headcond.head.given.own_electrodes`.
 
     Parameters
     ----------
     path : file, or for EIDORS its folder.
     unit : "m", "cm" or "mm", the unit of the file's coordinates; no format states it
         reliably, so it is never assumed.
-    tissue_names : of a .vtu.
+    tissue_names : of a .vtu, or of ROMpEIT's layers.
 
     Returns
     -------
@@ -155,11 +158,11 @@ def read_mesh(
         if len(found) != 1:
             raise InputError(f"{path}: expected one .mat file in the folder, found {len(found)}.")
         path = found[0]
-    readers = {".vtu": _read_vtu, ".msh": _read_gmsh, ".mat": _read_eidors}
+    readers = {".vtu": _read_vtu, ".msh": _read_gmsh, ".mat": _read_mat}
     if path.suffix not in readers:
         raise InputError(
-            f"{path}: no mesh format that can be read; known are .vtu, .msh, and EIDORS's .mat "
-            "(unpack a .7z archive first)."
+            f"{path}: no mesh format that can be read; known are .vtu, .msh, and the .mat of "
+            "EIDORS and of ROMpEIT (unpack a .7z archive first)."
         )
     if not path.exists():
         raise InputError(f"{path}: there is no such file.")
@@ -233,6 +236,10 @@ def _read_gmsh(path: Path, names: tuple[str, ...]) -> tuple:
     return content.points, tets, tissue, EIT_TISSUES
 
 
+def _read_mat(path: Path, names: tuple[str, ...]) -> tuple:
+    return read_rompeit(path, names) or _read_eidors(path, names)
+
+
 def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
     try:
         content = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
@@ -241,7 +248,8 @@ def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
         found = tuple(str(name).strip().lower() for name in np.atleast_1d(materials.names))
     except (KeyError, AttributeError, OSError, ValueError, NotImplementedError) as error:
         raise InputError(
-            f"{path}: not an EIDORS mesh with vtx, tri, materials ({error})."
+            f"{path}: neither an EIDORS mesh with vtx, tri, materials ({error}), nor a head of "
+            "ROMpEIT with p, t, f."
         ) from error
     check_shape(f"{path}: vtx", points, (None, 3))
     check_shape(f"{path}: tri", tets, (None, 4))

@@ -15,13 +15,13 @@ from headcond.checks import (
     check_shape,
     voxel_sizes,
 )
-from headcond.head import barrier, lattice, snapping, topology
+from headcond.head import barrier, cgal, lattice, snapping, topology
 from headcond.head.mesh import Mesh
 from headcond.tissues import EIT_TISSUES
 
 _log = logging.getLogger(__name__)
 
-METHODS = ("bcc", "voxel")
+METHODS = ("bcc", "voxel", "cgal")
 _PASSES = 2  # label, snap, weigh by the volumes that came out, and again
 _ROUNDS = 10  # of the weights of thin tissues
 _LARGEST_WEIGHT = 8.0
@@ -54,19 +54,22 @@ def build_mesh(
     most of 35 votes inside it, where votes for tissues too thin for the lattice weigh more,
     until their volumes come out; layers that this loses are closed
     (`barrier.close_layers`); all but the largest face-connected component is dropped;
-    nodes move onto the tissue interfaces as far as no dihedral angle leaves 12 to 168
+    nodes move onto the tissue interfaces as far as no dihedral angle leaves 10 to 170
     degrees (`snapping.snap`). There are 2 nodes and 12 tetrahedra per size^3, so a head of
     4 litres has about 8e6 / (size in mm)^3 nodes. Deterministic.
 
     `voxel`: cubes of edge `size` along the image's axes, each of five tetrahedra; nothing
     moves. With the image's own voxel size the volumes are the voxels', exactly.
 
+    `cgal`: CGAL's Delaunay refinement through pygalmesh, an optional extra (GPL). No layer
+    is closed; leaks are counted by `quality.leaks`.
+
     Parameters
     ----------
     labels : (nx, ny, nz) integers; 0 air, k the tissue `tissue_names[k - 1]`.
     affine : (4, 4) voxel -> world, RAS+ millimetres.
     size : cell of the lattice, metres.
-    method : "bcc" or "voxel".
+    method : "bcc", "voxel" or "cgal".
     tissue_names : names in the order of their labels.
     cut : whether the head may reach the border of the image (a neck cut off).
 
@@ -91,7 +94,7 @@ def build_mesh(
             f"size is {edge:g} mm; it is in metres and belongs between 0.0002 and 0.05."
         )
     labels, affine = _cropped(labels, affine)
-    build = _bcc if method == "bcc" else _voxel
+    build = {"bcc": _bcc, "voxel": _voxel, "cgal": _cgal}[method]
     nodes, tets, label, changed = build(labels, affine, edge, tissue_names)
     account = {"method": method, "size": float(size), **changed}
     _log.info("meshed %d nodes, %d tetrahedra: %s", len(nodes), len(tets), account)
@@ -169,6 +172,7 @@ def _bcc(
     to_padded = np.linalg.inv(affine)
     to_padded[:3, 3] += margin
 
+    skull = np.isin(("", *names), barrier.SKULL)
     wanted = np.maximum(votes.sum(axis=0, dtype=np.int64) / lattice.VOTES, 1)
     target = wanted.copy()
     for _ in range(_PASSES):
@@ -176,7 +180,7 @@ def _bcc(
         kept, kept_label, dropped = _largest(tets, neighbours, label, names)
         moved, kept = _compressed(nodes, kept)
         sets = snapping.label_sets(kept, topology.face_neighbours(kept), kept_label, len(moved))
-        moved = snapping.snap(moved, kept, sets, fields, to_padded, edge)
+        moved = snapping.snap(moved, kept, sets, fields, to_padded, edge, skull)
         volume = np.bincount(kept_label, snapping.volumes(moved, kept), kinds) / (edge**3 / 12)
         target *= np.clip(wanted / np.maximum(volume, 1), 0.5, 2.0)
     return moved, kept, kept_label, {**changed, **dropped}
@@ -222,6 +226,17 @@ def _voxel(
     changed = barrier.close_layers(incidence, neighbours, votes, label, names)
     tets, label, dropped = _largest(tets, neighbours, label, names)
     return *_compressed(nodes, tets), label, {**changed, **dropped}
+
+
+def _cgal(
+    labels: np.ndarray, affine: np.ndarray, edge: float, names: tuple[str, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
+    # Air around the head: CGAL's surfaces end at the border of the image.
+    padded = affine.copy()
+    padded[:3, 3] -= affine[:3, :3] @ np.ones(3)
+    nodes, tets, label = cgal.tetrahedra(np.pad(labels, 1), padded, edge)
+    tets, label, dropped = _largest(tets, topology.face_neighbours(tets), label, names)
+    return *_compressed(nodes, tets), label, dropped
 
 
 def _largest(

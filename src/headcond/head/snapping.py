@@ -9,7 +9,7 @@ from scipy import ndimage
 from headcond.head.topology import FACES, node_tetrahedra
 
 # No tetrahedron gets a dihedral angle below this, or above 180 degrees less this.
-GUARD_DEGREES = 12.0
+GUARD_DEGREES = 10.0
 _SWEEPS = 8
 _LARGEST_STEP = 0.3  # of the lattice's cell, per sweep
 _SMOOTHING = 0.7  # voxels; takes the voxels' stairs off the interfaces
@@ -65,6 +65,7 @@ def snap(
     fields: np.ndarray,
     to_voxel: np.ndarray,
     size: float,
+    first: np.ndarray,
 ) -> np.ndarray:
     """Move interface nodes to where the distances of their labels agree; smooth the rest.
 
@@ -81,6 +82,9 @@ def snap(
     fields : (kinds, nx, ny, nz) `distance_fields`, in the unit of `nodes`.
     to_voxel : (4, 4) world -> voxel index.
     size : lattice cell, in the unit of `nodes`.
+    first : (kinds,) bool, labels whose common surface goes first: where they and others meet
+        in a node of three labels and more, the node goes to the interface between the nearest
+        on either side. For the skull, whose thickness decides what current passes.
 
     Returns
     -------
@@ -96,7 +100,7 @@ def snap(
     frame = (np.ascontiguousarray(to_voxel[:3, :3]), to_voxel[:3, 3].copy())
     limits = (_LARGEST_STEP * size, np.cos(np.radians(GUARD_DEGREES)))
     for _ in range(_SWEEPS):
-        _sweep(moved, mesh, sets, active, fields, frame, limits)
+        _sweep(moved, mesh, sets, active, fields, frame, limits, np.asarray(first, bool))
     return moved
 
 
@@ -175,12 +179,13 @@ def _worst_around(nodes, tetrahedra, tets):  # noqa: ANN001
 
 
 @numba.njit(cache=True)
-def _normal_system(point, kinds, fields, matrix, shift, system, right):  # noqa: ANN001
+def _normal_system(point, kinds, fields, matrix, shift, ahead, system, right):  # noqa: ANN001
     """J^T J and -J^T r of the residuals d_k - mean d over the two labels nearest to a node.
 
     A node where more labels meet goes to the interface of the two nearest: in a layer
     thinner than the lattice, labels of both its sides meet, and a place between them would
-    close the layer. On the boundary, air is one of the two.
+    close the layer. On the boundary, air is one of the two; else, where labels `ahead` meet
+    others, one of the two is ahead and one is not.
     """
     x = matrix[0, 0] * point[0] + matrix[0, 1] * point[1] + matrix[0, 2] * point[2] + shift[0]
     y = matrix[1, 0] * point[0] + matrix[1, 1] * point[1] + matrix[1, 2] * point[2] + shift[1]
@@ -190,8 +195,14 @@ def _normal_system(point, kinds, fields, matrix, shift, system, right):  # noqa:
     for n in range(len(kinds)):
         distances[n] = _sample(fields[kinds[n]], x, y, z, matrix, slopes[n])
     first = 0 if kinds[0] == 0 else int(np.argmin(distances))
+    count = 0
+    for kind in kinds:
+        count += ahead[kind]
+    two_sides = kinds[0] != 0 and 0 < count < len(kinds)
     second = -1
     for n in range(len(kinds)):
+        if two_sides and ahead[kinds[n]] == ahead[kinds[first]]:
+            continue
         if n != first and (second < 0 or distances[n] < distances[second]):
             second = n
     # With two labels, r = (d/2, -d/2) and J = (g/2, -g/2) of their difference d, gradient g.
@@ -204,7 +215,7 @@ def _normal_system(point, kinds, fields, matrix, shift, system, right):  # noqa:
 
 
 @numba.njit(cache=True)
-def _sweep(nodes, mesh, sets, active, fields, frame, limits):  # noqa: ANN001
+def _sweep(nodes, mesh, sets, active, fields, frame, limits, ahead):  # noqa: ANN001
     tetrahedra, indptr, tets = mesh
     matrix, shift = frame
     largest, guard = limits
@@ -226,7 +237,7 @@ def _sweep(nodes, mesh, sets, active, fields, frame, limits):  # noqa: ANN001
         step[:] = mean / count - old if count else old - old
         on_interface = len(kinds) > 1
         if on_interface:
-            _normal_system(old, kinds, fields, matrix, shift, system, right)
+            _normal_system(old, kinds, fields, matrix, shift, ahead, system, right)
             # Minimises |r + J s|^2 + w |s - slide|^2: on the interface first, smooth second.
             for axis in range(3):
                 system[axis, axis] += 0.05

@@ -42,7 +42,8 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
             "faces through which the skull leaks": leaks["faces"],
             "nodes through which the skull leaks": leaks["nodes"],
             "faces between scalp and spongy bone": leaks["diploe_faces"],
-            "electrode areas (mm²)": f"{areas['least']:.1f} to {areas['largest']:.1f}",
+            "electrode areas (mm²)": f"{areas['least']:.1f} to {areas['largest']:.1f}"
+            + (f", nominally {areas['nominal']:.1f}" if "nominal" in areas else ""),
             "cut by the image, insulated there": ", ".join(cut) or "no",
         }
         table = pd.DataFrame(list(facts.items()), columns=["quantity", "value"], dtype=object)
@@ -51,7 +52,7 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
             {
                 "tissue": name.replace("_", " "),
                 "volume (ml)": 1e6 * volume,
-                "mesh / voxels": record["voxel_volume_ratio"][name],
+                "mesh / voxels": record.get("voxel_volume_ratio", {}).get(name, "no voxels"),
             }
             for name, volume in record["volume_m3"].items()
         ]
