@@ -57,12 +57,15 @@ class Whitener:
     ----------
     scale, shift, weights : (pairs, L).
     dof : (pairs,) independent readings; this many entries of a result are not zero.
+    correlation : what is left of the correlation: the noise of the results has the covariance
+        I + correlation 1 1^T within a pair. 0 where they are independent.
     """
 
     scale: np.ndarray
     shift: np.ndarray
     weights: np.ndarray
     dof: np.ndarray
+    correlation: float = 0.0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Whiten readings (..., pairs, L) in V; entries that carry nothing are zero."""
@@ -75,7 +78,8 @@ class Whitener:
     def select(self, pairs: Sequence[int]) -> Whitener:
         """The whitener of the pairs of these indices, which may repeat."""
         index = np.asarray(pairs, int)
-        return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index])
+        return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index],
+                        self.correlation)  # fmt: skip
 
     def adjoint(self, values: np.ndarray) -> np.ndarray:
         """Apply the transpose to whitened values (..., pairs, L)."""
@@ -83,7 +87,9 @@ class Whitener:
         return rank_one(scaled, np.ones_like(self.scale), self.weights, self.shift)
 
 
-def whitener(protocol: Protocol, std: float | np.ndarray) -> Whitener:
+def whitener(
+    protocol: Protocol, std: float | np.ndarray, weighting: str = "covariance"
+) -> Whitener:
     """Whiten the readings of a protocol under white electrode noise.
 
     One reference, R readings: (I + 1 1^T)^(-1/2) = I - c 1 1^T with
