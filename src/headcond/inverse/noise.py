@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headcond.checks import check_positive
+from headcond.checks import check_option, check_positive
 from headcond.inverse.measurement import AVERAGE, Protocol, check_noise, rank_one
 
 # Standard deviation of Fernandez-Corazza et al. (2018), used by the ROM-pEIT study.
@@ -102,10 +102,16 @@ def whitener(
     protocol : what is read.
     std : standard deviation of an electrode's noise before re-referencing, V; one number,
         or one per pair.
+    weighting : "covariance", or "plain" to divide by the deviation and no more. Against an
+        average that is the same in effect, as its readings' covariance is a projection.
     """
+    check_option("weighting", weighting, ("covariance", "plain"))
     deviation = check_noise(std, protocol)[:, None]
     mask = protocol.mask.astype(float)
     count = mask.sum(axis=1, keepdims=True)
+    if weighting == "plain" and protocol.reference != AVERAGE:
+        nothing = np.zeros_like(mask)
+        return Whitener(mask / deviation, nothing, nothing, protocol.dof, 1.0)
     if protocol.reference != AVERAGE:
         factor = (1.0 - 1.0 / np.sqrt(count + 1.0)) / count
         return Whitener(mask / deviation, factor * mask, mask, protocol.dof)
