@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,14 @@ from headcond.inverse.certificate import HARMLESS, certified_error
 from headcond.inverse.estimates import Estimates
 from headcond.inverse.measurement import readings
 from headcond.inverse.optimise import estimate
-from headcond.inverse.priors import published
+from headcond.inverse.priors import PUBLISHED_MEANS, published
 from headcond.inverse.reduced import ReducedForward
 from headcond.inverse.starts import estimate_from_starts
 from headcond.inverse.table import Measurement
 from headcond.random import generator
+from headcond.rom.affine import Box
 from headcond.rom.model import ReducedModel
+from headcond.tissues import EIT_RANGES
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ def fit(measurement: Measurement, model: ReducedModel, choices: Choices) -> Fitt
         "bad_patterns": {**dict.fromkeys(sorted(hand[1]), "named by hand"), **dead.patterns,
                          **found.patterns},
         "left_out": [list(entry) for entry in bound.left_out],
-        "certified_error": None if np.isinf(certified) else float(certified),
-        "model_error_matters": None if np.isinf(certified) else bool(certified > HARMLESS * std),
+        "certified_error": None if np.isnan(certified) else float(certified),
+        "model_error_matters": None if np.isnan(certified) else bool(certified > HARMLESS * std),
         "without_prior": sorted(set(forward.names) - set(published(forward.names)))
         if choices.prior else None,
     }  # fmt: skip
@@ -154,6 +156,62 @@ def summary(estimates: pd.DataFrame) -> pd.DataFrame:
             row["joint_at_wall"] = bool(one["at_wall"])
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+@dataclass(frozen=True)
+class Variants:
+    """Tables of several variants over several frequencies; see `Fitted` and `summary`."""
+
+    estimates: pd.DataFrame
+    summary: pd.DataFrame
+    residuals: pd.DataFrame
+    facts: list[dict[str, Any]]
+
+
+def variants(box: Box, noise: float) -> dict[str, Choices]:
+    """The paper's variants of Experiment 5 that a box allows, by name.
+
+    Three outer tissues with the inner ones fixed at their published means, and all tissues;
+    with spongy bone in the range of Table 1, and in the whole box where that is wider. A mean
+    outside the box is moved to the nearest wall.
+    """
+    named = dict(zip(box.names, zip(box.lower, box.upper, strict=True), strict=True))
+    inner = {
+        name: float(np.clip(PUBLISHED_MEANS[name], *named[name]))
+        for name in ("csf", "gm", "wm")
+        if name in named
+    }
+    ranges: dict[str, dict[str, tuple[float, float]]] = {"": {}}
+    table_1 = EIT_RANGES["spongy_bone"]["max"]
+    if "spongy_bone" in named and named["spongy_bone"][1] > table_1:
+        least, largest = named["spongy_bone"]
+        ranges = {
+            f", spongy bone to {table_1:g} S/m": {"spongy_bone": (float(least), table_1)},
+            f", spongy bone to {largest:g} S/m": {},
+        }
+    return {
+        f"{tissues}{text}": Choices(noise=noise, fixed=fixed, limits=limits)
+        for tissues, fixed in (("outer tissues", inner), ("all tissues", {}))
+        for text, limits in ranges.items()
+    }
+
+
+def fit_variants(
+    measurements: Sequence[Measurement], model: ReducedModel, choices: Mapping[str, Choices]
+) -> Variants:
+    """Fit every measurement by every variant; the columns frequency and variant tell which."""
+    tables: dict[str, list[pd.DataFrame]] = {"estimates": [], "residuals": [], "summary": []}
+    facts = []
+    for name, chosen in choices.items():
+        for one in measurements:
+            found = fit(one, model, chosen)
+            told = {"frequency": one.frequency, "variant": name}
+            tables["estimates"].append(found.estimates.assign(**told))
+            tables["residuals"].append(found.residuals.assign(**told))
+            tables["summary"].append(summary(tables["estimates"][-1]).assign(variant=name))
+            facts.append({**found.facts, "variant": name})
+    joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
+    return Variants(joined["estimates"], joined["summary"], joined["residuals"], facts)
 
 
 def _bind(
@@ -232,11 +290,15 @@ def _rows(
                 "chi_square": found.chi_square[index], "dof": int(found.dof[index]),
                 "p_value": found.p_value[index],
                 "misfit": np.sqrt(square[part].sum() / counts[part].sum()),
-                "certified_error": certified[part].max(),
+                "certified_error": _finite(certified[part].max()),
                 "converged": bool(found.converged[index]), "agreeing": int(agreeing[index]),
                 "iterations": int(found.iterations[index]),
             })  # fmt: skip
     return rows
+
+
+def _finite(value: float) -> float:
+    return float(value) if np.isfinite(value) else np.nan
 
 
 def _residuals(forward: ReducedForward, bound: Bound, joint: Estimates) -> pd.DataFrame:
