@@ -89,6 +89,11 @@ def broken(base, path, value):
         (["seed"], 1.5, "seed"),
         (["study"], "../escape", "study"),
         (["rom", "pairs"], 0, "rom.pairs"),
+        (["inverse", "measured"], "/nowhere/mine.tsv", "inverse.measured: the file /nowhere"),
+        (["inverse", "measured"], "/nowhere/eit", "inverse.measured: the folder /nowhere"),
+        (["inverse", "experiment", "kinds"], ["references"], "needs rom.box: merged_skull"),
+        (["inverse", "experiment", "kinds"], ["inversions"], "Did you mean 'inversion'"),
+        (["inverse", "experiment", "baseline_pairs"], 32, "eit32 allows at most 31"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_message_that_names_the_key(default, path, value, message):

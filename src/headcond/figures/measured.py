@@ -107,6 +107,8 @@ def residuals(table: pd.DataFrame, frequency: float) -> Figure:
     wide = wide.loc[patterns, electrodes].to_numpy()
     mask = np.isfinite(wide)
     by_pattern, by_electrode = misfits(np.nan_to_num(wide), mask)
+    limit = np.nanmax(np.abs(wide))
+    factor, unit = (1e3, "mV") if limit > 1e-4 else (1e6, "µV")
     figure, axes = new_figure(7.6, 5.6, 2, 2)
     panel = axes[0, 0]
     panel.plot(1e3 * rows["fitted"], 1e3 * rows["measured"], ".", color=COLOURS[0], markersize=3)
@@ -115,9 +117,9 @@ def residuals(table: pd.DataFrame, frequency: float) -> Figure:
     panel.set_xlabel("fitted voltage (mV)")
     panel.set_ylabel("measured voltage (mV)")
     panel = axes[0, 1]
-    limit = 1e3 * np.nanmax(np.abs(wide))
-    image = panel.imshow(1e3 * wide, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
-    figure.colorbar(image, ax=panel, label="measured - fitted (mV)")
+    limit = factor * limit
+    image = panel.imshow(factor * wide, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
+    figure.colorbar(image, ax=panel, label=f"measured - fitted ({unit})")
     panel.set_xlabel("electrode")
     panel.set_ylabel("pattern")
     panel.set_xticks([])
@@ -126,11 +128,11 @@ def residuals(table: pd.DataFrame, frequency: float) -> Figure:
         (axes[1, 0], patterns, by_pattern), (axes[1, 1], electrodes, by_electrode),
     ):  # fmt: skip
         order = np.argsort(values)[::-1]
-        panel.bar(np.arange(len(order)), 1e3 * values[order], color=COLOURS[0])
+        panel.bar(np.arange(len(order)), factor * values[order], color=COLOURS[0])
         # Among many only the worst are named.
         shown = np.arange(len(order)) if len(order) <= 35 else np.arange(12)
         panel.set_xticks(shown, [labels[n] for n in order[shown]], rotation=90, fontsize=6)
-        panel.set_ylabel("rms residual (mV)")
+        panel.set_ylabel(f"rms residual ({unit})")
     axes[1, 0].set_xlabel("pattern, worst first")
     axes[1, 1].set_xlabel("electrode, worst first")
     return figure

@@ -228,11 +228,11 @@ def compare_references(
 
 def spongy_fraction(mesh: Mesh, positions: np.ndarray) -> np.ndarray:
     """Share (L,) of spongy bone in the volume of the bones within 30 mm of positions (L, 3), m."""
-    corners = mesh.nodes[mesh.tetrahedra]
-    volume = np.abs(np.linalg.det(corners[:, 1:] - corners[:, :1])) / 6
+    volume = np.abs(mesh.volumes())
     bones = [mesh.tissue_names.index(name) + 1 for name in ("compact_bone", "spongy_bone")]
     inside = np.isin(mesh.tissue, bones)
-    middle, volume, tissue = corners[inside].mean(axis=1), volume[inside], mesh.tissue[inside]
+    middle = mesh.nodes[mesh.tetrahedra[inside]].mean(axis=1)
+    volume, tissue = volume[inside], mesh.tissue[inside]
     near = cKDTree(middle).query_ball_point(positions, _BELOW)
     return np.array([
         volume[part][tissue[part] == bones[1]].sum() / max(volume[part].sum(), 1e-300)
