@@ -19,6 +19,7 @@ include: "workflow/rules/head.smk"
 include: "workflow/rules/rom.smk"
 include: "workflow/rules/experiment.smk"
 include: "workflow/rules/inverse.smk"
+include: "workflow/rules/inversion.smk"
 include: "workflow/rules/figures_condnet.smk"
 include: "workflow/rules/report.smk"
 

@@ -22,6 +22,15 @@ EIT32 = (
     "P10", "Oz", "Iz",
 )  # fmt: skip
 
+# The 32 injecting electrodes of UCL's scalp EIT of stroke (Goren et al. 2018, doi
+# 10.1038/sdata.2018.112) in the order of their numbers, by the 10-10 names of their table, which
+# calls the two lowest I2/O10 and I1/O9; number 33, NFpz, is the reference of all readings.
+UCL32 = (
+    "Fp2", "Fp1", "F8", "F4", "Fz", "F3", "F7", "FC6", "FC2", "FC1", "FC5", "T8", "C4", "Cz", "C3",
+    "T7", "TP10", "CP6", "CP2", "CP1", "CP5", "TP9", "P4", "Pz", "P3", "P8", "PO4", "PO3", "P7",
+    "I2", "I1", "Oz",
+)  # fmt: skip
+
 # HydroCel sensors at 10-20 positions (Luu & Ferree 2005, Determination of the HydroCel Geodesic
 # Sensor Nets' average electrode positions and their 10-10 international equivalents).
 _HYDROCEL = {
@@ -44,8 +53,8 @@ class Cap:
     same_place : names in `landmarks` -> names of 10-05; empty where the names agree.
     fiducials : name -> the fiducial of 10-05 ("nasion", "lpa", "rpa") at which a further
         electrode stands.
-    between : name -> two or three electrodes of the montage from which a further one keeps
-        equal distances: the middle of two, the circumcentre of three.
+    between : name -> two or three electrodes or fiducials of the montage from which a further
+        one keeps equal distances: the middle of two, the circumcentre of three.
     """
 
     montage: str
@@ -60,6 +69,7 @@ CAPS: dict[str, Cap] = {
     "eit32": Cap("standard_1005", EIT32),
     "standard_1005": Cap("standard_1005"),
     "standard_1020": Cap("standard_1020"),
+    "ucl33": Cap("standard_1005", UCL32, between=(("NFpz", ("nasion", "Fpz")),)),
     "biosemi32": Cap("biosemi32", landmarks="biosemi64"),
     "biosemi64": Cap("biosemi64", landmarks="biosemi64"),
     # ABC names say nothing of 10-20, but the sphere is that of the 64.
@@ -264,11 +274,13 @@ def template_positions(cap: str) -> tuple[dict[str, np.ndarray], float]:
     error : root mean square distance of the fitted landmarks, mm; 0 where nothing was fitted.
     """
     entry = CAPS[cap]
-    channels, _ = _montage(entry.montage)
+    channels, known = _montage(entry.montage)
+    known = known | channels
     if entry.names:
         channels = {name: channels[name] for name in entry.names}
     if not entry.landmarks:
-        return channels, 0.0
+        middles = {name: _equidistant([known[o] for o in others]) for name, others in entry.between}
+        return channels | middles, 0.0
     source, source_fiducials = _montage(entry.landmarks)
     goal, goal_fiducials = _montage("standard_1005")
     same = dict(entry.same_place) or {name: name for name in source if name in goal}

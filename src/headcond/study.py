@@ -309,6 +309,8 @@ def _check_choices(study: Mapping[str, Any]) -> None:
                         f"head.subjects: {subject} is not in cohort.train or cohort.test."
                     )
         _check_electrodes(study)
+    if "eit" in study["wings"]:
+        _check_inversion(study)
 
 
 def _check_network(condnet: Mapping[str, Any], shape: Sequence[int]) -> None:
@@ -368,6 +370,32 @@ def _check_electrodes(study: Mapping[str, Any]) -> None:
             raise InputError(
                 f"inverse.reference: {reference} carries current, so it is no reading; "
                 "choose a passive electrode, or average."
+            )
+
+
+def _check_inversion(study: Mapping[str, Any]) -> None:
+    electrodes = study["head"]["electrodes"]
+    names = list(cap_positions(electrodes["cap"], np.eye(4)))
+    measured, experiment = study["inverse"]["measured"], study["inverse"]["experiment"]
+    if measured:
+        path = expand("inverse.measured", measured)
+        existing("inverse.measured", path, "file" if path.suffix == ".tsv" else "folder")
+    if experiment["baseline_pairs"] >= len(names):
+        raise InputError(
+            f"inverse.experiment.baseline_pairs: the cap {electrodes['cap']} allows at most "
+            f"{len(names) - 1}."
+        )
+    if "references" in experiment["kinds"]:
+        pairs = study["rom"]["pairs"]
+        if study["rom"]["box"] != "merged_skull" or study["head"]["anisotropic"]:
+            raise InputError(
+                "inverse.experiment.kinds: references needs rom.box: merged_skull and an isotropic "
+                "head."
+            )
+        if (pairs if isinstance(pairs, int) else len(pairs)) < len(names) - 1:
+            raise InputError(
+                "inverse.experiment.kinds: references needs every electrode but the sink as a "
+                f"pair: set rom.pairs to {len(names) - 1}."
             )
 
 

@@ -14,8 +14,8 @@ from headcond.caps import (
 from headcond.checks import InputError
 
 SIZES = {
-    "eit32": 32, "standard_1005": 343, "standard_1020": 94, "biosemi32": 32, "biosemi64": 64,
-    "biosemi128": 128, "GSN-HydroCel-128": 128, "GSN-HydroCel-129": 129,
+    "eit32": 32, "ucl33": 33, "standard_1005": 343, "standard_1020": 94, "biosemi32": 32,
+    "biosemi64": 64, "biosemi128": 128, "GSN-HydroCel-128": 128, "GSN-HydroCel-129": 129,
     "paper133": 133,
 }  # fmt: skip
 

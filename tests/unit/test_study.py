@@ -111,6 +111,11 @@ def broken(base, path, value):
         (["head", "electrodes", "contact_impedance"], -5.0, "head.electrodes.contact_impedance"),
         (["head", "electrodes", "relative_impedance"], {"Cz": 0}, "relative_impedance.Cz"),
         (["head", "spongy"], {"outer_mm": 1.0}, "head.spongy: the key 'inner_mm' is missing"),
+        (["inverse", "measured"], "/nowhere/mine.tsv", "inverse.measured: the file /nowhere"),
+        (["inverse", "measured"], "/nowhere/eit", "inverse.measured: the folder /nowhere"),
+        (["inverse", "experiment", "kinds"], ["references"], "needs rom.box: merged_skull"),
+        (["inverse", "experiment", "kinds"], ["inversions"], "Did you mean 'inversion'"),
+        (["inverse", "experiment", "baseline_pairs"], 32, "eit32 allows at most 31"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_message_that_names_the_key(default, path, value, message):

@@ -14,11 +14,14 @@ IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27", "
 # Rules that a study asks for by a key; the default one does not.
 ON_DEMAND = {
     "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",
-    "sample_stability", "measure_convergence", "draw_convergence", "draw_tables",
+    "sample_stability", "measure_convergence", "draw_convergence", "sweep_inversion",
+    "baseline_inversion", "draw_inversion", "compare_references", "draw_references",
+    "import_measured", "estimate_measured", "draw_tables",
 }  # fmt: skip
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}
-HELPERS = {"step", "coils", "finer", "regions"}
+# Modules, and commands for one's own data.
+HELPERS = {"step", "coils", "finer", "regions", "estimate", "import_ucl", "demodulate"}
 
 
 @pytest.fixture(scope="module")

@@ -195,6 +195,19 @@ def convergence(kind):
     return find
 
 
+def measured_file(wildcards):
+    """The measured voltages that the study names, if it names any."""
+    name = STUDY["inverse"]["measured"]
+    return expand_path("inverse.measured", name) if name else []
+
+
+def inversion_figures():
+    """Figures of Experiments 2 to 5 that the study asks for."""
+    kinds = list(STUDY["inverse"]["experiment"]["kinds"])
+    measured = STUDY["inverse"]["measured"]
+    return kinds + (["measured", "spectrum", "residuals"] if measured else [])
+
+
 def normalised(subjects):
     """Normalised T1w and T2w of subjects, by contrast."""
     return {
@@ -252,6 +265,7 @@ def figures():
             names = ["mesh", "electrodes", "greedy", "bound", "estimates"]
             if STUDY["rom"]["experiment"]["norms"]:
                 names += ["convergence", "measures", "stopping"]
+            names += inversion_figures()
             for name in names:
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
     if "forward" in WINGS:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from headcond.checks import check_positive
+from headcond.checks import check_option, check_positive
 from headcond.inverse.measurement import AVERAGE, Protocol, check_noise, rank_one
 
 # Standard deviation of Fernandez-Corazza et al. (2018), used by the ROM-pEIT study.
@@ -57,12 +57,15 @@ class Whitener:
     ----------
     scale, shift, weights : (pairs, L).
     dof : (pairs,) independent readings; this many entries of a result are not zero.
+    correlation : what is left of the correlation: the noise of the results has the covariance
+        I + correlation 1 1^T within a pair. 0 where they are independent.
     """
 
     scale: np.ndarray
     shift: np.ndarray
     weights: np.ndarray
     dof: np.ndarray
+    correlation: float = 0.0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
         """Whiten readings (..., pairs, L) in V; entries that carry nothing are zero."""
@@ -75,7 +78,8 @@ class Whitener:
     def select(self, pairs: Sequence[int]) -> Whitener:
         """The whitener of the pairs of these indices, which may repeat."""
         index = np.asarray(pairs, int)
-        return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index])
+        return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index],
+                        self.correlation)  # fmt: skip
 
     def adjoint(self, values: np.ndarray) -> np.ndarray:
         """Apply the transpose to whitened values (..., pairs, L)."""
@@ -83,7 +87,9 @@ class Whitener:
         return rank_one(scaled, np.ones_like(self.scale), self.weights, self.shift)
 
 
-def whitener(protocol: Protocol, std: float | np.ndarray) -> Whitener:
+def whitener(
+    protocol: Protocol, std: float | np.ndarray, weighting: str = "covariance"
+) -> Whitener:
     """Whiten the readings of a protocol under white electrode noise.
 
     One reference, R readings: (I + 1 1^T)^(-1/2) = I - c 1 1^T with
@@ -96,10 +102,16 @@ def whitener(protocol: Protocol, std: float | np.ndarray) -> Whitener:
     protocol : what is read.
     std : standard deviation of an electrode's noise before re-referencing, V; one number,
         or one per pair.
+    weighting : "covariance", or "plain" to divide by the deviation and no more. Against an
+        average that is the same in effect, as its readings' covariance is a projection.
     """
+    check_option("weighting", weighting, ("covariance", "plain"))
     deviation = check_noise(std, protocol)[:, None]
     mask = protocol.mask.astype(float)
     count = mask.sum(axis=1, keepdims=True)
+    if weighting == "plain" and protocol.reference != AVERAGE:
+        nothing = np.zeros_like(mask)
+        return Whitener(mask / deviation, nothing, nothing, protocol.dof, 1.0)
     if protocol.reference != AVERAGE:
         factor = (1.0 - 1.0 / np.sqrt(count + 1.0)) / count
         return Whitener(mask / deviation, factor * mask, mask, protocol.dof)

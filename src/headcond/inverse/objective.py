@@ -13,6 +13,8 @@ from headcond.checks import InputError, check_finite, check_option, check_shape
 from headcond.inverse import measurement, noise
 from headcond.inverse.measurement import Protocol as Readings
 
+# Standard deviations that an amplitude needs above 0: below, noise decides its sign.
+LEAST_AMPLITUDE = 3.0
 # The box of every tissue spans less than a factor of 100, so no voltage moves by more.
 _UNIT_FACTOR = 100.0
 _MEMORY = 2.5e8
@@ -64,6 +66,10 @@ class Objective:
     each : whether every pair is a problem of its own.
     free : (F,) indices of the free parameters.
     fixed : (S, K, P) conductivities in S/m; the free ones' entries hold the start.
+    amplitude : whether the data are amplitudes: each then takes the sign of the model's
+        reading, || |v(sigma)| - |v_meas| || in the metric of the noise.
+    prior : (2, F) mean and standard deviation (infinite where there is none) of each log
+        conductivity; F residuals more, (x - mean) / deviation. Or None.
     """
 
     model: Any
@@ -73,6 +79,8 @@ class Objective:
     each: bool
     free: np.ndarray
     fixed: np.ndarray
+    amplitude: bool = False
+    prior: np.ndarray | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,7 +110,7 @@ class Objective:
         return sigma
 
     def residual(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """Whitened residuals (n, D).
+        """Whitened residuals (n, D); those of a prior come last.
 
         Parameters
         ----------
@@ -113,10 +121,17 @@ class Objective:
         row, group = np.divmod(which, self.shape[1])
         if self.each:
             part, whiten = self.protocol.select(group), self.whitener.select(group)
-            potentials = voltages_each(self.model, sigma, group)
-            return whiten(measurement.readings(potentials, part) - self.data[row, group])
-        misfit = measurement.readings(self.model.voltages(sigma), self.protocol) - self.data[row]
-        return self.whitener(misfit).reshape(len(which), -1)
+            expected = measurement.readings(voltages_each(self.model, sigma, group), part)
+            data = self.data[row, group]
+        else:
+            part, whiten = self.protocol, self.whitener
+            expected, data = measurement.readings(self.model.voltages(sigma), part), self.data[row]
+        if self.amplitude:
+            data = np.copysign(data, expected)
+        misfit = whiten(expected - data).reshape(len(which), -1)
+        if self.prior is None:
+            return misfit
+        return np.concatenate([misfit, (x - self.prior[0]) / self.prior[1]], axis=1)
 
     def jacobian(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Derivatives (n, D, F) of `residual` with respect to x."""
@@ -126,11 +141,16 @@ class Objective:
             part, whiten = self.protocol.select(group), self.whitener.select(group)
             slopes = jacobian_each(self.model, sigma, group)[..., self.free]
             slopes *= sigma[:, None, self.free]
-            return whiten.jacobian(measurement.reading_jacobian(slopes, part))
-        slopes = self.model.jacobian(sigma)[..., self.free]
-        slopes *= sigma[:, self.free][:, None, None, :]
-        slopes = self.whitener.jacobian(measurement.reading_jacobian(slopes, self.protocol))
-        return slopes.reshape(len(which), -1, len(self.free))
+            slopes = whiten.jacobian(measurement.reading_jacobian(slopes, part))
+        else:
+            slopes = self.model.jacobian(sigma)[..., self.free]
+            slopes *= sigma[:, self.free][:, None, None, :]
+            slopes = self.whitener.jacobian(measurement.reading_jacobian(slopes, self.protocol))
+            slopes = slopes.reshape(len(which), -1, len(self.free))
+        if self.prior is None:
+            return slopes
+        rows = np.broadcast_to(np.diag(1 / self.prior[1]), (len(which), *(2 * self.free.shape)))
+        return np.concatenate([slopes, rows], axis=1)
 
     def signal(self, which: np.ndarray) -> np.ndarray:
         """Squared norm of the whitened data (n,), the scale of their rounding errors."""
@@ -149,6 +169,9 @@ def make_objective(
     pairs: str = "each",
     fixed: Mapping[str, ArrayLike] | None = None,
     start: ArrayLike | None = None,
+    amplitude: bool = False,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    weighting: str = "covariance",
 ) -> Objective:
     """Check everything that an estimation is given and pose its problems.
 
@@ -163,6 +186,10 @@ def make_objective(
         an array that broadcasts to (S, K), K being the number of pairs or 1.
     start : starting conductivities (P,) or broadcasting to (S, K, P) in S/m; the centre of
         the box by default.
+    amplitude : whether the data are amplitudes against one electrode.
+    prior : by name, mean and standard deviation of a log conductivity.
+    weighting : "covariance" of the readings, or "plain": every reading counts the same, as
+        if re-referencing had left their noise independent.
 
     Raises
     ------
@@ -195,8 +222,15 @@ def make_objective(
     free = np.array([k for k, name in enumerate(names) if name not in fixed], int)
     if not len(free):
         raise InputError("Every parameter is fixed: there is nothing to estimate.")
-    whiten = noise.whitener(protocol, std)
-    problem = Objective(model, protocol, whiten, data, each, free, values)
+    whiten = noise.whitener(protocol, std, weighting)
+    if amplitude:
+        if protocol.reference == measurement.AVERAGE:
+            raise InputError("Amplitudes need one electrode as the reference, not the average.")
+        if np.any(data < 0):
+            raise InputError("An amplitude lies below 0: these readings are signed.")
+    problem = Objective(
+        model, protocol, whiten, data, each, free, values, amplitude, _prior(prior, names, free)
+    )
     if np.any(few := problem.dof < len(free)):
         where = "-".join(protocol.pairs[int(np.argmax(few))]) if each else "all pairs together"
         raise InputError(
@@ -261,6 +295,23 @@ def _start(
     return values
 
 
+def _prior(
+    prior: Mapping[str, tuple[float, float]] | None, names: Sequence[str], free: np.ndarray
+) -> np.ndarray | None:
+    if prior is None:
+        return None
+    table = np.stack([np.zeros(len(names)), np.full(len(names), np.inf)])
+    for name, (mean, std) in prior.items():
+        check_option("tissue of the prior", name, names)
+        check_finite(f"prior of {name}", np.array([mean, std]))
+        if std <= 0:
+            raise InputError(f"The prior of {name} needs a standard deviation above 0, got {std}.")
+        table[:, names.index(name)] = mean, std
+    if np.all(np.isinf(table[1, free])):
+        raise InputError("The prior says nothing of the free tissues: name one of them.")
+    return table[:, free]
+
+
 def _broadcast(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     try:
         return np.broadcast_to(values, shape)
@@ -279,5 +330,17 @@ def _check_unit(problem: Objective) -> None:
         raise InputError(
             f"The data's typical reading is {found:.3g} V where the model expects {wanted:.3g} V "
             f"at {model.current:g} A, {ratio:.2g} times as much: check the units of voltages (V) "
-            "and current (A)."
+            f"and current (A).{_unit_hint(ratio)}"
         )
+
+
+def _unit_hint(ratio: float) -> str:
+    thousands = round(np.log10(ratio) / 3) if np.isfinite(ratio) and ratio > 0 else 0
+    # Farther than a factor of 20 from a power of 1000, no prefix of a unit explains it.
+    if abs(thousands) not in (1, 2) or not 1 / 20 < ratio / 1e3**thousands < 20:
+        return ""
+    power = {1: "1000", 2: "a million"}[abs(thousands)]
+    voltage, current = {1: ("mV", "mA"), 2: ("uV", "uA")}[abs(thousands)]
+    if thousands > 0:
+        return f" They are off by {power}, as if voltages in {voltage} were written as V."
+    return f" They are off by {power}, as if a current in {current} were written as A."

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import scipy.optimize
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_option
-from headcond.inverse.information import inverse, log_std
+from headcond.inverse.estimates import Estimates, summarise
 from headcond.inverse.measurement import Protocol
 from headcond.inverse.objective import (
     ForwardModel,
@@ -34,52 +33,10 @@ _LEAST_GAIN = 1e-14
 _DAMPING = 1e-2
 # A damping below this is no damping: prior deviations of 1000 in log conductivity.
 _WEAK = 1e-6
-# An interior point comes near a wall but never stands on it.
-_WALL = 1e-4
 
 
 class InversionError(RuntimeError):
     """An estimation in which not a single inversion converged."""
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Conductivity estimates and what they are worth.
-
-    The leading shape `...` is that of the data, with the pairs after it if each pair was
-    estimated by itself.
-
-    Attributes
-    ----------
-    names : P parameter names.
-    free : (P,) bool, which of them were estimated.
-    sigma : (..., P) S/m.
-    covariance : (..., P, P) (S/m)^2, of the estimates with what stands at a wall held there;
-        zero for held and fixed parameters.
-    cramer_rao : (..., P) S/m, least standard deviation that any unbiased estimate without
-        walls can have at `sigma`; infinite where the readings say nothing, zero if fixed.
-    chi_square : (...) squared whitened misfit.
-    dof : (...) independent readings less free parameters: what `chi_square` should be.
-    iterations : (...) int.
-    converged : (...) bool.
-    at_wall : (..., P) bool, held by the box although the data pull outward.
-    """
-
-    names: tuple[str, ...]
-    free: np.ndarray
-    sigma: np.ndarray
-    covariance: np.ndarray
-    cramer_rao: np.ndarray
-    chi_square: np.ndarray
-    dof: np.ndarray
-    iterations: np.ndarray
-    converged: np.ndarray
-    at_wall: np.ndarray
-
-    @property
-    def std(self) -> np.ndarray:
-        """Standard deviations (..., P) in S/m, from `covariance`."""
-        return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
 
 
 def estimate(
@@ -92,6 +49,9 @@ def estimate(
     fixed: Mapping[str, ArrayLike] | None = None,
     method: str = "gauss-newton",
     start: ArrayLike | None = None,
+    amplitude: bool = False,
+    prior: Mapping[str, tuple[float, float]] | None = None,
+    weighting: str = "covariance",
     max_iterations: int | None = None,
 ) -> Estimates:
     """Estimate conductivities from voltages (eq. 1 of ROM-pEIT), inside the model's box.
@@ -114,6 +74,13 @@ def estimate(
     method : "gauss-newton": projected Levenberg-Marquardt with the exact Jacobian, all
         inversions at once; "interior-point": scipy's trust-constr, one after the other.
     start : starting conductivities in S/m, (P,) or (..., P); the box centre by default.
+    amplitude : whether the data are amplitudes |v| against one electrode; each takes the sign
+        that the model gives it.
+    prior : mean and standard deviation of log conductivities by name (`priors.published`):
+        the estimate is then the maximum a posteriori; chi-square and Cramer-Rao bound
+        stay those of the data alone.
+    weighting : "covariance" of the readings' noise, or "plain", every reading alike as in eq.
+        (1). With one reference, plain estimates depend on which it is.
     max_iterations : 200 by default, 1000 for the interior point.
 
     Raises
@@ -136,12 +103,13 @@ def estimate(
                for name, value in (fixed or {}).items()},
         start=None if start is None else _flat_start(start, shape, len(model.names),
                                                      pairs == "each"),
+        amplitude=amplitude, prior=prior, weighting=weighting,
     )  # fmt: skip
     if method == "gauss-newton":
         results = _gauss_newton(problem, max_iterations or 200)
     else:
         results = _interior_point(problem, max_iterations or 1000)
-    found = _summarise(problem, *results)
+    found = summarise(problem, *results)
     failed = int(np.count_nonzero(~found.converged))
     if failed == found.converged.size:
         raise InversionError(
@@ -151,7 +119,7 @@ def estimate(
     if failed:
         _log.warning("%s: %d of %d inversions did not converge", method, failed,
                      found.converged.size)  # fmt: skip
-    return _reshape(found, shape)
+    return found.reshape(shape)
 
 
 def _gauss_newton(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -303,38 +271,6 @@ def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
     return bool(2 * predicted[0] <= 1e-4)
 
 
-def _summarise(
-    problem: Objective, x: np.ndarray, iterations: np.ndarray, converged: np.ndarray
-) -> Estimates:
-    free, (lower, upper) = problem.free, problem.bounds
-    count, size = len(x), problem.fixed.shape[-1]
-    sigma = problem.sigma(x, np.arange(count))
-    chi_square = np.empty(count)
-    wall = np.zeros((count, size), bool)
-    bound = np.zeros((count, size))
-    covariance = np.zeros((count, size, size))
-    for which in chunks(problem):
-        residual = problem.residual(x[which], which)
-        info, slope = normal_equations(residual, problem.jacobian(x[which], which))
-        chi_square[which] = np.sum(residual**2, axis=-1)
-        held = ((x[which] <= lower + _WALL) & (slope > 0)) | (
-            (x[which] >= upper - _WALL) & (slope < 0)
-        )
-        moving = ~held[:, :, None] & ~held[:, None, :]
-        inner = inverse(np.where(moving, info, np.eye(len(free))))
-        covariance[np.ix_(which, free, free)] = np.where(moving, inner, 0.0)
-        wall[np.ix_(which, free)] = held
-        bound[np.ix_(which, free)] = log_std(info)
-    flags = np.zeros(size, bool)
-    flags[free] = True
-    dof = np.broadcast_to(problem.dof - len(free), problem.shape).ravel().copy()
-    return Estimates(
-        tuple(str(name) for name in problem.model.names), flags, sigma,
-        covariance * sigma[:, :, None] * sigma[:, None, :], bound * sigma, chi_square, dof,
-        iterations, converged, wall,
-    )  # fmt: skip
-
-
 def _flat(name: str, value: ArrayLike, shape: tuple[int, ...], each: bool) -> np.ndarray:
     try:
         wide = np.broadcast_to(np.asarray(value, float), shape)
@@ -353,14 +289,3 @@ def _flat_start(start: ArrayLike, shape: tuple[int, ...], size: int, each: bool)
             f"start has shape {np.shape(start)}, which does not fit {(*shape, size)}."
         ) from error
     return wide.reshape(-1, shape[-1] if each else 1, size)
-
-
-def _reshape(found: Estimates, shape: tuple[int, ...]) -> Estimates:
-    size = len(found.names)
-    return Estimates(
-        found.names, found.free, found.sigma.reshape(*shape, size),
-        found.covariance.reshape(*shape, size, size), found.cramer_rao.reshape(*shape, size),
-        found.chi_square.reshape(shape), found.dof.reshape(shape),
-        found.iterations.reshape(shape), found.converged.reshape(shape),
-        found.at_wall.reshape(*shape, size),
-    )  # fmt: skip

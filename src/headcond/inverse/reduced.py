@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_option
 from headcond.inverse.measurement import Protocol
+from headcond.rom.affine import Box
 from headcond.rom.bounds import chunks
 from headcond.rom.corrected import corrected_row
 from headcond.rom.model import ReducedModel
@@ -27,6 +28,8 @@ class ReducedForward:
     snapshots : use the first so many basis vectors of each pair; all by default.
     corrected : readings corrected by the dual solutions (`ReducedModel.voltages`); by default
         where the model has the cross blocks for it.
+    limits : (least, largest) of some parameters by name, S/m: a smaller box inside the
+        trained one for the estimators to stay in.
 
     Attributes
     ----------
@@ -35,7 +38,7 @@ class ReducedForward:
     Raises
     ------
     InputError
-        If a pattern uses an electrode that no pair was trained for.
+        If a pattern uses an electrode that no pair was trained for, or limits leave the box.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class ReducedForward:
         pairs: Sequence[tuple[str, str]] | None = None,
         snapshots: int | None = None,
         corrected: bool | None = None,
+        limits: Mapping[str, tuple[float, float]] | None = None,
     ) -> None:
         trained = tuple((pair.source, pair.sink) for pair in model.pairs)
         wanted = trained if pairs is None else tuple((str(i), str(j)) for i, j in pairs)
@@ -67,7 +71,7 @@ class ReducedForward:
                 for label, sign in ((source, 1.0), (sink, -1.0)) if label != model.sink
             ])  # fmt: skip
         self.names = tuple(model.box.names)
-        self.lower, self.upper = model.box.lower, model.box.upper
+        self.lower, self.upper = _narrowed(model.box, limits or {})
         self.pairs = wanted
         self.electrodes = tuple(model.electrodes)
         self.current = model.current
@@ -154,6 +158,20 @@ class ReducedForward:
     def _theta(self, sigma: ArrayLike) -> tuple[np.ndarray, tuple[int, ...]]:
         theta = self._box.theta(self._box.check(sigma))
         return theta.reshape(-1, theta.shape[-1]), theta.shape[:-1]
+
+
+def _narrowed(box: Box, limits: Mapping[str, tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    lower, upper = box.lower.copy(), box.upper.copy()
+    for name, (least, largest) in limits.items():
+        check_option("limited tissue", name, box.names)
+        k = box.names.index(name)
+        if not lower[k] <= least < largest <= upper[k]:
+            raise InputError(
+                f"Limits of {name}: {least:g}..{largest:g} S/m must lie inside the model's box "
+                f"{lower[k]:g}..{upper[k]:g}."
+            )
+        lower[k], upper[k] = least, largest
+    return lower, upper
 
 
 def forward_model(model: Any, protocol: Protocol) -> Any:

@@ -20,6 +20,7 @@ _CONTACT = "contact"
 _FIXED = "fixed"
 _SKULL = "skull"
 _SKULL_PARTS = ("compact_bone", "spongy_bone")
+_SKULLS = (_SKULL, f"{_SKULL}_radial", f"{_SKULL}_tangential")
 _EXPANDED_SPONGY = 0.3  # S/m, upper end of the paper's second training of the real heads
 _ROUND_OFF = 1e-12  # of the width: an optimiser's own rounding at a face is not outside
 
@@ -156,8 +157,8 @@ class Box:
         members = {}
         for name in self.names:
             parts = (name,)
-            if name == _SKULL and name not in operator.names:
-                parts = _SKULL_PARTS
+            if name in _SKULLS and name not in operator.names:
+                parts = tuple(part + name.removeprefix(_SKULL) for part in _SKULL_PARTS)
             members[name] = [operator.names.index(p) for p in parts if p in operator.names]
             if len(members[name]) != len(parts):
                 raise InputError(
@@ -229,13 +230,7 @@ def operator_box(
     """
     parameters = [block for block in blocks if block != _CONTACT]
     if name == "merged_skull":
-        if not set(_SKULL_PARTS) <= set(parameters):
-            raise InputError(
-                "The box 'merged_skull' needs the blocks compact_bone and spongy_bone; there are "
-                f"{', '.join(blocks)}."
-            )
-        parameters = [_SKULL if p == _SKULL_PARTS[0] else p for p in parameters]
-        parameters.remove(_SKULL_PARTS[1])
+        parameters = _merged(parameters)
     if not len(impedances):
         return named_box(name, parameters, fixed={_CONTACT: 1.0 / impedance})
     if len(impedances) != 2 or not 0 < impedances[0] < impedances[1]:
@@ -245,6 +240,27 @@ def operator_box(
         )
     ends = (1.0 / impedances[1], 1.0 / impedances[0])
     return named_box(name, [*parameters, _CONTACT], contact=ends)
+
+
+def _merged(parameters: Sequence[str]) -> list[str]:
+    """The parameters with both bones as one, or their radial and tangential parts as two."""
+    compact, spongy = _SKULL_PARTS
+    merged = []
+    for name in parameters:
+        if name.startswith(compact):
+            if name.replace(compact, spongy) not in parameters:
+                break
+            merged.append(name.replace(compact, _SKULL))
+        elif not name.startswith(spongy):
+            merged.append(name)
+    if not set(_SKULLS) & set(merged) or len(merged) != len(parameters) - len(
+        set(_SKULLS) & set(merged)
+    ):
+        raise InputError(
+            "The box 'merged_skull' needs the blocks compact_bone and spongy_bone, both of them "
+            f"isotropic or both anisotropic; there are {', '.join(parameters)}."
+        )
+    return merged
 
 
 def latin_hypercube(box: Box, count: int, generator: np.random.Generator) -> np.ndarray:

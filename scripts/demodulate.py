@@ -1,0 +1,42 @@
+"""Make a measurement table of a recording (.bdf, .mff, ...) and a table of its patterns.
+
+python scripts/demodulate.py RECORDING PATTERNS.tsv OUT.tsv --frequency 27 --current 2e-5 \
+    --reference Cz
+
+PATTERNS.tsv has the columns injection, extraction, start and stop (s from the first sample).
+"""
+
+import argparse
+from pathlib import Path
+
+import step
+from headcond import io
+from headcond.checks import InputError
+from headcond.inverse import table
+from headcond.inverse.demodulation import Interval, demodulate, read_recording
+
+
+def main(recording, patterns, out, provenance, **options):
+    """Write the lock-in's readings of every pattern; an existing table stays."""
+    if Path(out).exists():
+        raise InputError(f"{out}: exists, and nothing is overwritten: name another file.")
+    rows = io.read_table(patterns)
+    if lacking := {"injection", "extraction", "start", "stop"} - set(rows):
+        raise InputError(f"{patterns}: no column {min(lacking)!r}.")
+    intervals = [Interval(r.injection, r.extraction, r.start, r.stop) for r in rows.itertuples()]
+    electrodes, signal, rate = read_recording(recording)
+    found = demodulate(signal, rate, electrodes, intervals, **options)
+    table.write(out, [found], provenance=provenance)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    for name in ("recording", "patterns", "out"):
+        parser.add_argument(name)
+    parser.add_argument("--frequency", type=float, required=True, help="of the injection, Hz")
+    parser.add_argument("--current", type=float, required=True, help="its amplitude, A")
+    parser.add_argument("--reference", required=True, help="the amplifier's")
+    parser.add_argument("--kind", default="signed", help="or amplitude")
+    given = vars(parser.parse_args())
+    record = step.provenance("demodulate", "", given, {}, {"recording": given["recording"]})
+    step.refuse_politely(lambda: main(**given, provenance=record))

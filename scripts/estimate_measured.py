@@ -1,0 +1,46 @@
+"""Experiment 5: conductivities from measured voltages, by the variants of the paper."""
+
+from headcond import io
+from headcond.figures import measured as figures
+from headcond.figures.style import save
+from headcond.inverse import table
+from headcond.inverse.measured import fit_variants, variants
+from headcond.rom.model import ReducedModel
+
+
+def main(
+    measurement, model, estimates, summary_table, residuals, record, estimates_figure,
+    spectrum_figure, residuals_figure, noise, note, provenance,
+):  # fmt: skip
+    """Write estimates, residuals and figures; the figures show the variant with all tissues."""
+    trained = ReducedModel.read(model)
+    choices = variants(trained.box, noise)
+    found = fit_variants(table.read(measurement), trained, choices)
+    sidecar = {"provenance": provenance}
+    units = dict.fromkeys(("estimate", "std", "scaled_std", "cramer_rao"), "S/m")
+    units |= dict.fromkeys(("misfit", "certified_error"), "V") | {"frequency": "Hz"}
+    io.write_table(estimates, found.estimates, units=units, **sidecar)
+    units = dict.fromkeys(("mean", "std", "joint", "joint_scaled_std"), "S/m")
+    io.write_table(summary_table, found.summary, units={**units, "frequency": "Hz"}, **sidecar)
+    units = dict.fromkeys(("measured", "fitted", "residual"), "V")
+    io.write_table(residuals, found.residuals, units=units, **sidecar)
+    io.write_json(record, {"fits": found.facts, **sidecar})
+    last = list(choices)[-1]
+    rows, left, summed = (
+        t[t["variant"] == last] for t in (found.estimates, found.residuals, found.summary)
+    )
+    names, lower, upper = trained.box.names, trained.box.lower, trained.box.upper
+    box = {n: (a, b) for n, a, b in zip(names, lower, upper, strict=True)}
+    lowest = rows["frequency"].min()
+    told = f"{found.facts[0]['description']}; {note}; {last}"
+    figure = figures.conductivities(rows, {**box, **choices[last].limits}, lowest)
+    save(figure, estimates_figure, f"{told}; {lowest:g} Hz", provenance=provenance)
+    save(figures.spectrum(summed), spectrum_figure, told, provenance=provenance)
+    figure = figures.residuals(left, lowest)
+    save(figure, residuals_figure, f"{told}; {lowest:g} Hz", provenance=provenance)
+
+
+if __name__ == "__main__":
+    import step
+
+    step.run(main, snakemake)  # noqa: F821

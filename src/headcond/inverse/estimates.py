@@ -1,0 +1,128 @@
+"""Conductivity estimates and what they are worth: covariance, bound, misfit and walls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import scipy.stats
+
+from headcond.inverse.information import inverse, log_std
+from headcond.inverse.objective import Objective, chunks, normal_equations
+
+# An interior point comes near a wall but never stands on it.
+_WALL = 1e-4
+
+
+@dataclass(frozen=True)
+class Estimates:
+    """Conductivity estimates and what they are worth.
+
+    The leading shape `...` is that of the data, with the pairs after it if each pair was
+    estimated by itself.
+
+    Attributes
+    ----------
+    names : P parameter names.
+    free : (P,) bool, which of them were estimated.
+    sigma : (..., P) S/m.
+    covariance : (..., P, P) (S/m)^2, of the estimates with what stands at a wall held there;
+        zero for held and fixed parameters. Under a prior, of the posterior.
+    cramer_rao : (..., P) S/m, least standard deviation that any unbiased estimate without
+        walls can have at `sigma`; infinite where the readings say nothing, zero if fixed.
+    chi_square : (...) squared whitened misfit of the data.
+    dof : (...) independent readings less free parameters: what `chi_square` should be.
+    p_value : (...) chance of a larger chi-square if nothing but the stated noise were wrong.
+    iterations : (...) int.
+    converged : (...) bool.
+    at_wall : (..., P) bool, held by the box although the data pull outward.
+    """
+
+    names: tuple[str, ...]
+    free: np.ndarray
+    sigma: np.ndarray
+    covariance: np.ndarray
+    cramer_rao: np.ndarray
+    chi_square: np.ndarray
+    dof: np.ndarray
+    iterations: np.ndarray
+    converged: np.ndarray
+    at_wall: np.ndarray
+
+    @property
+    def p_value(self) -> np.ndarray:
+        """Upper tail probability of the chi-square (...)."""
+        return scipy.stats.chi2.sf(self.chi_square, np.maximum(self.dof, 1))
+
+    @property
+    def std(self) -> np.ndarray:
+        """Standard deviations (..., P) in S/m, from `covariance`."""
+        return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
+
+    def reshape(self, shape: tuple[int, ...]) -> Estimates:
+        """The same with the leading shape (...) instead."""
+        size = len(self.names)
+        return Estimates(
+            self.names, self.free, self.sigma.reshape(*shape, size),
+            self.covariance.reshape(*shape, size, size), self.cramer_rao.reshape(*shape, size),
+            self.chi_square.reshape(shape), self.dof.reshape(shape),
+            self.iterations.reshape(shape), self.converged.reshape(shape),
+            self.at_wall.reshape(*shape, size),
+        )  # fmt: skip
+
+
+def summarise(
+    problem: Objective, x: np.ndarray, iterations: np.ndarray, converged: np.ndarray
+) -> Estimates:
+    """What the solutions x (n, F) of all problems are worth; leading shape (n,)."""
+    free, (lower, upper) = problem.free, problem.bounds
+    count, size = len(x), problem.fixed.shape[-1]
+    sigma = problem.sigma(x, np.arange(count))
+    chi_square = np.empty(count)
+    wall = np.zeros((count, size), bool)
+    bound = np.zeros((count, size))
+    covariance = np.zeros((count, size, size))
+    tail = 0 if problem.prior is None else len(free)
+    for which in chunks(problem):
+        residual = problem.residual(x[which], which)
+        jacobian = problem.jacobian(x[which], which)
+        info, slope = normal_equations(residual, jacobian)
+        # Data alone: without the residuals of a prior.
+        jacobian = jacobian[:, : jacobian.shape[1] - tail]
+        data_info = np.swapaxes(jacobian, -1, -2) @ jacobian
+        chi_square[which] = np.sum(residual[:, : residual.shape[1] - tail] ** 2, axis=-1)
+        held = ((x[which] <= lower + _WALL) & (slope > 0)) | (
+            (x[which] >= upper - _WALL) & (slope < 0)
+        )
+        moving = ~held[:, :, None] & ~held[:, None, :]
+        inner = inverse(np.where(moving, info, np.eye(len(free))))
+        if problem.whitener.correlation:
+            # Plain least squares: (J'J)^-1 J'CJ (J'J)^-1 with the readings' true covariance C.
+            count_each = problem.data.shape[-1]
+            sums = jacobian.reshape(len(which), -1, count_each, len(free)).sum(axis=2)
+            common = problem.whitener.correlation * np.swapaxes(sums, -1, -2) @ sums
+            inner = np.where(moving, inner, 0.0)
+            inner = inner @ (info + np.where(moving, common, 0.0)) @ inner
+        covariance[np.ix_(which, free, free)] = np.where(moving, inner, 0.0)
+        wall[np.ix_(which, free)] = held
+        bound[np.ix_(which, free)] = log_std(_information(problem, jacobian, data_info))
+    flags = np.zeros(size, bool)
+    flags[free] = True
+    dof = np.broadcast_to(problem.dof - len(free), problem.shape).ravel().copy()
+    return Estimates(
+        tuple(str(name) for name in problem.model.names), flags, sigma,
+        covariance * sigma[:, :, None] * sigma[:, None, :], bound * sigma, chi_square, dof,
+        iterations, converged, wall,
+    )  # fmt: skip
+
+
+def _information(problem: Objective, jacobian: np.ndarray, info: np.ndarray) -> np.ndarray:
+    """Fisher information (n, F, F) of the readings, whatever the estimate weighs them by."""
+    if not problem.whitener.correlation:
+        return info
+    # (I + 1 1')^-1 = I - 1 1' / (R + 1) within a pair of R readings.
+    width = problem.data.shape[-1]
+    blocks = jacobian.reshape(len(jacobian), -1, width, jacobian.shape[-1])
+    sums = blocks.sum(axis=2)
+    counts = np.any(blocks != 0, axis=-1).sum(axis=2)[..., None]
+    return info - np.swapaxes(sums, -1, -2) @ (sums / (counts + 1))

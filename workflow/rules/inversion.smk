@@ -1,0 +1,182 @@
+# Experiments 2 to 5 of the ROM-pEIT paper: errors of estimates, references, real measurements.
+INVERSION = STUDY["inverse"]["experiment"]
+
+
+rule sweep_inversion:
+    input:
+        model=result("{subject}/rom/{subject}_rom.h5"),
+        voltages=result("{subject}/eit/{subject}_voltages.tsv"),
+        truth=result("{subject}/eit/{subject}_truth.tsv"),
+    output:
+        sweep_table=result("{subject}/eit/{subject}_inversion.tsv"),
+    log:
+        result("logs/sweep_inversion/{subject}.log"),
+    benchmark:
+        result("benchmarks/sweep_inversion/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=growing(4000),
+    params:
+        source=source("sweep_inversion.py"),
+        seed=STUDY["seed"],
+        noise=STUDY["inverse"]["noise"],
+        noises=INVERSION["noises"],
+        reference=STUDY["inverse"]["reference"],
+        modes=STUDY["inverse"]["modes"],
+    script:
+        "../../scripts/sweep_inversion.py"
+
+
+rule baseline_inversion:
+    input:
+        operators=result("{subject}/head/{subject}_operators.h5"),
+    output:
+        baseline_table=result("{subject}/eit/{subject}_baseline.tsv"),
+    log:
+        result("logs/baseline_inversion/{subject}.log"),
+    benchmark:
+        result("benchmarks/baseline_inversion/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=growing(4000),
+        runtime=480,
+    params:
+        source=source("baseline_inversion.py"),
+        seed=STUDY["seed"],
+        pairs=INVERSION["baseline_pairs"],
+        samples=INVERSION["baseline_samples"],
+        electrodes=STUDY["head"]["electrodes"],
+        current=STUDY["inverse"]["current"],
+        noise=STUDY["inverse"]["noise"],
+        reference=STUDY["inverse"]["reference"],
+        settings=STUDY["rom"],
+    script:
+        "../../scripts/baseline_inversion.py"
+
+
+rule draw_inversion:
+    input:
+        sweep_table=result("{subject}/eit/{subject}_inversion.tsv"),
+        baseline_table=(
+            result("{subject}/eit/{subject}_baseline.tsv")
+            if INVERSION["baseline_pairs"]
+            else []
+        ),
+    output:
+        inversion=report(
+            result("figures/{subject}_inversion.png"),
+            category="Conductivity",
+            caption="../report/inversion.rst",
+        ),
+    log:
+        result("logs/draw_inversion/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_inversion.py"),
+        noise=STUDY["inverse"]["noise"],
+        note=head_note,
+    script:
+        "../../scripts/draw_inversion.py"
+
+
+rule compare_references:
+    input:
+        head=result("{subject}/head/{subject}_head.h5"),
+        operators=result("{subject}/head/{subject}_operators.h5"),
+        model=result("{subject}/rom/{subject}_rom.h5"),
+    output:
+        references=result("{subject}/eit/{subject}_references.tsv"),
+        places=result("{subject}/eit/{subject}_places.tsv"),
+    log:
+        result("logs/compare_references/{subject}.log"),
+    benchmark:
+        result("benchmarks/compare_references/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=growing(4000),
+    params:
+        source=source("compare_references.py"),
+        seed=STUDY["seed"],
+        noise=STUDY["inverse"]["noise"],
+        electrodes=STUDY["head"]["electrodes"],
+        settings=STUDY["rom"],
+    script:
+        "../../scripts/compare_references.py"
+
+
+rule draw_references:
+    input:
+        references=result("{subject}/eit/{subject}_references.tsv"),
+        places=result("{subject}/eit/{subject}_places.tsv"),
+    output:
+        references_figure=report(
+            result("figures/{subject}_references.png"),
+            category="Conductivity",
+            caption="../report/references.rst",
+        ),
+    log:
+        result("logs/draw_references/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_references.py"),
+        note=head_note,
+    script:
+        "../../scripts/draw_references.py"
+
+
+rule import_measured:
+    input:
+        measured=measured_file,
+    output:
+        measurement=result("measured/measurement.tsv"),
+    log:
+        result("logs/import_measured.log"),
+    conda:
+        "../../envs/fem.yaml"
+    params:
+        source=source("import_measured.py"),
+    script:
+        "../../scripts/import_measured.py"
+
+
+rule estimate_measured:
+    input:
+        measurement=result("measured/measurement.tsv"),
+        model=result("{subject}/rom/{subject}_rom.h5"),
+    output:
+        estimates=result("{subject}/measured/{subject}_estimates.tsv"),
+        summary_table=result("{subject}/measured/{subject}_summary.tsv"),
+        residuals=result("{subject}/measured/{subject}_residuals.tsv"),
+        record=result("{subject}/measured/{subject}_record.json"),
+        estimates_figure=report(
+            result("figures/{subject}_measured.png"),
+            category="Conductivity",
+            caption="../report/measured.rst",
+        ),
+        spectrum_figure=report(
+            result("figures/{subject}_spectrum.png"),
+            category="Conductivity",
+            caption="../report/measured.rst",
+        ),
+        residuals_figure=report(
+            result("figures/{subject}_residuals.png"),
+            category="Conductivity",
+            caption="../report/residuals.rst",
+        ),
+    log:
+        result("logs/estimate_measured/{subject}.log"),
+    benchmark:
+        result("benchmarks/estimate_measured/{subject}.tsv")
+    conda:
+        "../../envs/fem.yaml"
+    params:
+        source=source("estimate_measured.py"),
+        noise=STUDY["inverse"]["noise"],
+        note=head_note,
+    script:
+        "../../scripts/estimate_measured.py"
