@@ -19,7 +19,11 @@ STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
 PYTHON_FILES := src scripts tests benchmarks
 SNAKE_FILES := Snakefile workflow/rules
 
-.PHONY: help setup run test test-slow lint format lock clean distclean
+# On a cluster the profile says how many jobs run at once; cores here are those of the login node.
+CORE_LIMIT := $(if $(filter default,$(PROFILE))$(filter-out file,$(origin CORES)),--cores $(CORES))
+
+.PHONY: help setup run test test-slow test-slurm test-faults lint format lock licences audit \
+	clean distclean
 
 help: ## Show this list
 	@echo "make TARGET [STUDY=studies/x.yaml] [PROFILE=default|slurm] [CORES=n] [ARGS='...']"
@@ -29,14 +33,20 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 	@envs/install.sh $(VENV)
 
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
-	@snakemake --workflow-profile profiles/$(PROFILE) --cores $(CORES) $(STUDY_FILES) $(ARGS)
+	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) $(STUDY_FILES) $(ARGS)
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
 
 test: setup ## Run the tests (slow ones excluded)
-	@$(TEST_THREADS) python -m pytest -m "not slow" $(ARGS)
+	@$(TEST_THREADS) python -m pytest -m "not slow and not slurm and not faults" $(ARGS)
 
 test-slow: setup ## Run the slow tests
-	@$(TEST_THREADS) python -m pytest -m slow $(ARGS)
+	@$(TEST_THREADS) python -m pytest -m "slow and not slurm and not faults" $(ARGS)
+
+test-slurm: setup ## Run a small study through a Slurm of one node (root installs it by apt-get)
+	@$(TEST_THREADS) python -m pytest -m slurm tests/workflow $(ARGS)
+
+test-faults: setup ## Kill, fill and break a small study at many moments, and see it recover
+	@$(TEST_THREADS) python -m pytest -m faults tests/workflow $(ARGS)
 
 lint: setup ## Check style: ruff, snakefmt, snakemake --lint
 	@ruff check $(PYTHON_FILES)
@@ -51,6 +61,12 @@ format: setup ## Bring the code into the house style
 
 lock: setup ## Compile requirements.in into requirements.lock
 	@envs/lock.sh $(VENV)
+
+licences: setup ## Write docs/licences.md: packages and data, from what is installed
+	@python envs/licences.py
+
+audit: setup ## Ask PyPI's advisories about every locked package (needs a network)
+	@python -m uv tool run pip-audit --no-deps --disable-pip -r requirements.lock
 
 clean: ## Remove results and caches; the virtual environment stays
 	@rm -rf results .snakemake .pytest_cache .ruff_cache .hypothesis build lightning_logs
