@@ -8,6 +8,7 @@ STUDY ?=
 PROFILE ?= default
 CORES ?= $(shell nproc)
 ARGS ?=
+STEPS ?= 5
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 # Ranks and side-by-side jobs share the cores; nested BLAS threads would fight over them.
@@ -22,7 +23,7 @@ SNAKE_FILES := Snakefile workflow/rules
 # On a cluster the profile says how many jobs run at once; cores here are those of the login node.
 CORE_LIMIT := $(if $(filter default,$(PROFILE))$(filter-out file,$(origin CORES)),--cores $(CORES))
 
-.PHONY: help setup run test test-slow test-slurm test-faults lint format lock licences audit \
+.PHONY: help setup run verify test test-slow test-slurm test-faults lint format lock licences audit \
 	clean distclean
 
 help: ## Show this list
@@ -35,6 +36,9 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
 	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) $(STUDY_FILES) $(ARGS)
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
+
+verify: setup ## Run STEPS (5) steps of a finished study again elsewhere and compare the results
+	@python workflow/verify.py --steps $(STEPS) --cores $(CORES) config.yaml $(STUDY)
 
 test: setup ## Run the tests (slow ones excluded)
 	@$(TEST_THREADS) python -m pytest -m "not slow and not slurm and not faults" $(ARGS)

@@ -245,7 +245,7 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
         dropped), not of real numbers, larger than `LARGEST`, changed since it was written,
         or its affine is unusable.
     """
-    data, affine = _read_image(path)
+    data, affine = read_image(path)
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:
@@ -257,7 +257,7 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
 
 def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a 4-D NIfTI of several maps as (components, nx, ny, nz) float32, and its affine."""
-    data, affine = _read_image(path, np.float32)
+    data, affine = read_image(path, np.float32)
     if data.ndim != 4:
         raise InputError(f"{path}: expected a 4-D volume, found shape {data.shape}.")
     return np.ascontiguousarray(np.moveaxis(data, -1, 0)), affine
@@ -279,7 +279,8 @@ def check_image(path: str | Path, dimensions: int = 3) -> None:
         )
 
 
-def _read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
+def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image of any number of dimensions as it stands, and its affine, as `read_volume`."""
     known = check_whole(path)
     with _opened_image(path) as image:
         if not known and _packed(path):
