@@ -98,7 +98,12 @@ start() {
 runs() { grep -q "^State:[[:space:]]*[^ZX]" "/proc/$1/status" 2>/dev/null; }
 
 stop() {
-    "$folder/bin/scancel" --state=PENDING,RUNNING --user="$(id -un)" 2>/dev/null || true
+    "$folder/bin/scancel" --full --user="$(id -un)" 2>/dev/null || true
+    # Steps outlive slurmd: wait until their processes are gone.
+    for _ in $(seq 240); do
+        [ -n "$("$folder/bin/squeue" --noheader 2>/dev/null)" ] || break
+        sleep 0.5
+    done
     for name in slurmd slurmctld munged; do
         local pid
         pid=$(cat "$folder/$name.pid" 2>/dev/null) || continue
