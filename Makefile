@@ -9,6 +9,7 @@ PROFILE ?= default
 CORES ?= $(shell nproc)
 ARGS ?=
 SUBJECT ?= sub-new
+STEPS ?= 5
 
 export PATH := $(abspath $(VENV))/bin:$(PATH)
 # Ranks and side-by-side jobs share the cores; nested BLAS threads would fight over them.
@@ -20,7 +21,11 @@ STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
 PYTHON_FILES := src scripts tests benchmarks
 SNAKE_FILES := Snakefile workflow/rules
 
-.PHONY: help setup run predict test test-slow lint format lock clean distclean
+.PHONY: help setup run predict verify test test-slow test-slurm test-faults lint format lock licences \
+	audit clean distclean
+
+# On a cluster the profile says how many jobs run at once; cores here are those of the login node.
+CORE_LIMIT := $(if $(filter default,$(PROFILE))$(filter-out file,$(origin CORES)),--cores $(CORES))
 
 help: ## Show this list
 	@echo "make TARGET [STUDY=studies/x.yaml] [PROFILE=default|slurm] [CORES=n] [ARGS='...']"
@@ -30,19 +35,28 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 	@envs/install.sh $(VENV)
 
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
-	@snakemake --workflow-profile profiles/$(PROFILE) --cores $(CORES) $(STUDY_FILES) $(ARGS)
+	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) $(STUDY_FILES) $(ARGS)
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
 
 predict: setup ## Conductivity of a new person (NETWORKS=folder T1=file T2=file OUT=folder, SUBJECT)
 	@python -m headcond.new_person "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)" "$(SUBJECT)"
-	@snakemake --workflow-profile profiles/$(PROFILE) --cores $(CORES) --configfile "$(OUT)/study.yaml" $(ARGS)
+	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) --configfile "$(OUT)/study.yaml" $(ARGS)
 	@echo "Conductivity: $(OUT)/$(SUBJECT)/cond, pictures: $(OUT)/figures"
 
+verify: setup ## Run STEPS (5) steps of a finished study again elsewhere and compare the results
+	@python workflow/verify.py --steps $(STEPS) --cores $(CORES) config.yaml $(STUDY)
+
 test: setup ## Run the tests (slow ones excluded)
-	@$(TEST_THREADS) python -m pytest -m "not slow" $(ARGS)
+	@$(TEST_THREADS) python -m pytest -m "not slow and not slurm and not faults" $(ARGS)
 
 test-slow: setup ## Run the slow tests
-	@$(TEST_THREADS) python -m pytest -m slow $(ARGS)
+	@$(TEST_THREADS) python -m pytest -m "slow and not slurm and not faults" $(ARGS)
+
+test-slurm: setup ## Run a small study through a Slurm of one node (root installs it by apt-get)
+	@$(TEST_THREADS) python -m pytest -m slurm tests/workflow $(ARGS)
+
+test-faults: setup ## Kill, fill and break a small study at many moments, and see it recover
+	@$(TEST_THREADS) python -m pytest -m faults tests/workflow $(ARGS)
 
 lint: setup ## Check style: ruff, snakefmt, snakemake --lint
 	@ruff check $(PYTHON_FILES)
@@ -57,6 +71,12 @@ format: setup ## Bring the code into the house style
 
 lock: setup ## Compile requirements.in into requirements.lock
 	@envs/lock.sh $(VENV)
+
+licences: setup ## Write docs/licences.md: packages and data, from what is installed
+	@python envs/licences.py
+
+audit: setup ## Ask PyPI's advisories about every locked package (needs a network)
+	@python -m uv tool run pip-audit --no-deps --disable-pip -r requirements.lock
 
 clean: ## Remove results and caches; the virtual environment stays
 	@rm -rf results .snakemake .pytest_cache .ruff_cache .hypothesis build lightning_logs

@@ -17,7 +17,7 @@ torch=$(grep -E '^torch==' "$root/requirements.lock" | cut -d' ' -f1)
 
 fail() { echo "install: $*" >&2; exit 1; }
 
-digest=$(cat "$root/requirements.lock" "$root/pyproject.toml" "$here/install.sh" \
+digest=$(cat "$root/requirements.lock" "$root/requirements.hashes" "$root/pyproject.toml" "$here/install.sh" \
     "$here/build_petsc.sh" <(echo "$flavour $(realpath -m "$venv")") | sha256sum | cut -c1-12)
 stamp=$venv/.headcond-$digest
 # An environment does not survive being moved, so its own path is part of the check.
@@ -69,8 +69,10 @@ else
     fi
 fi
 
-echo "== packages of requirements.lock"
-"$venv/bin/python" -m uv pip install -q --python "$venv/bin/python" -r "$root/requirements.lock"
+echo "== packages of requirements.lock, their files checked by requirements.hashes"
+# The lock names every package, so none brings others along.
+"$venv/bin/python" -m uv pip install -q --python "$venv/bin/python" --no-deps --require-hashes \
+    -r "$root/requirements.hashes"
 
 echo "== PETSc and petsc4py"
 "$here/build_petsc.sh" "$venv" "$cache"

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Compile requirements.in into requirements.lock for the CPU build of torch.
+# Compile requirements.in into requirements.lock for the CPU build of torch, and the hashes of
+# all files of the locked versions but torch's, which differ per build, into requirements.hashes.
 #
 #   envs/lock.sh VENV
 set -euo pipefail
@@ -17,3 +18,8 @@ sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock.new
 ! grep -qE '^(nvidia|triton)' requirements.lock.new || {
     echo "lock: CUDA packages crept into requirements.lock.new" >&2; exit 1; }
 mv requirements.lock.new requirements.lock
+"$python" -m uv pip compile -q --python-version 3.11 "${source[@]}" --no-emit-index-url \
+    --no-emit-find-links --custom-compile-command "make lock" --no-annotate --generate-hashes \
+    --no-emit-package uv --no-emit-package torch --constraints requirements.lock \
+    -o requirements.hashes.new requirements.in
+mv requirements.hashes.new requirements.hashes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import inspect
 import json
@@ -43,12 +44,32 @@ def run(main: Callable, snakemake) -> None:
 
 
 def refuse_politely(call: Callable) -> None:
-    """Run `call`; an `InputError` ends the program with its message instead of a traceback."""
+    """Run `call`; an `InputError` ends the program with its message instead of a traceback.
+
+    So does a disk that is full or read-only, whatever library met it.
+    """
     try:
         call()
     except InputError as error:
         logging.getLogger("headcond").error("%s", error)
         sys.exit(1)
+    except (OSError, RuntimeError) as error:  # HDF5 reports some failures of a write as the latter
+        trouble = next((text for code, text in DISK.items() if _means(error, code)), None)
+        if trouble is None:
+            raise
+        logging.getLogger("headcond").error("%s (%s)", trouble, error)
+        sys.exit(1)
+
+
+DISK = {
+    errno.ENOSPC: "The disk is full. Free some space and run again: finished steps are kept.",
+    errno.EDQUOT: "Your quota is used up. Free some space and run again: finished steps are kept.",
+    errno.EROFS: "The disk is read-only. Mend that, or name another folder by the key 'results'.",
+}
+
+
+def _means(error: Exception, code: int) -> bool:
+    return getattr(error, "errno", None) == code or os.strerror(code) in str(error)
 
 
 def provenance(

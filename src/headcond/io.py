@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
+import hashlib
 import importlib.metadata
 import json
+import math
 import os
 import platform
 import secrets
+import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import h5py
 import nibabel
 import numpy as np
 import pandas as pd
@@ -19,6 +24,10 @@ import pandas as pd
 from headcond import __version__
 from headcond.checks import InputError, check_affine
 
+LARGEST = 16 << 30
+"""Bytes: what one file may ask for. A head of 0.25 mm has 3 GB in float32, a large one's
+operator 5 GB; a header that asks for more is damaged, or not meant well."""
+_PACKED = 1032  # no stream of deflate grows by more when it is unpacked
 _PACKAGES = (
     "numpy",
     "scipy",
@@ -76,8 +85,11 @@ def read_json(path: str | Path) -> dict[str, Any]:
     """Read a JSON object; raise `InputError` naming the file if it is not one."""
     try:
         content = json.loads(Path(path).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as JSON ({error}).") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: cannot be read as JSON ({error}). If a study made it, remove it, and the "
+            "next run makes it again."
+        ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}.")
     return content
@@ -103,7 +115,110 @@ def write_sidecar(
     if units is not None:
         entry["units"] = units
     entry["provenance"] = {"versions": versions(), **(provenance or {})}
+    path = Path(path)
+    if path.is_file():
+        entry["provenance"] |= {"bytes": path.stat().st_size, "sha256": digest(path)}
     write_json(sidecar_path(path), entry)
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal text."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def check_whole(path: str | Path) -> bool:
+    """Refuse a result that is not what was written: cut short, damaged or changed by hand.
+
+    Returns
+    -------
+    Whether its sidecar states size and digest; somebody's scan has none and passes.
+
+    Raises
+    ------
+    InputError
+        If size or digest differ.
+    """
+    path, stated = Path(path), {}
+    # A foreign image may have a sidecar of its own, which is none of our business.
+    with contextlib.suppress(InputError):
+        stated = read_json(sidecar_path(path)).get("provenance", {})
+    if not (isinstance(stated, dict) and path.is_file() and {"bytes", "sha256"} <= set(stated)):
+        return False
+    size = path.stat().st_size
+    if size != stated["bytes"]:
+        found = f"it has {size} bytes, {stated['bytes']} were written"
+    elif digest(path) != stated["sha256"]:
+        found = "its content is not what was written"
+    else:
+        return True
+    raise InputError(
+        f"{path}: {found}. Remove it, and the next run makes it again; or remove its sidecar "
+        f"{sidecar_path(path).name}, if the change was meant."
+    )
+
+
+@contextlib.contextmanager
+def open_hdf5(path: str | Path, what: str) -> Iterator[h5py.File]:
+    """Open an HDF5 file that may come from anywhere, to be read whole.
+
+    Before anything is read, the sizes that its headers claim are held against `LARGEST` and
+    the file's own size, and links or data outside the file are refused.
+
+    Parameters
+    ----------
+    path : file.
+    what : what it should be, for the message.
+
+    Raises
+    ------
+    InputError
+        If it is absent, truncated, changed since it was written, asks for too much, or lacks
+        something or has it in another shape than the reader expects.
+    """
+    check_whole(path)
+    try:
+        with h5py.File(path, "r", track_order=True) as file:
+            _check_hdf5(Path(path), file)
+            yield file
+    except InputError as error:
+        if str(path) in str(error):
+            raise
+        raise InputError(f"{path}: {error}") from error
+    except (  # all that h5py and the shaping of what it gives raise on a foreign or broken file
+        OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError,
+        OverflowError, MemoryError,
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{path}: cannot be read as {what} ({error}). If a study made it, remove it, and the "
+            "next run makes it again."
+        ) from error
+
+
+def _check_hdf5(path: Path, file: h5py.File) -> None:
+    total, length, names = 0, path.stat().st_size, []
+    file.visit_links(names.append)
+    for name in names:
+        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
+            raise InputError(
+                f"{path}: {name} is a link, which may lead out of the file; it is not followed. "
+                "Copy the file with its links resolved."
+            )
+        found = file[name]
+        if not isinstance(found, h5py.Dataset):
+            continue
+        if found.external or found.is_virtual:
+            raise InputError(
+                f"{path}: {name} keeps its data in other files, which are not read. Copy them into "
+                "one file."
+            )
+        total += (size := found.size * found.dtype.itemsize)
+        # Chunks that were never written take no room and read as zeros: a bomb of a few bytes.
+        if total > LARGEST or size > length * (1 if found.chunks is None else _PACKED):
+            raise InputError(
+                f"{path}: {name} claims {size:.3g} bytes in a file of {length}; that is damaged, "
+                f"or more than the {LARGEST:.3g} bytes that are read. Make the file again."
+            )
 
 
 def versions() -> dict[str, str]:
@@ -127,13 +242,10 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
     ------
     InputError
         If the file is absent, no image, not 3-D (a trailing axis of length one is
-        dropped), or does not say where its voxels lie (see `_world`).
+        dropped), not of real numbers, larger than `LARGEST`, changed since it was written,
+        or does not say where its voxels lie (see `_world`).
     """
-    try:
-        image = nibabel.load(str(path))
-        data = np.asanyarray(image.dataobj)
-    except (OSError, EOFError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error}).") from error
+    data, affine = read_image(path)
     if data.ndim == 4 and data.shape[3] == 1:
         data = data[..., 0]
     if data.ndim != 3:
@@ -141,19 +253,93 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
             f"{path}: expected a 3-D volume, found shape {data.shape}. Save one volume of a "
             "series, or its mean, as a file of its own."
         )
-    return np.ascontiguousarray(data, dtype=dtype), _world(path, image)
+    return np.ascontiguousarray(data, dtype=dtype), affine
 
 
 def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     """Read a 4-D NIfTI of several maps as (components, nx, ny, nz) float32, and its affine."""
-    try:
-        image = nibabel.load(str(path))
-        data = np.asanyarray(image.dataobj, dtype=np.float32)
-    except (OSError, EOFError, ValueError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: cannot be read as an image ({error}).") from error
+    data, affine = read_image(path, np.float32)
     if data.ndim != 4:
         raise InputError(f"{path}: expected a 4-D volume, found shape {data.shape}.")
-    return np.ascontiguousarray(np.moveaxis(data, -1, 0)), _world(path, image)
+    return np.ascontiguousarray(np.moveaxis(data, -1, 0)), affine
+
+
+def check_image(path: str | Path, dimensions: int = 3) -> None:
+    """Look at an image's header: `read_volume` will take it, as far as that can tell.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`; values are not read.
+    """
+    with _opened_image(path) as image:
+        shape = image.shape
+    if len(shape) != dimensions and shape[dimensions:] != (1,):
+        raise InputError(
+            f"{path}: expected {dimensions} dimensions, found shape {shape}. Save one volume of it."
+        )
+
+
+def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image of any number of dimensions as it stands, and its affine, as `read_volume`."""
+    known = check_whole(path)
+    with _opened_image(path) as image:
+        if not known and _packed(path):
+            _check_stream(path)
+        return np.asanyarray(image.dataobj, dtype=dtype), _world(path, image)
+
+
+@contextlib.contextmanager
+def _opened_image(path: str | Path) -> Iterator[nibabel.spatialimages.SpatialImage]:
+    """An image whose header was checked; what reading it raises names the file."""
+    try:
+        image = nibabel.load(str(path))
+        if not isinstance(image, nibabel.spatialimages.SpatialImage):
+            raise InputError(f"{path}: is no volume; headcond reads NIfTI images.")
+        kind = image.get_data_dtype()
+        if kind.kind not in "iuf":
+            raise InputError(
+                f"{path}: its voxels are of type {kind}, not real numbers. Export it as such."
+            )
+        size, length = math.prod(map(int, image.shape)) * kind.itemsize, _length(path)
+        if not 0 < size <= min(LARGEST, length):
+            raise InputError(
+                f"{path}: its header claims a shape of {image.shape}, {size:.3g} bytes, which is "
+                f"none, or more than the file can hold or the {LARGEST:.3g} bytes that are read. "
+                "It is damaged, or must be resampled to larger voxels."
+            )
+        _world(path, image)
+        yield image
+    except InputError:
+        raise
+    except (  # what nibabel raises on a header or stream that is not what it should be
+        OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error,
+        nibabel.filebasedimages.ImageFileError, nibabel.wrapstruct.WrapStructError,
+        nibabel.spatialimages.HeaderDataError,
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{path}: cannot be read as an image ({error}). Export it as NIfTI again; if a study "
+            "made it, remove it, and the next run makes it again."
+        ) from error
+
+
+def _packed(path: str | Path) -> bool:
+    with open(path, "rb") as handle:
+        return handle.read(2) == b"\x1f\x8b"
+
+
+def _length(path: str | Path) -> int:
+    """Bytes that a file can hold at most once it is unpacked."""
+    return Path(path).stat().st_size * (_PACKED if _packed(path) else 1)
+
+
+def _check_stream(path: str | Path) -> None:
+    """Unpack to the end, where the stream's checksum stands; nibabel stops before it."""
+    total = 0
+    with gzip.open(path) as stream:
+        while part := stream.read(1 << 20):
+            if (total := total + len(part)) > LARGEST:
+                raise InputError(f"{path}: unpacks to more than {LARGEST:.3g} bytes.")
 
 
 def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray, **sidecar: Any) -> None:
@@ -174,10 +360,14 @@ def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray, **sidec
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a TSV table; subject and electrode names stay text."""
     text = {"subject": str, "electrode": str, "pair": str}
+    check_whole(path)
     try:
         return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a TSV table ({error}).") from error
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(
+            f"{path}: cannot be read as a TSV table ({error}). Write columns parted by tabs below "
+            "one line of names; if a study made it, remove it, and the next run makes it again."
+        ) from error
 
 
 def write_table(path: str | Path, table: pd.DataFrame, **sidecar: Any) -> None:

@@ -21,6 +21,7 @@ from headcond.checks import InputError, check_option
 from headcond.cohort import bids
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+MOST_ENTRIES = 100_000  # of a study file; aliases of aliases in YAML make billions of a few
 TABLE_FREQUENCY = 10e3  # Hz, of the paper's tables A and B
 COLIN27_FILES = ("standard_seg.mat", "brainweb_discrete.mat", "standard_mri.mat")
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
@@ -38,8 +39,10 @@ def read(*paths: str | Path) -> dict[str, Any]:
     for path in paths:
         try:
             content = yaml.safe_load(Path(path).read_text())
-        except (OSError, yaml.YAMLError) as error:
-            raise InputError(f"{path}: cannot be read as YAML ({error}).") from error
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+            raise InputError(
+                f"{path}: cannot be read as YAML ({error}). Compare it with config.yaml."
+            ) from error
         if not isinstance(content, dict):
             raise InputError(f"{path}: a study file is a mapping of keys, like config.yaml.")
         study = merge(study, content)
@@ -64,9 +67,13 @@ def check(study: Mapping[str, Any]) -> dict[str, Any]:
         One message for the first mistake: unknown key with the nearest known one, wrong
         type, impossible value, or a missing input file.
     """
-    for key, value in _numbers(study):
-        if not math.isfinite(value):
+    for count, (key, value) in enumerate(_leaves(study)):
+        if count > MOST_ENTRIES:
+            raise InputError(f"{key}: a study file of more than {MOST_ENTRIES} entries is none.")
+        if isinstance(value, float) and not math.isfinite(value):
             raise InputError(f"{key}: {value} is no finite number.")
+        if not isinstance(value, str | int | float | None):
+            raise InputError(f"{key}: {value!r} is a {type(value).__name__}; put text in quotes.")
     study = json.loads(json.dumps(study))
     schema = yaml.safe_load(SCHEMA.read_text())
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
@@ -102,7 +109,11 @@ def existing(key: str, path: Path, kind: str = "file") -> Path:
 def label_file(study: Mapping[str, Any], subject: str) -> Path:
     """Label map of `subject` in a study on label maps."""
     cohort = study["cohort"]
-    name = cohort["pattern"].replace("{id}", subject.removeprefix("sub-"))
+    name = Path(cohort["pattern"].replace("{id}", subject.removeprefix("sub-")))
+    if name.is_absolute() or ".." in name.parts:
+        raise InputError(
+            f"cohort.pattern: {cohort['pattern']} leads out of cohort.folder; name files below it."
+        )
     return expand("cohort.folder", cohort["folder"]) / name
 
 
@@ -150,12 +161,16 @@ def use_this_environment() -> None:
         os.environ.setdefault(name, "1")
 
 
-def _numbers(node: Any, path: str = "") -> Iterator[tuple[str, float]]:
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(node, Mapping | list):
+        if path.count(".") > 20:
+            raise InputError(f"{path[:60]}...: nested too deep for a study file.")
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, child in items:
-            yield from _numbers(child, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, float):
+            if isinstance(node, Mapping) and not isinstance(key, str):
+                raise InputError(f"{path or 'The study file'}: the key {key!r} is no text.")
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))
+    else:
         yield path, node
 
 

@@ -1,175 +1,211 @@
-"""Scans, label maps and pairs that nobody could use are refused by name, in the first step."""
+"""Bad input, collected: every case ends in one message that names file or key and the mend."""
 
-import sys
-from pathlib import Path
+from __future__ import annotations
 
-import nibabel
+import copy
+import hashlib
+import re
+import time
+
 import numpy as np
 import pytest
+import yaml
 
-from headcond import io
+from headcond import preflight, study
 from headcond.checks import InputError
-from headcond.cohort import bids
-from headcond.cohort.labels import read_labels
-from headcond.mri.bias import correct
-from headcond.mri.normalise import normalise
+from headcond.inverse.measurement import check_data, check_noise, make_protocol
+from tests.bad_files import AREAS, image, text
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-import import_scan  # noqa: E402
-import import_subject  # noqa: E402
-
-AFFINE = np.diag([4.0, 4.0, 4.0, 1.0])
+SECONDS = 5.0  # of the processor, with the first use of a library
+# What gets an array or a word, not the file; scripts name the file around it where they can.
+WITHOUT_FILE = ("labels: an unknown scheme", "labels: nothing but air", "mesh: an unknown unit")
 
 
-def scan(seed=0, shape=(24, 28, 26)):
-    """Magnitudes of a ball in noise."""
-    rng = np.random.default_rng(seed)
-    index = np.indices(shape).T - (np.array(shape) - 1) / 2
-    inside = ((index / (np.array(shape) * 0.4)) ** 2).sum(-1).T < 1
-    return (rng.rayleigh(4, shape) + inside * rng.uniform(80, 120, shape)).astype(np.float32)
+def contents(folder):
+    """Digest of every file below a folder."""
+    return {
+        path: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
-def write(path, data, affine=AFFINE, codes=None):
-    """Write an image; with `codes`, sform's and qform's, the header stands as it is."""
-    image = nibabel.Nifti1Image(np.asarray(data), affine)
-    if codes is not None:
-        header = image.header.copy()
-        header.set_sform(affine, codes[0])
-        header.set_qform(AFFINE, codes[1])
-        image = nibabel.Nifti1Image(np.asarray(data), None, header)
-    nibabel.save(image, path)
-    return path
+def refusal(call):
+    """The message of the refusal in which `call` ends, soon."""
+    began = time.process_time()
+    with pytest.raises(InputError) as refused:
+        call()
+    assert time.process_time() - began < SECONDS
+    return str(refused.value)
 
 
-def turned(scale):
-    affine = AFFINE.copy()
-    affine[:3, :3] *= scale
-    return affine
+FILES = [
+    pytest.param(f"{area}: {name}", *case, id=f"{area}: {name}")
+    for area, cases in AREAS.items()
+    for name, case in cases.items()
+]
 
 
-# What is wrong with the scan: (data, affine, form codes) and what the message says.
-SCANS = {
-    "missing affine": (scan(), AFFINE, (0, 0), "no orientation is stated"),
-    "NaN": (np.where(scan() > 100, np.nan, scan()), AFFINE, None, r"voxels are NaN"),
-    "infinite": (np.where(scan() > 100, np.inf, scan()), AFFINE, None, r"NaN or infinite"),
-    "all zero": (np.zeros((20, 20, 20), np.float32), AFFINE, None, "every voxel is 0"),
-    "constant": (np.full((20, 20, 20), 7, np.int16), AFFINE, None, "every voxel is 7"),
-    "4-D": (np.stack([scan(), scan(1)], -1), AFFINE, None, "3-D volume.*one volume of a series"),
-    "2-D": (scan()[..., 0], AFFINE, None, "3-D volume"),
-    "negative": (scan() - 20, AFFINE, None, r"voxels are negative \(lowest -"),
-    "6 mm slices": (scan(), np.diag([3.0, 3, 6, 1]), None, "too long: at most 5 mm"),
-    "thin pixels": (scan(), np.diag([0.4, 0.4, 4.0, 1]), None, "8 times longer than wide"),
-}
+@pytest.mark.parametrize(("case", "name", "write", "read", "told"), FILES)
+def test_files(tmp_path, monkeypatch, case, name, write, read, told):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / name
+    write(path)
+    (tmp_path / "earlier_result.tsv").write_text("subject\n01\n")
+    before = contents(tmp_path)
+    message = refusal(lambda: read(path))
+    assert case in WITHOUT_FILE or path.name in message or str(path.parent) in message, message
+    for part in told:
+        assert re.search(part, message), f"{part!r} is not told: {message}"
+    assert contents(tmp_path) == before
 
 
-@pytest.mark.parametrize("case", SCANS)
-def test_a_bad_scan_is_refused_by_name_before_anything_is_written(tmp_path, case):
-    data, affine, codes, message = SCANS[case]
-    bad = write(tmp_path / "bad.nii.gz", data, affine, codes)
-    good = write(tmp_path / "good.nii.gz", scan())
-    for t1, t2 in ((bad, good), (good, bad)):
-        with pytest.raises(InputError, match=rf"bad\.nii\.gz: .*{message}"):
-            import_scan.main(t1, t2, tmp_path / "t1.nii.gz", tmp_path / "t2.nii.gz", {})
-    assert not list(tmp_path.glob("t?.*")), "nothing is written of a pair that is refused"
-
-
-def test_voxels_without_volume_are_refused(tmp_path):
-    path = write(tmp_path / "a.nii", scan())
-    content = bytearray(path.read_bytes())
-    content[312:328] = bytes(16)  # srow_z, which no program writes on purpose
-    path.write_bytes(content)
-    with pytest.raises(InputError, match=r"a\.nii: .*singular"):
-        bids.read_scan(path)
-
-
-def test_one_form_code_is_enough_and_analyze_states_no_orientation(tmp_path):
-    for codes in ((1, 0), (0, 1)):
-        bids.read_scan(write(tmp_path / "a.nii.gz", scan(), AFFINE, codes))
-    nibabel.save(nibabel.AnalyzeImage(scan(), AFFINE), tmp_path / "old.img")
-    with pytest.raises(InputError, match=r"old\.img: no orientation.*the format holds none"):
-        bids.read_scan(tmp_path / "old.img")
-
-
-def test_a_trailing_axis_of_one_is_dropped_and_thick_slices_come_with_a_warning(tmp_path):
-    assert bids.read_scan(write(tmp_path / "a.nii.gz", scan()[..., None])).data.ndim == 3
-    thick = bids.read_scan(write(tmp_path / "b.nii.gz", scan(), np.diag([0.6, 0.6, 3.3, 1])))
-    assert len(thick.warnings) == 1 and "5.5 times longer than wide" in thick.warnings[0]
-
-
-def test_the_patients_three_millimetre_slices_are_accepted(data_dir):
-    t1, t2 = bids.read_pair(
-        *(data_dir / "mri_patient" / f"study1_{name}W.nii.gz" for name in ("T1", "T2"))
-    )
-    assert t1.warnings and t2.warnings
-
-
-def test_scans_of_different_places_are_refused(tmp_path):
-    far = AFFINE.copy()
-    far[:3, 3] = [0, 0, 400.0]
-    t1 = write(tmp_path / "t1.nii.gz", scan())
-    t2 = write(tmp_path / "t2.nii.gz", scan(1), far)
-    with pytest.raises(InputError, match=r"t2\.nii\.gz: only 0 % .*t1\.nii\.gz overlap"):
-        bids.read_pair(t1, t2)
-    assert bids.overlap((10, 10, 10), np.eye(4), (10, 10, 10), np.eye(4)) == 1.0
-    shifted = np.eye(4)
-    shifted[0, 3] = 5.0
-    assert bids.overlap((10, 10, 10), np.eye(4), (10, 10, 10), shifted) == 0.5
-    small = turned(0.25)  # a 1 mm field inside a 4 mm one
-    assert bids.overlap((24, 24, 24), AFFINE, (24, 24, 24), small) > 0.95
-
-
-LABELS = {
-    "headcond13": (14, 99), "simnibs": (13, 100, 500), "brainweb": (10,),
-    "synthseg": (29, 505, 4035),
+# Changes of the default study by dotted key, and what is told; ... takes the key away.
+STUDIES = {
+    "an unknown wing": ({"wings": ["tmss"]}, "wings.0.*Did you mean 'tms'"),
+    "no wing": ({"wings": []}, "wings"),
+    "a word for a number": ({"tms.distance": "4 mm"}, "tms.distance.*type number"),
+    "an exponent that YAML reads as text": ({"tms.tolerance": "1e-6"}, "write 1.0e-6"),
+    "a truth for a number": ({"rom.snapshots": True}, "rom.snapshots.*type integer"),
+    "infinity": ({"inverse.noise": float("inf")}, "inverse.noise: inf is no finite number"),
+    "NaN in a list": ({"tms.hand_knob.centre_mni_mm": [0.0, float("nan"), 0.0]},
+                      "centre_mni_mm.1: nan"),
+    "a key away": ({"inverse.current": ...}, "inverse: the key 'current' is missing"),
+    "a whole part away": ({"rom": ...}, "the key 'rom' is missing"),
+    "a part that is a list": ({"mri": [1, 2]}, "mri.*type object"),
+    "a key that is a number": ({"cohort.scans": {7: {}}}, "cohort.scans: the key 7 is no text"),
+    "a date": ({"study": yaml.safe_load("2024-01-01")}, "put text in quotes"),
+    "a name that is a path": ({"study": "../../etc"}, "study: .*etc"),
+    "a subject that is a path": ({"cohort.test": ["sub-../../x"]}, "cohort.test.0"),
+    "a subject twice": ({"cohort.train": ["sub-01", "sub-01"]}, "cohort.train"),
+    "a scan of a subject of the cohort": (
+        {"cohort.scans": {"sub-01": {"t1": "a.nii", "t2": "b.nii"}}}, "cohort.scans.sub-01"),
+    "a scan that is not there": (
+        {"cohort.scans": {"sub-x": {"t1": "/nowhere/a.nii", "t2": "b.nii"}}},
+        "cohort.scans.sub-x.t1: the file /nowhere/a.nii does not exist"),
+    "a scan without its T2w": ({"cohort.scans": {"sub-x": {"t1": "a.nii"}}}, "'t2' is missing"),
+    "an unset variable": ({"mri.template": "$NO_SUCH_VARIABLE/t.nii"},
+                          "mri.template: the environment variable NO_SUCH_VARIABLE.*export it"),
+    "label maps out of their folder": (
+        {"cohort.source": "labels", "cohort.folder": "/", "cohort.scheme": "synthseg",
+         "cohort.pattern": "../{id}.nii"}, "cohort.pattern: .*name files below it"),
+    "label maps by their whole path": (
+        {"cohort.source": "labels", "cohort.folder": "/", "cohort.scheme": "synthseg",
+         "cohort.pattern": "/etc/{id}"}, "cohort.pattern: .*name files below it"),
+    "a pattern without a subject": ({"cohort.pattern": "a.nii"}, "cohort.pattern"),
+    "more points than memory": ({"rom.training_points": 10**12}, "rom.training_points"),
+    "more samples than memory": ({"inverse.samples": 10**9}, "inverse.samples"),
+    "a grid of a metre": ({"mri.shape": [100000, 128, 128]}, "mri.shape"),
+    "a mesh of micrometres": ({"head.mesh.size": 1e-6}, "head.mesh.size"),
+    "a contact without resistance": ({"head.electrodes.contact_impedance": 0}, "impedance"),
+    "a cap that is not there": ({"head.electrodes.cap": "/nowhere/cap.csv"}, "/nowhere/cap.csv"),
+    "an electrode of another cap": ({"head.electrodes.sink": "A1"}, "head.electrodes.sink: 'A1'"),
+    "noise without size": ({"inverse.noise": 0}, "inverse.noise"),
+    "an axis twice": ({"condnet.axes": ["axial", "axial", "axial"]}, "condnet.axes"),
+    "a billion entries by aliases": ({"cohort.scans": ...}, "more than 100000 entries"),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("scheme", LABELS)
-def test_labels_outside_a_scheme_are_listed_with_their_voxels(tmp_path, scheme):
-    labels = np.ones((10, 10, 10), np.int16)
-    if scheme == "synthseg":
-        labels[:] = 2
-    for number, unknown in enumerate(LABELS[scheme]):
-        labels[number, : number + 1, 0] = unknown
-    listed = ", ".join(f"{unknown} ({n} voxels)" for n, unknown in enumerate(LABELS[scheme], 1))
-    with pytest.raises(InputError) as caught:
-        read_labels(write(tmp_path / "seg.nii.gz", labels), scheme)
-    text = str(caught.value)
-    assert "seg.nii.gz" in text and f"ids {listed} do not belong" in text and scheme in text
+def changed(changes):
+    made = yaml.safe_load((study.REPOSITORY / "config.yaml").read_text())
+    for key, value in changes.items():
+        *parents, last = key.split(".")
+        part = made
+        for name in parents:
+            part = part[name]
+        if value is ...:
+            del part[last]
+        else:
+            part[last] = copy.deepcopy(value)
+    return made
 
 
-def test_other_bad_labels_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no whole numbers; was the map interpolated"):
-        read_labels(write(tmp_path / "a.nii.gz", np.full((5, 5, 5), 1.5)), "simnibs")
-    with pytest.raises(InputError, match="the label map is empty"):
-        read_labels(write(tmp_path / "b.nii.gz", np.zeros((5, 5, 5), np.int16)), "simnibs")
-    with pytest.raises(InputError, match="no orientation"):
-        read_labels(write(tmp_path / "c.nii.gz", np.ones((5, 5, 5)), AFFINE, (0, 0)), "simnibs")
+def bomb():
+    """Lists of ten references to the list before: 10^9 entries in a few hundred bytes."""
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    return yaml.safe_load("\n".join(lines))
 
 
-def test_labels_in_another_world_than_the_scans_are_refused(tmp_path):
-    t1, t2 = (write(tmp_path / f"{name}.nii.gz", scan(n)) for n, name in enumerate("ab"))
-    labels = np.where(scan() > 40, 5, 0).astype(np.int16)
-    labels[8:16, 8:20, 8:18] = 1
-    paths = [tmp_path / name for name in ("1.nii.gz", "2.nii.gz", "seg.nii.gz", "head.json")]
-    here = write(tmp_path / "here.nii.gz", labels)
-    import_subject.main(t1, t2, here, *paths, "sub-01", "simnibs", {})
-    assert io.read_json(paths[3])["tissue_ml"]["wm"] > 0
-    far = AFFINE.copy()
-    far[:3, 3] = [70, 0, 0]
-    there = write(tmp_path / "there.nii.gz", labels, far)
-    with pytest.raises(
-        InputError, match=r"there\.nii\.gz: \d+ % of the labels lie outside.*a\.nii"
-    ):
-        import_subject.main(t1, t2, there, *paths, "sub-01", "simnibs", {})
+@pytest.mark.parametrize(("changes", "told"), STUDIES.values(), ids=STUDIES)
+def test_studies(changes, told):
+    made = changed(changes)
+    if "entries" in told:
+        made["cohort"]["scans"] = bomb()
+    message = refusal(lambda: study.check(made))
+    assert re.search(told, message), message
+    assert "\n" not in message
 
 
-@pytest.mark.parametrize("call", [lambda d: correct(d, AFFINE), normalise])
 @pytest.mark.parametrize(
-    "spoil", [lambda d: d - 50, lambda d: np.where(d > 90, np.nan, d), np.zeros_like,
-              lambda d: np.stack([d, d], -1)],
-)  # fmt: skip
-def test_arrays_are_refused_by_the_package_too(call, spoil):
-    with pytest.raises(InputError):
-        call(spoil(scan()))
+    ("content", "told"),
+    [
+        ("rom: [1, 2\n", "cannot be read as YAML"),
+        ("- a\n- b\n", "a study file is a mapping"),
+        ("", "a study file is a mapping"),
+        ("rom: !!python/object/apply:os.system ['touch sprung']\n", "cannot be read as YAML"),
+        ("\x00\x01", "cannot be read as YAML"),
+        ("[" * 5000, "cannot be read as YAML"),
+        (None, "cannot be read as YAML"),
+    ],
+)
+def test_study_files(tmp_path, monkeypatch, content, told):
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_text(content)
+    message = refusal(lambda: study.read(path))
+    assert message.startswith(f"{path}: ") and told in message, message
+    assert not (tmp_path / "sprung").exists()
+
+
+PROTOCOL = make_protocol([("A", "B")], "ABCDE")
+MEASURED = {
+    "no pair": (lambda: make_protocol([], "ABC"), "no injection pair"),
+    "an electrode twice": (lambda: make_protocol([("A", "B")], "ABB"), "not unique"),
+    "an unknown electrode": (lambda: make_protocol([("A", "X")], "ABCD"), "extracting.*'X'"),
+    "its own sink": (lambda: make_protocol([("A", "A")], "ABCD"), "Pair 0 .*same electrode 'A'"),
+    "a reference with current": (
+        lambda: make_protocol([("A", "B")], "ABCD", "B"), "leave the pair"),
+    "an unknown reference": (lambda: make_protocol([("A", "B")], "ABCD", "Z"), "reference.*'Z'"),
+    "too few readings": (lambda: make_protocol([("A", "B")], "ABC"), "leave it out"),
+    "gaps of no pair": (lambda: make_protocol([("A", "B")], "ABCDE", missing={("C", "B"): ["D"]}),
+                        "not injected"),
+    "NaN": (lambda: check_data(np.full((1, 5), np.nan), PROTOCOL), "name them as missing"),
+    "other electrodes": (lambda: check_data(np.zeros((1, 4)), PROTOCOL), "5 electrodes"),
+    "no noise": (lambda: check_noise(0.0, PROTOCOL), "noise must lie above 0 V"),
+    "noise that is none": (lambda: check_noise(np.nan, PROTOCOL), "noise"),
+    "noise of two pairs": (lambda: check_noise([1.0, 1.0], PROTOCOL), "noise must have shape"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "told"), MEASURED.values(), ids=MEASURED)
+def test_measurements(call, told):
+    assert re.search(told, refusal(call))
+
+
+def test_files_of_a_study_are_looked_into_before_it_starts(tmp_path):
+    """Headers only; the key is told with the file."""
+    good, bad = tmp_path / "good.nii", tmp_path / "bad.nii"
+    image()(good)
+    image(lambda data: np.stack([data, data], -1))(bad)
+    text("1\n")(tmp_path / "coil.ccd")
+    scans = {"sub-x": {"t1": str(good), "t2": str(bad)}}
+    made = study.check(changed({"cohort.scans": scans, "results": str(tmp_path / "results")}))
+    message = refusal(lambda: preflight.check_files(made))
+    assert message.startswith(f"cohort.scans.sub-x.t2: {bad}: expected 3 dimensions"), message
+    made["cohort"]["scans"]["sub-x"]["t2"] = str(good)
+    preflight.check_files(made)
+    made["tms"]["coil"]["file"] = str(tmp_path / "coil.ccd")
+    message = refusal(lambda: preflight.check_files(made))
+    assert message.startswith("tms.coil.file: ") and "coil.ccd" in message
+    preflight.check_output(made)
+    (tmp_path / "file").write_text("")
+    made["results"] = str(tmp_path / "file")
+    assert "results: nothing can be written" in refusal(lambda: preflight.check_output(made))
+
+
+def test_there_are_enough_cases():
+    counts = {area: len(cases) for area, cases in AREAS.items()}
+    counts |= {"config": len(STUDIES) + 7, "measurement": len(MEASURED)}
+    assert sum(counts.values()) >= 80 and min(counts.values()) >= 7, counts

@@ -18,6 +18,18 @@ try:
 except InputError as error:
     raise WorkflowError(f"Study refused. {error}") from None
 
+
+# Not for a plan, and not again in every job.
+onstart:
+    from headcond import preflight
+
+    try:
+        preflight.check_output(STUDY)
+        preflight.check_files(STUDY)
+    except InputError as error:
+        raise WorkflowError(f"Study refused. {error}") from None
+
+
 OUT = str(studies.folder(STUDY))
 COHORT = STUDY["cohort"]
 WINGS = STUDY["wings"]

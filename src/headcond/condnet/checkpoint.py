@@ -16,7 +16,7 @@ import torch
 
 from headcond.checks import InputError, check_positive
 from headcond.condnet.network import CondNet
-from headcond.io import atomic, versions
+from headcond.io import atomic, check_whole, versions
 
 FORMAT = "headcond CondNet 1"
 
@@ -88,22 +88,36 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     InputError
         If the file is absent, damaged, or no checkpoint of headcond.
     """
+    check_whole(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, EOFError, RuntimeError, pickle.UnpicklingError, zipfile.BadZipFile) as error:
-        raise InputError(f"{path}: cannot be read as a network's checkpoint ({error}).") from error
+    except (
+        OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError,
+        zipfile.BadZipFile,
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{path}: cannot be read as a network's checkpoint ({error}). Remove it, and the next "
+            "run trains it again."
+        ) from error
     found = content.get("format") if isinstance(content, dict) else None
     if found != FORMAT:
         raise InputError(
             f"{path}: expected a checkpoint of format {FORMAT!r}, found {found!r}: "
             "train the axis again with this version."
         )
-    with torch.device("meta"):  # no weights to draw, so the caller's random state is untouched
-        network = CondNet(**content["network"])
-    network.load_state_dict(content["state_dict"], assign=True)
-    network.eval()
     names = [field.name for field in dataclasses.fields(Checkpoint) if field.name != "network"]
-    return Checkpoint(network=network, **{name: content[name] for name in names})
+    try:
+        with torch.device("meta"):  # no weights to draw: the caller's random state is untouched
+            network = CondNet(**content["network"])
+        network.load_state_dict(content["state_dict"], assign=True)
+        facts = {name: content[name] for name in names}
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{path}: its network cannot be built ({error}). Remove it, and the next run trains "
+            "it again."
+        ) from error
+    network.eval()
+    return Checkpoint(network=network, **facts)
 
 
 def check_facts(name: str, have: Mapping[str, Any], want: Mapping[str, Any], mend: str) -> None:

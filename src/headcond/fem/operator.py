@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sparse
 
 from headcond.checks import InputError, check_shape
-from headcond.io import atomic
+from headcond.io import atomic, open_hdf5
 
 _FORMAT = "headcond-operator-2"
 _CHUNK = 1 << 17
@@ -116,22 +116,22 @@ class AffineOperator:
     @classmethod
     def read(cls, path: str | Path) -> AffineOperator:
         """Read what `write` wrote; raise `InputError` for any other or a truncated file."""
-        try:
-            with h5py.File(path, "r") as file:
-                if file.attrs.get("format") != _FORMAT:
-                    raise InputError(f"{path}: not an operator file of format {_FORMAT}.")
-                facts = json.loads(file["attributes"][()])
-                return cls(
-                    tuple(file.attrs["names"]),
-                    file["indptr"][:],
-                    file["indices"][:],
-                    file["data"][:],
-                    tuple(file.attrs["electrodes"]),
-                    int(file.attrs["nodes"]),
-                    facts,
+        with open_hdf5(path, "an operator file") as file:
+            if file.attrs.get("format") != _FORMAT:
+                raise InputError(
+                    f"{path}: not an operator file of format {_FORMAT}; assemble it with this "
+                    "version."
                 )
-        except (OSError, KeyError) as error:
-            raise InputError(f"{path}: cannot be read as an operator file ({error}).") from error
+            facts = json.loads(file["attributes"][()])
+            return cls(
+                tuple(file.attrs["names"]),
+                file["indptr"][:],
+                file["indices"][:],
+                file["data"][:],
+                tuple(file.attrs["electrodes"]),
+                int(file.attrs["nodes"]),
+                facts,
+            )
 
     def _matrix(self, values: np.ndarray) -> sparse.csr_matrix:
         matrix = sparse.csr_matrix((self.size, self.size))

@@ -14,8 +14,8 @@ import h5py
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headcond.checks import InputError, check_option
-from headcond.io import atomic
+from headcond.checks import InputError, check_finite, check_option, check_shape
+from headcond.io import atomic, open_hdf5
 from headcond.rom.affine import Box
 from headcond.rom.bounds import NORMS, energy_bounds
 from headcond.rom.corrected import CrossBlocks, corrected_potentials
@@ -211,31 +211,32 @@ class ReducedModel:
     @classmethod
     def read(cls, path: str | Path) -> ReducedModel:
         """Read what `write` wrote; raise `InputError` for any other or a truncated file."""
-        try:
-            with h5py.File(path, "r", track_order=True) as file:
-                if file.attrs.get("format") not in _KNOWN:
-                    raise InputError(f"{path}: not a reduced model of format {_FORMAT}.")
-                attrs = dict(file.attrs)
-                box = Box(tuple(attrs["parameters"]), attrs["lower"], attrs["upper"],
-                          json.loads(attrs["fixed"]))  # fmt: skip
-                stability = None
-                if "stability" in file:
-                    group = file["stability"]
-                    arrays = [group[n][:] for n in ("sigma", "theta", "values", "residuals")]
-                    stability = Stability(*arrays, group.attrs["method"])
-                pairs = [_read_pair(group, attrs["sink"]) for group in file["pairs"].values()]
-                cross = None
-                if "cross" in file:
-                    sources, counts = zip(*((p.source, p.snapshots) for p in pairs), strict=True)
-                    cross = CrossBlocks.read(file["cross"], sources, counts)
-                return cls(
-                    pairs, box, tuple(attrs["electrodes"]), float(attrs["current"]),
-                    attrs["norm"], stability, json.loads(attrs["attributes"]), cross,
-                )  # fmt: skip
-        except InputError:
-            raise
-        except (OSError, KeyError, ValueError, RuntimeError) as error:  # all that h5py raises
-            raise InputError(f"{path}: cannot be read as a reduced model ({error}).") from error
+        with open_hdf5(path, "a reduced model") as file:
+            if file.attrs.get("format") not in _KNOWN:
+                raise InputError(
+                    f"{path}: not a reduced model of format {_FORMAT}; train it with this version."
+                )
+            attrs = dict(file.attrs)
+            box = Box(tuple(attrs["parameters"]), attrs["lower"], attrs["upper"],
+                      json.loads(attrs["fixed"]))  # fmt: skip
+            stability = None
+            if "stability" in file:
+                group = file["stability"]
+                arrays = [group[n][:] for n in ("sigma", "theta", "values", "residuals")]
+                stability = Stability(*arrays, group.attrs["method"])
+            electrodes = tuple(attrs["electrodes"])
+            pairs = [
+                _read_pair(group, attrs["sink"], len(box.reference), len(electrodes))
+                for group in file["pairs"].values()
+            ]
+            cross = None
+            if "cross" in file:
+                sources, counts = zip(*((p.source, p.snapshots) for p in pairs), strict=True)
+                cross = CrossBlocks.read(file["cross"], sources, counts)
+            return cls(
+                pairs, box, electrodes, float(attrs["current"]), attrs["norm"], stability,
+                json.loads(attrs["attributes"]), cross,
+            )  # fmt: skip
 
     def _theta(self, sigma: ArrayLike, outside: str) -> tuple[np.ndarray, tuple[int, ...]]:
         check_option("outside", outside, ("refuse", "flag"))
@@ -311,15 +312,21 @@ def merge(models: Sequence[ReducedModel]) -> ReducedModel:
     return dataclasses.replace(first, pairs=tuple(p for model in models for p in model.pairs))
 
 
-def _read_pair(group: h5py.Group, sink: str) -> PairModel:
+def _read_pair(group: h5py.Group, sink: str, blocks: int, electrodes: int) -> PairModel:
     history = {name: values[:] for name, values in group["history"].items()}
     arrays = [group[name][:] for name in _PAIR_ARRAYS]
     source = group.attrs["source"]
     spread = float(group.attrs.get("spread", 1.0))  # absent in the first format
     pair = PairModel(source, sink, *arrays, history, group.attrs["end"], spread)
-    blocks, count, _ = pair.A_N.shape
-    if pair.b_N.shape != (count,) or pair.electrode_basis.shape[1] != count or (
-        pair.residual_factor.shape[1] != 1 + count * blocks
-    ):  # fmt: skip
-        raise InputError(f"{group.file.filename}: the arrays of pair {source} do not fit together.")
+    where, count = f"{group.file.filename}: pair {source}", len(pair.b_N)
+    for name, shape in (
+        ("A_N", (blocks, count, count)),
+        ("b_N", (count,)),
+        ("electrode_basis", (electrodes, count)),
+        ("residual_factor", (None, 1 + count * blocks)),
+    ):
+        try:
+            check_finite(f"{where}, {name}", check_shape(f"{where}, {name}", group[name], shape))
+        except InputError as error:
+            raise InputError(f"{error} Train the model again.") from None
     return pair

@@ -1,0 +1,74 @@
+"""What studies took: peak memory and time per rule, disk and files per subject.
+
+    python benchmarks/resources.py STUDY_FOLDER [STUDY_FOLDER ...] > docs/resources.md
+
+Reads the benchmark files that Snakemake wrote (psutil's resident set of all processes of a job)
+and the sizes of the results.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+
+def rules(folder: Path) -> pd.DataFrame:
+    """One row per job that was measured: study, rule, seconds, peak memory (MB)."""
+    rows = []
+    for path in sorted(folder.glob("benchmarks/*/*.tsv")):
+        last = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
+        rows.append((folder.name, path.parent.name, last["s"], last["cpu_time"], last["max_rss"]))
+    return pd.DataFrame(rows, columns=["study", "rule", "seconds", "cpu", "memory"])
+
+
+def disk(folder: Path) -> pd.DataFrame:
+    """One row per subject: megabytes per part, and the number of files."""
+    rows = []
+    for subject in sorted(folder.glob("sub-*")):
+        row = {"study": folder.name, "subject": subject.name, "files": 0, "all": 0.0}
+        for path in subject.rglob("*"):
+            if path.is_file():
+                part = path.relative_to(subject).parts[0]
+                size = path.stat().st_size / 1e6
+                row[part] = row.get(part, 0.0) + size
+                row["all"] += size
+                row["files"] += 1
+        rows.append(row)
+    return pd.DataFrame(rows).fillna(0.0)
+
+
+def table(frame: pd.DataFrame) -> str:
+    """Markdown of a table."""
+    lines = [list(frame.columns), ["---"] * len(frame.columns)]
+    lines += [
+        [f"{value:.0f}" if isinstance(value, float) else str(value) for value in row]
+        for row in frame.itertuples(index=False)
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def main(folders: list[str]) -> None:
+    """Print the page."""
+    places = [Path(name) for name in folders]
+    jobs = pd.concat([rules(place) for place in places])
+    worst = (
+        jobs.groupby("rule")
+        .agg(jobs=("rule", "size"), memory=("memory", "max"), cpu=("cpu", "max"),
+             seconds=("seconds", "max"))
+        .reset_index()
+        .rename(columns={"memory": "peak memory, MB", "cpu": "CPU, s", "seconds": "wall clock, s"})
+    )  # fmt: skip
+    names = ", ".join(place.name for place in places)
+    print("# What studies take\n")
+    print(f"Written by `python benchmarks/resources.py {' '.join(folders)}` from the runs of the")
+    print(f"studies {names}. Rules that are not listed end within seconds.\n")
+    print("## Memory and time, the largest of all jobs of a rule\n")
+    print(table(worst))
+    print("\n## Disk and files per subject, MB\n")
+    print(table(pd.concat([disk(place) for place in places], ignore_index=True).fillna(0.0)))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

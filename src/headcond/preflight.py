@@ -1,0 +1,75 @@
+"""What can be known of a study before its first job: its files can be read, its results written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from headcond.checks import InputError
+from headcond.io import check_image
+from headcond.study import bids_files, expand, folder, label_file
+from headcond.tms import coil
+
+
+def check_files(study: Mapping[str, Any]) -> None:
+    """Look into every file that a checked study names, the headers of images only.
+
+    Raises
+    ------
+    InputError
+        Names the key and the file of the first that cannot be used.
+    """
+    for key, path in _images(study):
+        try:
+            check_image(path)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from None
+    if "tms" in study["wings"] and "file" in study["tms"]["coil"]:
+        try:
+            coil.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
+        except InputError as error:
+            raise InputError(f"tms.coil.file: {error}") from None
+
+
+def check_output(study: Mapping[str, Any]) -> None:
+    """Make the folder of a study's results and write into it.
+
+    Raises
+    ------
+    InputError
+        If that fails: a read-only or full file system, or somebody else's folder.
+    """
+    place = folder(study)
+    # Of this process alone: two runs may start at once.
+    trial = place / f".writable-{os.getpid()}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(bytes(4096))
+    except OSError as error:
+        raise InputError(
+            f"results: nothing can be written into {place} ({error.strerror}). Free space there, "
+            "mend its permissions, or name another folder."
+        ) from error
+    finally:
+        if os.access(place, os.W_OK):
+            trial.unlink(missing_ok=True)
+
+
+def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
+    cohort = study["cohort"]
+    found = []
+    for subject, scans in cohort["scans"].items():
+        for contrast, path in scans.items():
+            key = f"cohort.scans.{subject}.{contrast}"
+            found.append((key, expand(key, path)))
+    for subject in (*cohort["train"], *cohort["test"]):
+        if cohort["source"] == "labels":
+            found.append((f"cohort.pattern (for {subject})", label_file(study, subject)))
+        if cohort["source"] == "bids":
+            files = bids_files(study, subject).values()
+            found += [(f"cohort.folder (for {subject})", path) for path in files]
+    if "template" in study["mri"]:
+        found.append(("mri.template", expand("mri.template", study["mri"]["template"])))
+    return found

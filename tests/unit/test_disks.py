@@ -1,0 +1,84 @@
+"""Full and read-only disks: told as such, and nothing half-written is left."""
+
+from __future__ import annotations
+
+import os
+import runpy
+import subprocess
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from headcond import io, preflight, study
+from headcond.checks import InputError
+from headcond.fem.operator import AffineOperator
+
+step = SimpleNamespace(**runpy.run_path(str(study.REPOSITORY / "scripts" / "step.py")))
+SIZE = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of a megabyte and a half; a skip where none may be mounted."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=1536k", "tmpfs", str(place)]
+    if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def noise(count):
+    return np.random.default_rng(0).standard_normal(count)
+
+
+def operator(count):
+    pattern = np.arange(4, dtype=np.int32), np.zeros(3, np.int32)
+    return AffineOperator(("gm", "contact"), *pattern, np.ones((2, 3)), ("A", "B"), 1, {
+        "filling": noise(count).tolist(),
+    })  # fmt: skip
+
+
+WRITERS = {
+    "map.nii.gz": lambda path, n: io.write_volume(path, noise(n).reshape(2, 2, -1), np.eye(4)),
+    "table.tsv": lambda path, n: io.write_table(path, pd.DataFrame({"value": noise(n)})),
+    "operators.h5": lambda path, n: operator(n).write(path),
+    "record.json": lambda path, n: io.write_json(path, {"values": noise(n)}),
+}
+
+
+@pytest.mark.parametrize(("name", "write"), WRITERS.items(), ids=WRITERS)
+def test_a_full_disk(small_disk, caplog, name, write):
+    """The step ends with what to do; what stood there before stands there still."""
+    path = small_disk / name
+    write(path, 40)
+    before = {entry.name: entry.read_bytes() for entry in small_disk.iterdir()}
+    with pytest.raises(SystemExit) as ended:
+        step.refuse_politely(lambda: write(path, 4 * SIZE // 8))
+    assert ended.value.code == 1
+    assert "The disk is full. Free some space and run again" in caplog.text
+    assert {entry.name: entry.read_bytes() for entry in small_disk.iterdir()} == before
+
+
+def test_a_read_only_disk(small_disk, caplog):
+    (small_disk / "earlier.tsv").write_text("kept")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(SystemExit):
+        step.refuse_politely(lambda: WRITERS["table.tsv"](small_disk / "table.tsv", 40))
+    assert "The disk is read-only. Mend that, or name another folder" in caplog.text
+    with pytest.raises(InputError, match="results: nothing can be written into .*Read-only"):
+        preflight.check_output({"results": str(small_disk), "study": "new"})
+    assert (small_disk / "earlier.tsv").read_text() == "kept"
+
+
+def test_other_failures_are_not_taken_for_a_disk():
+    def fails():
+        raise OSError(2, "No such file or directory")
+
+    with pytest.raises(OSError, match="No such file"):
+        step.refuse_politely(fails)

@@ -1,0 +1,136 @@
+"""Run a sample of a finished study's steps again, apart from it, and compare what they give.
+
+    python workflow/verify.py [--steps N] [--seed N] [--cores N] [--tolerance X] STUDY_FILE ...
+
+The provenance in every sidecar says which step made a result and from what. Some of the steps
+whose inputs are still there are drawn; all files of the study but theirs are linked into a
+scratch folder, where Snakemake makes theirs anew. Exit status 1 if anything differs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from headcond import io, study
+from headcond.checks import InputError
+from headcond.compare import differences
+
+ROOT = Path(__file__).resolve().parents[1]
+# Whose result is bound to the run: it lists run times.
+LEFT_OUT = {"report_study"}
+
+
+def steps(folder: Path) -> dict[str, list[Path]]:
+    """Results by the step that made them, of steps whose inputs are all still there."""
+    found: dict[str, list[Path]] = {}
+    for side in sorted(folder.glob("*/**/*.json")):
+        made = io.read_json(side).get("provenance", {})
+        if "rule" not in made or made["rule"] in LEFT_OUT:
+            continue
+        inputs = [
+            path
+            for given in made["inputs"].values()
+            for path in ([given] if isinstance(given, str) else given)
+        ]
+        if not all(Path(path).exists() for path in inputs):
+            continue
+        results = [
+            path for path in side.parent.iterdir() if path != side and io.sidecar_path(path) == side
+        ]
+        name = f"{made['rule']} {json.dumps(made['wildcards'], sort_keys=True)}"
+        found.setdefault(name, []).extend(results or [side])
+    return found
+
+
+def link(source: Path, target: Path) -> None:
+    """The same file under another name; a copy where no link may be made. Times are kept."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
+
+
+def scratch_copy(folder: Path, scratch: Path, left_out: set[Path]) -> Path:
+    """All results but those `left_out`, and the workflow, in `scratch`; where results lie there."""
+    for entry in ROOT.iterdir():
+        if entry.name not in (".git", ".snakemake", "results"):
+            (scratch / entry.name).symlink_to(entry)
+    copy = scratch / "results" / folder.name
+    for part in (*folder.glob("sub-*"), folder / "networks"):
+        for path in part.rglob("*"):
+            if path.is_file() and path not in left_out:
+                link(path, copy / path.relative_to(folder))
+    return copy
+
+
+def verify(files: list[str], count: int, seed: int, cores: int, tolerance: float) -> int:
+    """Verify a study and print what was found; the number of results that differ."""
+    checked = study.read(*files)
+    folder = study.folder(checked).resolve()
+    known = steps(folder)
+    if not known:
+        raise InputError(f"{folder}: holds no result with its provenance; run the study first.")
+    names = sorted(known)
+    drawn = np.random.default_rng(seed).choice(len(names), min(count, len(names)), replace=False)
+    sample = {names[n]: known[names[n]] for n in sorted(drawn)}
+    results = {path for paths in sample.values() for path in paths}
+    sides = {io.sidecar_path(path) for path in results}
+    with tempfile.TemporaryDirectory(prefix=".verify-", dir=folder.parent) as place:
+        scratch = Path(place)
+        copy = scratch_copy(folder, scratch, results | sides)
+        (scratch / "verify.yaml").write_text("results: results\n")
+        targets = [
+            str(Path("results") / folder.name / path.relative_to(folder)) for path in results
+        ]
+        done = subprocess.run(
+            [
+                str(Path(sys.executable).parent / "snakemake"), *sorted(targets), "--cores",
+                str(cores), "--rerun-triggers", "mtime", "--configfile",
+                *(str(Path(name).resolve()) for name in files), "verify.yaml",
+            ],
+            cwd=scratch, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        if done.returncode:
+            raise InputError(f"{folder}: the steps do not run again:\n{done.stderr[-3000:]}")
+        wrong = 0
+        for name, paths in sample.items():
+            found = [
+                f"    {path.name}: {told}"
+                for path in sorted(paths)
+                for told in differences(path, copy / path.relative_to(folder), tolerance)
+            ]
+            wrong += len(found)
+            print(f"{'differs' if found else 'same   '} {name}, {len(paths)} results", *found,
+                  sep="\n")  # fmt: skip
+    print(f"{len(sample)} of {len(known)} steps were run again, {wrong} differences.")
+    return wrong
+
+
+def main() -> int:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--tolerance", type=float, default=0.0)
+    given = parser.parse_args()
+    try:
+        return int(verify(given.files, given.steps, given.seed, given.cores, given.tolerance) > 0)
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
