@@ -29,7 +29,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from headcond import io, study
+from headcond import io, study, study_paths
 from headcond.checks import InputError
 from headcond.condnet import fusion
 from headcond.condnet.checkpoint import check_facts, load_checkpoint
@@ -54,7 +54,7 @@ class Heads:
     """The study's preprocessed heads, read when they are asked for and then kept."""
 
     def __init__(self, settings: dict) -> None:
-        self.folder, condnet = study.folder(settings), settings["condnet"]
+        self.folder, condnet = study_paths.folder(settings), settings["condnet"]
         self.name, self.tau = condnet["tables"][0], condnet["tau"]
         self.table = conductivity_table(self.name, condnet["frequency"])
         self.normalisation = {"method": settings["mri"]["normalisation"], "images": list(IMAGES)}

@@ -1,6 +1,6 @@
 """The coil that a study describes."""
 
-from headcond.study import expand
+from headcond.study_paths import expand
 from headcond.tms.coil import Coil, figure_of_eight, read
 
 

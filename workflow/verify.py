@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headcond import io, study
+from headcond import io, study, study_paths
 from headcond.checks import InputError
 from headcond.compare import differences
 
@@ -76,7 +76,7 @@ def scratch_copy(folder: Path, scratch: Path, left_out: set[Path]) -> Path:
 def verify(files: list[str], count: int, seed: int, cores: int, tolerance: float) -> int:
     """Verify a study and print what was found; the number of results that differ."""
     checked = study.read(*files)
-    folder = study.folder(checked).resolve()
+    folder = study_paths.folder(checked).resolve()
     known = steps(folder)
     if not known:
         raise InputError(f"{folder}: holds no result with its provenance; run the study first.")

@@ -14,7 +14,8 @@ from headcond.cohort.bids import read_pair, subject_name
 from headcond.condnet.prediction import check_facts, load_checkpoint
 from headcond.condnet.slices import AXES
 from headcond.io import atomic, read_json, sidecar_path
-from headcond.study import REPOSITORY, check, existing, merge
+from headcond.study import check, merge
+from headcond.study_paths import REPOSITORY, existing
 
 STUDY_FILE = "study.yaml"
 

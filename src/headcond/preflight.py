@@ -9,7 +9,7 @@ from typing import Any
 
 from headcond.checks import InputError
 from headcond.io import check_image
-from headcond.study import bids_files, expand, folder, label_file
+from headcond.study_paths import bids_files, expand, folder, label_file
 from headcond.tms import coil
 
 

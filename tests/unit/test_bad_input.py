@@ -14,6 +14,7 @@ import yaml
 from headcond import preflight, study
 from headcond.checks import InputError
 from headcond.inverse.measurement import check_data, check_noise, make_protocol
+from headcond.study_paths import REPOSITORY
 from tests.bad_files import AREAS, image, text
 
 SECONDS = 5.0  # of the processor, with the first use of a library
@@ -107,7 +108,7 @@ STUDIES = {
 
 
 def changed(changes):
-    made = yaml.safe_load((study.REPOSITORY / "config.yaml").read_text())
+    made = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     for key, value in changes.items():
         *parents, last = key.split(".")
         part = made

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headcond import io, study
+from headcond import io
 from headcond.checks import InputError
 from headcond.condnet.scores import tissue_scores
 from headcond.condnet.summary import ALL, METRICS, over_heads, value_ranges
+from headcond.study_paths import REPOSITORY
 from headcond.tissues import TISSUES, conductivity_map, conductivity_table
 
-ROOT = study.REPOSITORY
+ROOT = REPOSITORY
 TABLE = conductivity_table("A")
 
 

@@ -11,11 +11,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headcond import io, preflight, study
+from headcond import io, preflight
 from headcond.checks import InputError
 from headcond.fem.operator import AffineOperator
+from headcond.study_paths import REPOSITORY
 
-step = SimpleNamespace(**runpy.run_path(str(study.REPOSITORY / "scripts" / "step.py")))
+step = SimpleNamespace(**runpy.run_path(str(REPOSITORY / "scripts" / "step.py")))
 SIZE = 1 << 20
 
 

@@ -18,13 +18,14 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import headcond
-from headcond import io, study
+from headcond import io
 from headcond.fem.solvers import make_solver
 from headcond.parallel import world
+from headcond.study_paths import REPOSITORY
 from headcond.tms.coil import Coil
 from headcond.tms.spfd import solve_efield
 
-ROOT = study.REPOSITORY
+ROOT = REPOSITORY
 # Names on conda-forge that differ from PyPI's.
 CONDA_NAMES = {"pytorch": "torch"}
 # What conda installs beside the list: Python itself, and what pip builds from PyPI's sources.

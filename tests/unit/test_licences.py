@@ -6,7 +6,7 @@ import runpy
 import pytest
 from packaging.utils import canonicalize_name
 
-from headcond.study import REPOSITORY
+from headcond.study_paths import REPOSITORY
 
 LICENCES = runpy.run_path(str(REPOSITORY / "envs" / "licences.py"))
 

@@ -5,11 +5,12 @@ import pytest
 import torch
 import yaml
 
-from headcond import io, new_person, study
+from headcond import io, new_person, study, study_paths
 from headcond.checks import InputError
 from headcond.condnet.network import CondNet
 from headcond.condnet.prediction import Checkpoint, save_checkpoint
 from headcond.condnet.slices import AXES
+from headcond.study_paths import REPOSITORY
 from headcond.tissues import conductivity_table
 
 GRID = {"shape": [64, 128, 64], "voxel_size": [3.0, 3.0, 3.0], "orientation": "RAS"}
@@ -53,8 +54,8 @@ def test_the_study_prepares_scans_as_the_training_did(person, monkeypatch):
     assert found["condnet"] == {"networks": str(networks), "tables": ["B"], "tau": 0.2}
     path = new_person.write(found, out)
     assert yaml.safe_load(path.read_text()) == found
-    whole = study.read(study.REPOSITORY / "config.yaml", path)
-    assert study.folder(whole) == out and whole["cohort"]["neck"]
+    whole = study.read(REPOSITORY / "config.yaml", path)
+    assert study_paths.folder(whole) == out and whole["cohort"]["neck"]
     assert study.report_path(whole) == out / "figures", "there is no report"
 
 
@@ -125,7 +126,7 @@ def test_missing_arguments_and_bad_names_are_told(person, capsys):
 
 
 def test_a_study_that_predicts_needs_networks_and_people(person):
-    default = yaml.safe_load((study.REPOSITORY / "config.yaml").read_text())
+    default = yaml.safe_load((REPOSITORY / "config.yaml").read_text())
     whole = study.merge(default, new_person.describe(*person))
     study.check(whole)
     for key, value, message in (

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from headcond import io
-from headcond.study import REPOSITORY
+from headcond.study_paths import REPOSITORY
 
 SECRETS = ("DOE^JANE", "19700131", "St. Nowhere", "PAT-4711", "20240229")
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 import yaml
 
-from headcond import __version__, study
+from headcond import __version__
 from headcond.condnet.summary import over_heads
 from headcond.reporting import conductivity, impedance, stimulation
 from headcond.reporting.page import Part, Section, render, run_times
+from headcond.study_paths import REPOSITORY
 
-ROOT = study.REPOSITORY
+ROOT = REPOSITORY
 TEMPLATE = ROOT / "workflow" / "report" / "study.html"
 TIMES = pd.DataFrame({"rule": ["generate_head"], "jobs": [4], "total (s)": [12.3456]})
 

@@ -6,8 +6,9 @@ import yaml
 
 from headcond import study
 from headcond.checks import InputError
+from headcond.study_paths import REPOSITORY
 
-DEFAULT = study.REPOSITORY / "config.yaml"
+DEFAULT = REPOSITORY / "config.yaml"
 
 
 @pytest.fixture
@@ -200,7 +201,7 @@ def test_networks_of_another_study_must_be_there(default, tmp_path):
     assert study.check(default)["condnet"]["networks"] == str(tmp_path)
 
 
-@pytest.mark.parametrize("path", sorted((study.REPOSITORY / "studies").glob("*.yaml")))
+@pytest.mark.parametrize("path", sorted((REPOSITORY / "studies").glob("*.yaml")))
 def test_shipped_studies_are_accepted(path, data_dir, monkeypatch, tmp_path):
     monkeypatch.setenv("HEADCOND_DATA", str(data_dir.resolve()))
     monkeypatch.setenv("HEADCOND_NAMIC", str(tmp_path))  # nobody's to give: empty files
@@ -250,7 +251,7 @@ def test_the_page_on_study_files_names_every_key_and_no_other():
             yield from leaves(child, here) if "properties" in child else [here]
 
     keys = set(leaves(yaml.safe_load(study.SCHEMA.read_text()), ""))
-    page = (study.REPOSITORY / "docs" / "study-file.md").read_text()
+    page = (REPOSITORY / "docs" / "study-file.md").read_text()
     named = set(re.findall(r"`([a-z0-9_]+(?:\.[a-z0-9_]+)+)`", page))
     assert {key for key in keys if "." in key} - named == set()
     assert named - keys == set()

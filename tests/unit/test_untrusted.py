@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from headcond.checks import InputError
-from headcond.study import REPOSITORY
+from headcond.study_paths import REPOSITORY
 from tests.bad_files import (
     DIPOLES,
     ROWS,

@@ -6,8 +6,9 @@ import pytest
 import yaml
 
 from headcond import io, study
+from headcond.study_paths import REPOSITORY
 
-STUDY = yaml.safe_load((study.REPOSITORY / "studies" / "condnet-paper.yaml").read_text())
+STUDY = yaml.safe_load((REPOSITORY / "studies" / "condnet-paper.yaml").read_text())
 SUFFIXES = ("T1w", "T2w", "desc-headcond13_dseg")
 # Split of the paper, by the numbers of NAMIC's cases.
 TRAIN = ["01015", "01018", "01020", "01026", "01029", "01035", "01041", "01044", "01073", "01104"]
@@ -53,7 +54,7 @@ def test_the_study_is_the_papers():
     assert cohort["voxel_size_mm"] == 1.0 and STUDY["mri"]["shape"] == [256] * 3
     assert STUDY["mri"]["normalisation"] == "minmax"
     assert STUDY["condnet"] == {"epochs": 50, "validation": "slice"}
-    settled = study.merge(yaml.safe_load((study.REPOSITORY / "config.yaml").read_text()), STUDY)
+    settled = study.merge(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), STUDY)
     assert settled["condnet"]["tau"] == 0.1 and settled["condnet"]["batch_size"] == 4
     assert settled["condnet"]["tables"][0] == "A"
 

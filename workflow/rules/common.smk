@@ -9,6 +9,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from headcond import study as studies
+from headcond import study_paths
 from headcond.checks import InputError
 
 studies.use_this_environment()
@@ -30,7 +31,7 @@ onstart:
         raise WorkflowError(f"Study refused. {error}") from None
 
 
-OUT = str(studies.folder(STUDY))
+OUT = str(study_paths.folder(STUDY))
 COHORT = STUDY["cohort"]
 WINGS = STUDY["wings"]
 LABELLED = [*COHORT["train"], *COHORT["test"]]
@@ -57,7 +58,7 @@ PREPARATION = {
 FIELDS += [f"uniform-{table}" for table in STUDY["tms"].get("further_tables", [])]
 POSITIONS = STUDY["tms"]["further_positions"]
 # Fields may stand on voxels finer than those of the networks.
-REFINEMENT = studies.refinement(STUDY)
+REFINEMENT = study_paths.refinement(STUDY)
 FINE = "space-field_" if REFINEMENT > 1 else ""
 
 
@@ -128,7 +129,7 @@ def anat(name):
 
 def expand_path(key, path):
     """Absolute path of an input that a study names under `key`."""
-    return str(studies.expand(key, path).resolve())
+    return str(study_paths.expand(key, path).resolve())
 
 
 def colin27(name):
@@ -144,12 +145,12 @@ def given_mesh(wildcards):
 
 def label_map(wildcards):
     """The label map that a study on label maps names for a subject."""
-    return str(studies.label_file(STUDY, wildcards.subject).resolve())
+    return str(study_paths.label_file(STUDY, wildcards.subject).resolve())
 
 
 def bids_files(wildcards):
     """Scans and label map of a subject in a BIDS-like folder."""
-    found = studies.bids_files(STUDY, wildcards.subject)
+    found = study_paths.bids_files(STUDY, wildcards.subject)
     return {key: str(path.resolve()) for key, path in found.items()}
 
 
