@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -90,38 +91,42 @@ def compare(
         ):  # fmt: skip
             raise InputError("Models that are compared must have the same pairs and parameters.")
         model.box.check(check_shape("points", points, (None, len(model.box.names))))
+    points = np.asarray(points, float)
     scales = [_scale(model, operator, solver_factory) for model, _ in models]
+    asked = [_reduced(model, points, snapshots) for model, _ in models]
     loads = np.stack(
         [operator.load(pair.source, pair.sink, first.current) for pair in first.pairs], axis=1
     )
+    contact = None
+    if _CONTACT in operator.names:
+        contact = operator.block(_CONTACT).copy()  # the blocks share their arrays
+        contact.eliminate_zeros()
     rows: list[list[dict[str, Any]]] = [[] for _ in models]
-    for number, sigma in enumerate(np.asarray(points, float)):
+    for number, sigma in enumerate(points):
         coefficients = first.box.coefficients(operator, sigma)
         matrix = operator.combine(coefficients)
-        body = matrix
-        if _CONTACT in operator.names:
-            share = coefficients[operator.names.index(_CONTACT)]
-            body = matrix - share * operator.block(_CONTACT)
         solver = solver_factory(matrix)
         truths = solver.solve(loads, tolerance=_TRUTH, name=f"truth at point {number}").x
         solver.close()
         defect = loads - matrix @ truths
-        for (model, bases), (weight, smallest), table in zip(models, scales, rows, strict=True):
+        parts = [matrix]
+        if contact is not None:
+            touch = coefficients[operator.names.index(_CONTACT)] * contact
+            parts = [matrix - touch, touch]
+        for (model, bases), (weight, smallest), reduced, table in zip(
+            models, scales, asked, rows, strict=True
+        ):
             ratio = model.box.theta(sigma) / model.box.reference
             lacks = np.linalg.norm(defect / np.sqrt(weight)[:, None], axis=0)
             coercivity = smallest * ratio.min()  # of A(mu), in the norm of `weight`
             accuracy = lacks / (np.sqrt(coercivity) if model.norm == "energy" else coercivity)
+            known = len(table)
             for k, pair in enumerate(model.pairs):
-                basis = None if bases is None else bases[pair.source]
-                for count in snapshots or [pair.snapshots]:
-                    row = _compare(model.select([pair.source]), sigma, count, loads[:, k],
-                                   truths[:, k], accuracy[k], matrix, body, basis)  # fmt: skip
-                    table.append(
-                        {"source": pair.source, "point": number, "snapshots": count, **row}
-                    )
+                found = _compare(model, reduced[pair.source], number, loads[:, k], truths[:, k],
+                                 accuracy[k], parts, bases and bases[pair.source])  # fmt: skip
+                table += [{"source": pair.source, "point": number, **row} for row in found]
             if model.cross is not None:
-                asked = table[-len(model.pairs) * len(snapshots or [0]) :]
-                _judge_readings(model, sigma, asked, truths[operator.nodes :].T)
+                _judge_readings(model, sigma, table[known:], truths[operator.nodes :].T)
         _logger.info("point %d of %d compared", number + 1, len(points))
     return [pd.DataFrame(table) for table in rows]
 
@@ -180,39 +185,80 @@ def passive(potentials: np.ndarray, electrodes: Sequence[str], pair: PairModel) 
     return kept - kept.mean(axis=-1, keepdims=True)
 
 
-def _compare(model: ReducedModel, sigma: np.ndarray, count: int, load: np.ndarray,
-             truth: np.ndarray, accuracy: float, matrix: Any, body: Any,
-             basis: np.ndarray | None) -> dict[str, Any]:  # fmt: skip
-    pair = model.pairs[0].first(count)
-    theta = model.box.theta(sigma)[None]
+@dataclass(frozen=True)
+class _Reduced:
+    # What the reduced model of one pair says at all points (S), by its first `count` snapshots.
+    pair: PairModel
+    count: int
+    solution: np.ndarray  # (S, n)
+    potentials: np.ndarray  # (S, L)
+    bound: np.ndarray  # (S,), as are the next three
+    relative: np.ndarray
+    lower: np.ndarray
+    limit: np.ndarray
+
+
+def _reduced(
+    model: ReducedModel, points: np.ndarray, snapshots: Sequence[int] | None
+) -> dict[str, list[_Reduced]]:
+    theta, found = model.box.theta(points), {}
     ratio = theta / model.box.reference
-    solution, norm, slack = pair.residual(theta, model.box.reference)
-    energy = load @ truth
-    head_error = np.nan
+    for whole in model.pairs:
+        alone, rows = model.select([whole.source]), []
+        for count in snapshots or [whole.snapshots]:
+            pair = whole.first(count)
+            solution, norm, slack = pair.residual(theta, model.box.reference)
+            lower = limit = np.full(len(points), np.nan)
+            if model.norm == "energy":
+                lower = energy_bounds(norm, slack, ratio)[0] / np.sqrt(pair.spread)
+                limit = np.sqrt(pair.spread * ratio.max(axis=1) / ratio.min(axis=1))
+            rows.append(_Reduced(
+                pair, count, solution, solution @ pair.electrode_basis.T,
+                alone.bound(points, snapshots=count)[:, 0],
+                alone.bound(points, snapshots=count, relative=True)[:, 0], lower, limit,
+            ))  # fmt: skip
+        found[whole.source] = rows
+    return found
+
+
+def _energies(columns: np.ndarray, parts: Sequence[Any]) -> np.ndarray:
+    # Energy of each column (k,) in each part of A (the head, the contacts): (parts, k).
+    return np.array([np.einsum("ik,ik->k", columns, part @ columns) for part in parts])
+
+
+def _compare(model: ReducedModel, asked: Sequence[_Reduced], point: int, load: np.ndarray,
+             truth: np.ndarray, accuracy: float, parts: Sequence[Any],
+             basis: np.ndarray | None) -> list[dict[str, Any]]:  # fmt: skip
+    # One row per number of snapshots; long vectors of all numbers are handled at once, as
+    # reading the matrix and the basis is what costs.
+    energy, head_errors = load @ truth, np.full(len(asked), np.nan)
     if basis is None:
-        gap = max(energy - float(pair.energy(solution)[0]), 0.0)
-        error, scale = np.sqrt(gap), np.sqrt(energy)
+        energies = np.array([one.pair.energy(one.solution[point]) for one in asked])
+        errors, scale = np.sqrt(np.maximum(energy - energies, 0.0)), np.sqrt(energy)
         accuracy = max(accuracy, np.sqrt(_ROUND_OFF * energy))
     else:
-        lack = truth - basis[:, : pair.snapshots] @ solution[0]
-        head_error = np.sqrt((lack @ (body @ lack)) / (truth @ (body @ truth)))
+        weights = np.zeros((max(one.pair.snapshots for one in asked), len(asked) + 1))
+        for column, one in enumerate(asked):
+            weights[: one.pair.snapshots, column] = one.solution[point]
+        # The last column has no weights: it is the truth itself.
+        lacks = truth[:, None] - basis[:, : len(weights)] @ weights
+        energies = _energies(lacks, parts)
+        head_errors = np.sqrt(energies[0, :-1] / energies[0, -1])
         if model.norm == "energy":
-            error, scale = np.sqrt(lack @ (matrix @ lack)), np.sqrt(energy)
+            errors, scale = np.sqrt(energies.sum(axis=0)[:-1]), np.sqrt(energy)
         else:
-            error, scale = np.linalg.norm(lack), np.linalg.norm(truth)
-    bound = float(model.bound(sigma, snapshots=count)[0])
-    relative = float(model.bound(sigma, snapshots=count, relative=True)[0])
-    lower, limit = np.nan, np.nan
-    if model.norm == "energy":
-        lower = float(energy_bounds(norm, slack, ratio)[0][0]) / np.sqrt(pair.spread)
-        limit = float(np.sqrt(pair.spread * ratio.max() / ratio.min()))
-    nodes = len(truth) - len(model.electrodes)
-    wrong = passive(pair.electrode_basis @ solution[0] - truth[nodes:], model.electrodes, pair)
-    judged = bool(error >= _JUDGED * accuracy)
-    return {
-        "error": error, "bound": bound, "lower": lower, "relative_error": error / scale,
-        "relative_bound": relative, "effectivity": bound / error if error > 0 else np.nan,
-        "limit": limit, "relative_head_error": head_error,
-        "passive_error": np.max(np.abs(wrong), initial=0.0), "accuracy": accuracy,
-        "judged": judged, "violated": bool(judged and error > bound + accuracy),
-    }  # fmt: skip
+            errors, scale = np.linalg.norm(lacks[:, :-1], axis=0), np.linalg.norm(truth)
+    nodes, rows = len(truth) - len(model.electrodes), []
+    for one, error, head_error in zip(asked, errors, head_errors, strict=True):
+        bound = one.bound[point]
+        wrong = passive(one.potentials[point] - truth[nodes:], model.electrodes, one.pair)
+        judged = bool(error >= _JUDGED * accuracy)
+        rows.append({
+            "snapshots": one.count, "error": error, "bound": bound, "lower": one.lower[point],
+            "relative_error": error / scale, "relative_bound": one.relative[point],
+            "effectivity": bound / error if error > 0 else np.nan, "limit": one.limit[point],
+            "relative_head_error": head_error,
+            "passive_error": np.max(np.abs(wrong), initial=0.0), "accuracy": accuracy,
+            "judged": judged, "violated": bool(judged and error > bound + accuracy),
+        })  # fmt: skip
+    return rows
