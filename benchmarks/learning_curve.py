@@ -161,7 +161,7 @@ def markdown(table: pd.DataFrame, summary: pd.DataFrame, about: str) -> str:
               "(standard deviation over the seeds of the mean over test heads).", "",
               "| tissue | " + " | ".join(f"{count} heads" for count in counts) + " |",
               "|---" * (1 + len(counts)) + "|"]  # fmt: skip
-    means = table.groupby(["tissue", "heads", "seed"], sort=False)["median_percent"].mean()
+    means = table.groupby(["tissue", "heads", "seed"])["median_percent"].mean()
     for tissue in table["tissue"].unique():
         cells = [f"{means[tissue, count].mean():.3g} ({means[tissue, count].std():.2g})"
                  for count in counts]  # fmt: skip
