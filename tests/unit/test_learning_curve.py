@@ -68,6 +68,8 @@ def test_networks_take_the_same_steps_and_are_judged(program, settings, tmp_path
     assert again.stat().st_mtime_ns == before, "a finished network is not trained again"
     with pytest.raises(InputError, match="is another network: give another --state"):
         program.train(heads, ["sub-01", "sub-03"], "sagittal", 1, 40, condnet, tmp_path)
+    with pytest.raises(InputError, match="--steps: 2 are less than one epoch of 2 heads"):
+        program.train(heads, ["sub-01", "sub-02"], "axial", 2, 2, condnet, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in networks}
 
     scores = program.judge(heads, networks, ["sub-04"])
