@@ -200,6 +200,8 @@ def call(threads: int, *worker: str) -> dict:
     environment = dict(os.environ)
     for key in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS"):
         environment[key] = str(threads)
+    # Threads that spin at barriers cost more than they gain where other programs share the cores.
+    environment.setdefault("OMP_WAIT_POLICY", "passive")
     done = subprocess.run([sys.executable, __file__, "--worker", *worker], env=environment,
                           stdout=subprocess.PIPE, text=True)  # fmt: skip
     if done.returncode:

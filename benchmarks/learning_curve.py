@@ -4,13 +4,15 @@ r"""Learning curve and spread over seeds, on the preprocessed heads of a finishe
         --state build/learning --output learning
 
 For every number of training heads and every seed, three networks (one per axis) are trained and
-judged on the study's test heads, per tissue (`headcond.condnet.scores`). The seed draws the
-training heads too, from those of the study, so that with fewer heads than the study has, the
+judged on the study's test heads, per tissue (`headcond.condnet.scores`). The seed draws
+the training heads too, from those of the study, so that with fewer heads than the study has, the
 spread holds their choice as well; with all of them it is that of weights and shuffles alone.
-Every network takes the same number of steps, whatever the number of heads: what is compared is
-the data, not the time spent on them. The networks are validated by slices, so that no head is
-lost to it. Fewer steps than a study takes are a cheaper, not an equal, network: the number stands
-in the figure and the tables. Nothing of the study is changed.
+Every network takes the same number of steps (to whole epochs), whatever the number of heads: what
+is compared is the data, not the time spent on them. The networks are validated by slices, so that
+no head is lost to it. Fewer steps than a study takes are a cheaper, not an equal, network: the
+number stands in the figure and the tables. Nothing of the study is changed. On heads of 128^3
+voxels the default 27 networks of 1500 steps take about half an hour of processor time, by the
+time of a step in docs/performance-condnet.md.
 
 A second call goes on where the first was stopped: finished networks stay in the folder `--state`
 (about 4 MB each, with the state of the one in training). It writes OUTPUT.tsv (per seed, test
@@ -44,7 +46,7 @@ from headcond.tissues import conductivity_map, conductivity_table
 NOTES = {"phantom": "generated heads, simulated images", "bids": "real scans",
          "labels": "real label maps, simulated T1w and T2w"}  # fmt: skip
 MEASURES = {
-    "median_percent": "median relative error (%)", "log10_mae": "mean |log10(map / table)|",
+    "median_percent": "median relative error (%)", "log10_mae": "mean absolute log10(map / table)",
     "dice": "Dice of the nearest tissue",
 }  # fmt: skip
 IMAGES = ("T1w", "T2w")
@@ -105,7 +107,12 @@ def train(heads: Heads, subjects: list[str], axis: str, seed: int, steps: int,
     )  # fmt: skip
     dataset = SliceDataset(images, targets, axis, settings.empty)
     slices = len(dataset.split("slice", seed, axis)[0])
-    epochs = max(1, round(steps * settings.batch_size / slices))
+    if steps * settings.batch_size < slices:
+        raise InputError(
+            f"--steps: {steps} are less than one epoch of {len(subjects)} heads along the {axis} "
+            f"axis; give at least {-(-slices // settings.batch_size)}."
+        )
+    epochs = round(steps * settings.batch_size / slices)
     settings = dataclasses.replace(settings, epochs=epochs)
     if path.exists():
         found = load_checkpoint(path).training
@@ -161,7 +168,7 @@ def markdown(table: pd.DataFrame, summary: pd.DataFrame, about: str) -> str:
               "(standard deviation over the seeds of the mean over test heads).", "",
               "| tissue | " + " | ".join(f"{count} heads" for count in counts) + " |",
               "|---" * (1 + len(counts)) + "|"]  # fmt: skip
-    means = table.groupby(["tissue", "heads", "seed"], sort=False)["median_percent"].mean()
+    means = table.groupby(["tissue", "heads", "seed"])["median_percent"].mean()
     for tissue in table["tissue"].unique():
         cells = [f"{means[tissue, count].mean():.3g} ({means[tissue, count].std():.2g})"
                  for count in counts]  # fmt: skip
