@@ -290,6 +290,11 @@ def test_losses_draw_both_curves_and_the_floor():
         for kind, column in (("training", "train_loss"), ("validation", "validation_loss")):
             assert lines[f"{axis}, {kind}"].get_ydata().tolist() == table[column].tolist()
             assert lines[f"{axis}, {kind}"].get_xdata().tolist() == [1, 2, 3]
+    tables["axial"]["unseen_loss"] = [5.0, 4.0, 3.5]
+    (seen,) = panels(curves.losses(tables))
+    drawn = [line for line in seen.lines if line.get_linestyle() == "-."]
+    assert [line.get_label() for line in drawn] == ["axial, unseen"]
+    assert drawn[0].get_ydata().tolist() == [5.0, 4.0, 3.5]
     floors = [line for line in panel.lines if line.get_linestyle() == ":"]
     assert [line.get_ydata()[0] for line in floors] == [0.5, 0.5]
     assert panel.get_xlabel() == "epoch" and "nats" in panel.get_ylabel()

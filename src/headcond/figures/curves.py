@@ -19,7 +19,8 @@ def losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     histories : axis -> table with the columns epoch, train_loss, validation_loss and
-        train_floor (entropy of the training targets, the least that the loss can be).
+        train_floor (entropy of the training targets, the least that the loss can be); and
+        unseen_loss where a head that training has not seen stands beside a validation by slices.
     """
     figure, axes = new_figure(6.5, 3.4)
     panel = axes[0, 0]
@@ -34,6 +35,10 @@ def losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
             color=colour,
             label=f"{axis}, validation",
         )
+        if "unseen_loss" in table and table["unseen_loss"].notna().any():
+            panel.plot(
+                table["epoch"], table["unseen_loss"], "-.", color=colour, label=f"{axis}, unseen"
+            )
         panel.axhline(table["train_floor"].iloc[-1], color=colour, linewidth=0.6, linestyle=":")
     panel.set_xlabel("epoch")
     panel.set_ylabel("binary cross-entropy (nats per voxel)")

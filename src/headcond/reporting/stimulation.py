@@ -120,7 +120,8 @@ def training_part(
         pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
         figures["losses"],
         "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
-        "one colour per slicing axis.",
+        "one colour per slicing axis; dash-dotted, where validation is by slices, whose heads "
+        "training has seen, the loss on a head that it has not.",
     )
 
 
