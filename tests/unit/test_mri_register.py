@@ -53,11 +53,11 @@ def test_a_warped_template_is_brought_back(mni):
     found, quality = register.to_mni(image, SUBJECT, mask)
     assert errors(found, matrix, points).mean() < 0.5
     assert errors(found, matrix, points).max() < 1.5
-    assert quality["dice"] > 0.95
+    assert quality["dice"] > 0.95 and quality["warnings"] == []
     assert quality["mutual_information"] > quality["mutual_information_before"] + 0.5
 
 
-def test_template_may_be_given_in_any_orientation(mni):
+def test_template_may_be_given_in_any_orientation(mni, monkeypatch):
     coarse = nibabel.Nifti1Image(mni[0], mni[1]).slicer[::2, ::2, ::2]
     coarse = coarse.as_reoriented([[1, -1], [2, 1], [0, -1]])
     matrix, image, mask = warp(mni, 1)
@@ -65,8 +65,11 @@ def test_template_may_be_given_in_any_orientation(mni):
     found, quality = register.to_mni(image, SUBJECT, mask, template=template)
     assert errors(found, matrix, brain_points(mni)).mean() < 1.5
     assert quality["dice"] > 0.9
-    again, _ = register.to_mni(image, SUBJECT, mask, template=template)
+    monkeypatch.setitem(register.LIKENESS, "correlation", 0.9999)
+    again, unlike = register.to_mni(image, SUBJECT, mask, template=template)
     assert np.array_equal(found, again)
+    (warning,) = unlike["warnings"]  # a brain that is less like MNI's than is asked for
+    assert "correlation with MNI's brain is" in warning and "below 0.9999" in warning
 
 
 def test_a_brain_that_does_not_fit_is_an_error():

@@ -94,6 +94,7 @@ def magnified(
             panel.set_yticks([])
             if subject == next(iter(rows)):
                 panel.set_title(name)
+            panel.set_xlabel("posterior to anterior", fontsize=7)
         line[0].set_ylabel(subject)
         figure.colorbar(image, ax=list(line), label="|E| (V/m)", shrink=0.8, pad=0.02)
     return figure

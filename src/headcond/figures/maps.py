@@ -123,7 +123,9 @@ def draw_outline(panel: object, region: np.ndarray, colour: str = "cyan") -> Non
         # Every voxel as 8 x 8 points, so that the contour follows its edges.
         fine = np.pad(region, 1).repeat(8, axis=0).repeat(8, axis=1).astype(float)
         x, y = ((np.arange(length) + 0.5) / 8 - 1.5 for length in fine.shape)
+        limits = panel.get_xlim(), panel.get_ylim()
         panel.contour(x, y, fine.T, levels=[0.5], colors=colour, linewidths=0.9)
+        panel.set(xlim=limits[0], ylim=limits[1])
 
 
 def anatomy(
