@@ -17,7 +17,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 TEST_THREADS := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
-PYTHON_FILES := src scripts tests benchmarks
+PYTHON_FILES := src scripts tests benchmarks workflow envs
 SNAKE_FILES := Snakefile workflow/rules
 
 # On a cluster the profile says how many jobs run at once; cores here are those of the login node.
