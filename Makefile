@@ -18,7 +18,7 @@ export OPENBLAS_NUM_THREADS ?= 1
 TEST_THREADS := OMP_NUM_THREADS=1 NUMBA_NUM_THREADS=1
 
 STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
-PYTHON_FILES := src scripts tests benchmarks
+PYTHON_FILES := src scripts tests benchmarks workflow envs
 SNAKE_FILES := Snakefile workflow/rules
 
 .PHONY: help setup run predict verify test test-slow test-slurm test-faults lint format lock licences \
