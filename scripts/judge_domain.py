@@ -16,8 +16,7 @@ def main(domain, t1, t2, spread, judgement, normalisation, provenance):
     grid = grid_facts(first.shape, affine)
     mend = "Prepare the images as those of the training."
     check_facts("images' grid", grid, known["grid"], mend)
-    facts = {"method": normalisation, "images": ["T1w", "T2w"]}
-    check_facts("images' normalisation", facts, known["normalisation"], mend)
+    check_facts("images' way here", {"normalisation": normalisation}, known["prepared"], mend)
     found = judge(known, describe(first, second, grid["voxel_size"][0]))
     if found["outside"]:
         logging.getLogger("headcond").warning(

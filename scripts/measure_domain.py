@@ -12,7 +12,7 @@ def main(T1w, T2w, domain, subjects, normalisation, provenance):
         (t1, affine), (t2, _) = map(io.read_volume, paths)
         grid = grid_facts(t1.shape, affine)
         heads[subject] = describe(t1, t2, grid["voxel_size"][0])
-    facts = {"grid": grid, "normalisation": {"method": normalisation, "images": ["T1w", "T2w"]}}
+    facts = {"grid": grid, "prepared": {"normalisation": normalisation}}
     io.write_json(domain, {**facts, **measure(heads), "provenance": provenance})
 
 
