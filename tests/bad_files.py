@@ -23,7 +23,7 @@ from headcond import io
 from headcond.caps import cap_positions, read_simnibs_cap
 from headcond.cohort.bids import find, participants, read_scan
 from headcond.cohort.labels import prepare, read_labels
-from headcond.condnet.prediction import load_checkpoint
+from headcond.condnet.checkpoint import load_checkpoint
 from headcond.fem.operator import AffineOperator
 from headcond.head.formats import read_head, read_mesh
 from headcond.rom.affine import Box

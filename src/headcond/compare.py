@@ -107,7 +107,7 @@ def _hdf5(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _network(path: Path) -> Iterator[tuple[str, Any]]:
-    from headcond.condnet.prediction import load_checkpoint  # torch, where it is needed only
+    from headcond.condnet.checkpoint import load_checkpoint  # torch, where it is needed only
 
     for name, value in load_checkpoint(path).network.state_dict().items():
         yield name, value.numpy()

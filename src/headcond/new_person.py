@@ -11,7 +11,7 @@ import yaml
 
 from headcond.checks import InputError
 from headcond.cohort.bids import read_pair, subject_name
-from headcond.condnet.prediction import check_facts, load_checkpoint
+from headcond.condnet.checkpoint import check_facts, load_checkpoint
 from headcond.condnet.slices import AXES
 from headcond.io import atomic, read_json, sidecar_path
 from headcond.study import check, merge

@@ -158,7 +158,7 @@ def test_scripts_and_report_carry_the_mark(scripts, tmp_path):
     for subject in ("sub-04", "sub-77"):
         out = str(tmp_path / f"{subject}_domain.json")
         scripts["judge_domain"](domain, *paths[subject], spread, out, "percentile", {})
-    with pytest.raises(InputError, match="method is 'minmax', in training it was 'percentile'"):
+    with pytest.raises(InputError, match="normalisation is 'minmax', in training it"):
         scripts["judge_domain"](domain, *paths["sub-04"], spread, "no.json", "minmax", {})
     found = {s: io.read_json(tmp_path / f"{s}_domain.json") for s in ("sub-04", "sub-77")}
     assert [found[s]["outside"] for s in found] == [False, True]
