@@ -340,7 +340,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[dict]:
     note("dA/dt summed directly", finest, threads, {"total_s": found["direct_s"]})
     call(threads, "assemble", *place, str(finest))
     coarser = sorted(options.voxels)[min(1, len(options.voxels) - 1)]
-    for voxel in (coarser, finest):
+    for voxel in sorted({coarser, finest}, reverse=True):
         found = call(threads, "grid", *place, str(voxel))
         for way, title in (("alone", "each alone"), ("each", "each from those before")):
             note(f"headcond, 16 positions, {title}: mean", voxel, threads, found[way])
