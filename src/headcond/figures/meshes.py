@@ -16,6 +16,7 @@ VIEWS = {
     "from the front": ((0, 1, 0), ((0, -1), (2, 1))),
     "from above": ((0, 0, 1), ((0, 1), (1, 1))),
 }
+_DRAWN_EDGES = 12_000  # polygons of a cut up to which their edges are drawn
 _EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
 
 
@@ -37,8 +38,10 @@ def cut(
         polygons, owner = plane_polygons(nodes, tetrahedra, axis, through[axis])
         shown = [polygon[:, (across, up)] * 1e3 for polygon in polygons]
         colours = [TISSUE_COLOURS[names[tissue[element] - 1]] for element in owner]
+        # Edges of a fine mesh would blacken its tissues.
+        edge = "0.25" if len(shown) < _DRAWN_EDGES else "face"
         panel.add_collection(
-            PolyCollection(shown, facecolors=colours, edgecolors="0.25", linewidths=0.15)
+            PolyCollection(shown, facecolors=colours, edgecolors=edge, linewidths=0.15)
         )
         panel.autoscale_view()
         panel.set_aspect("equal")
@@ -125,7 +128,8 @@ def surface_views(
         def flat(xyz: np.ndarray, plane: tuple = plane) -> np.ndarray:
             return np.stack([xyz[..., axis] * sign for axis, sign in plane], axis=-1) * 1e3
 
-        faces = PolyCollection(flat(corners[seen]), linewidths=0.1)
+        # Smoothed edges of small triangles would let those behind shine through.
+        faces = PolyCollection(flat(corners[seen]), linewidths=0.1, antialiaseds=len(seen) < 20_000)
         if values is None:
             shade = 0.55 + 0.45 * np.clip(normals[seen] @ (light + view) / 1.6, 0, 1)
             colour = np.array([0.91, 0.76, 0.66])[None] * shade[:, None]
