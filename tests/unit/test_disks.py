@@ -46,7 +46,7 @@ def operator(count):
 
 
 WRITERS = {
-    "map.nii.gz": lambda path, n: io.write_volume(path, noise(n).reshape(2, 2, -1), np.eye(4)),
+    "map.nii.gz": lambda path, n: io.write_volume(path, noise(n).reshape(8, 8, -1), np.eye(4)),
     "table.tsv": lambda path, n: io.write_table(path, pd.DataFrame({"value": noise(n)})),
     "operators.h5": lambda path, n: operator(n).write(path),
     "record.json": lambda path, n: io.write_json(path, {"values": noise(n)}),
@@ -57,7 +57,7 @@ WRITERS = {
 def test_a_full_disk(small_disk, caplog, name, write):
     """The step ends with what to do; what stood there before stands there still."""
     path = small_disk / name
-    write(path, 40)
+    write(path, 64)
     before = {entry.name: entry.read_bytes() for entry in small_disk.iterdir()}
     with pytest.raises(SystemExit) as ended:
         step.refuse_politely(lambda: write(path, 4 * SIZE // 8))
@@ -70,7 +70,7 @@ def test_a_read_only_disk(small_disk, caplog):
     (small_disk / "earlier.tsv").write_text("kept")
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(SystemExit):
-        step.refuse_politely(lambda: WRITERS["table.tsv"](small_disk / "table.tsv", 40))
+        step.refuse_politely(lambda: WRITERS["table.tsv"](small_disk / "table.tsv", 64))
     assert "The disk is read-only. Mend that, or name another folder" in caplog.text
     with pytest.raises(InputError, match="results: nothing can be written into .*Read-only"):
         preflight.check_output({"results": str(small_disk), "study": "new"})
