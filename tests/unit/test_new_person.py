@@ -7,8 +7,8 @@ import yaml
 
 from headcond import io, new_person, study, study_paths
 from headcond.checks import InputError
-from headcond.condnet.network import CondNet
 from headcond.condnet.checkpoint import Checkpoint, save_checkpoint
+from headcond.condnet.network import CondNet
 from headcond.condnet.slices import AXES
 from headcond.study_paths import REPOSITORY
 from headcond.tissues import conductivity_table
