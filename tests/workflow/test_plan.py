@@ -101,7 +101,7 @@ def test_profiles_name_rules_that_exist(checkout):
             for entry in profile.get(kind, []):
                 assert re.split("[=:]", entry)[0] in known, f"profiles/{name}: {entry}"
     assert profile["executor"] == "slurm"
-    assert 'train_basis:mpi="srun"' in profile["set-resources"]
+    assert 'train_basis:mpi="srun --mpi=pmix"' in profile["set-resources"]
 
 
 def digests(folder):
@@ -172,12 +172,17 @@ def test_the_default_study_and_a_bids_folder_are_planned(checkout):
 
 
 def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
+    measured = checkout.folder / "measured.tsv"
+    measured.touch()
     study = checkout.study(
         "everything",
         "wings: [tms, eit, forward]\n"
         "condnet: {tables: [A, B]}\n"
         "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
-        "rom: {pairs: 31, corrected: true, experiment: {norms: [energy, euclidean]}}\n",
+        "rom: {pairs: 31, box: merged_skull, corrected: true, "
+        "experiment: {norms: [energy, euclidean]}}\n"
+        f"inverse: {{measured: {measured}, experiment: {{kinds: [inversion, references], "
+        "baseline_pairs: 2}}\n",
     )
     jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
     assert set(jobs) >= ON_DEMAND
@@ -282,7 +287,7 @@ def test_the_slurm_profile_is_what_make_uses(checkout):
     Snakemake lays profiles/default over whatever --profile names, so make has to choose the
     profile in another way.
     """
-    (option,) = re.findall(r"(\S+) profiles/\$\(PROFILE\)", (ROOT / "Makefile").read_text())
+    (option,) = set(re.findall(r"(\S+) profiles/\$\(PROFILE\)", (ROOT / "Makefile").read_text()))
     # A quiet profile hides the resources of jobs.
     output = checkout.run("-n", "--cores", 8, "--quiet", "host", option, "profiles/slurm")
     job = output[output.index("rule train_basis:") :].split("\nrule ")[0]
