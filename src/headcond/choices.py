@@ -265,8 +265,8 @@ def _check_networks(study: Mapping[str, Any]) -> None:
     key = "condnet.networks"
     source = existing(key, expand(key, study["condnet"]["networks"]), "folder")
     axes = study["condnet"]["axes"]
-    names = [f"axis-{axis}_{what}" for axis in axes for what in ("network.ckpt", "history.tsv")]
-    for name in [*names, "domain.json"]:
+    kinds = ("network.ckpt", "history.tsv") if "tms" in study["wings"] else ("network.ckpt",)
+    for name in [*(f"axis-{axis}_{kind}" for axis in axes for kind in kinds), "domain.json"]:
         if not (source / name).is_file():
             raise InputError(
                 f"{key}: {source / name} does not exist; name the folder `networks` of a finished "

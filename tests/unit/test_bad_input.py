@@ -19,7 +19,7 @@ from tests.bad_files import AREAS, image, text
 
 SECONDS = 5.0  # of the processor, with the first use of a library
 # What gets an array or a word, not the file; scripts name the file around it where they can.
-WITHOUT_FILE = ("labels: an unknown scheme", "labels: nothing but air", "mesh: an unknown unit")
+WITHOUT_FILE = ("labels: an unknown scheme", "mesh: an unknown unit")
 
 
 def contents(folder):

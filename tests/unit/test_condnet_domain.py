@@ -130,6 +130,9 @@ def test_unusable_input_is_refused(described):
         describe(np.ones_like(t1), np.ones_like(t2), VOXEL)
 
 
+PREPARED = {"method": "percentile", "bias_shrink": 3, "images": ["T1w", "T2w"]}
+
+
 @pytest.fixture
 def scripts(monkeypatch):
     monkeypatch.syspath_prepend(str(ROOT / "scripts"))
@@ -153,13 +156,14 @@ def test_scripts_and_report_carry_the_mark(scripts, tmp_path):
     trained = [f"sub-{seed:02d}" for seed in range(4)]
     domain = str(tmp_path / "domain.json")
     scripts["measure_domain"](
-        *zip(*[paths[name] for name in trained], strict=True), domain, trained, "percentile", {}
+        *zip(*[paths[name] for name in trained], strict=True), domain, trained, PREPARED, {}
     )
     for subject in ("sub-04", "sub-77"):
         out = str(tmp_path / f"{subject}_domain.json")
-        scripts["judge_domain"](domain, *paths[subject], spread, out, "percentile", {})
-    with pytest.raises(InputError, match="normalisation is 'minmax', in training it"):
-        scripts["judge_domain"](domain, *paths["sub-04"], spread, "no.json", "minmax", {})
+        scripts["judge_domain"](domain, *paths[subject], spread, out, PREPARED, {})
+    other = PREPARED | {"method": "minmax"}
+    with pytest.raises(InputError, match="method is 'minmax', in training it"):
+        scripts["judge_domain"](domain, *paths["sub-04"], spread, "no.json", other, {})
     found = {s: io.read_json(tmp_path / f"{s}_domain.json") for s in ("sub-04", "sub-77")}
     assert [found[s]["outside"] for s in found] == [False, True]
     assert found["sub-77"]["axis_spread"] == pytest.approx(0.03)

@@ -33,6 +33,7 @@ def person(tmp_path):
     networks.mkdir()
     for axis in AXES:
         save_checkpoint(networks / f"axis-{axis}_network.ckpt", checkpoint(axis))
+    (networks / "domain.json").touch()
     rng = np.random.default_rng(0)
     for name in ("t1", "t2"):
         scan = rng.uniform(1, 100, (12, 14, 13)).astype(np.float32)
@@ -131,7 +132,7 @@ def test_a_study_that_predicts_needs_networks_and_people(person):
     study.check(whole)
     for key, value, message in (
         ("networks", None, "condnet.networks: the wing predict needs trained networks"),
-        ("networks", "/nowhere", "condnet.networks: the file /nowhere/axis-sagittal_network.ckpt"),
+        ("networks", "/nowhere", "condnet.networks: the folder /nowhere does not exist"),
     ):
         spoilt = study.merge(whole, {})
         spoilt["condnet"] = {k: v for k, v in whole["condnet"].items() if k != key}

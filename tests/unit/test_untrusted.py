@@ -97,7 +97,7 @@ def test_pickle_is_imported_for_the_name_of_its_error_only():
                     used.append(path.name)
             if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "pickle":
                 assert node.attr == "UnpicklingError", f"{path}: pickle.{node.attr}"
-    assert used == ["prediction.py"]
+    assert used == ["checkpoint.py"]
 
 
 def test_the_workflow_reads_by_the_package_only():
