@@ -147,4 +147,8 @@ def test_a_study_that_predicts_needs_networks_and_people(person):
     # With networks the TMS wing needs nobody to train on, but still somebody to judge.
     tms = study.merge(default, {"condnet": whole["condnet"], "cohort": {"train": []}})
     tms["condnet"] |= {"tables": ["A"]}
+    with pytest.raises(InputError, match=r"axis-sagittal_history\.tsv does not exist"):
+        study.check(tms)
+    for axis in AXES:  # the page shows them
+        (person[0] / f"axis-{axis}_history.tsv").touch()
     study.check(tms)
