@@ -10,6 +10,8 @@ links=$("$python" -m pip config list 2>/dev/null | sed -nE "s/^global\.find-link
 source=(--extra-index-url "${HEADCOND_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}")
 [ -n "$links" ] && source=(--find-links "$links")
 cd "$root"
+# Versions that are locked stay, unless UPGRADE is set.
+[ -n "${UPGRADE:-}" ] || sed 's/^torch==[0-9.]*$/&+cpu/' requirements.lock > requirements.lock.new
 "$python" -m uv pip compile -q --python-version 3.11 "${source[@]}" --no-emit-index-url \
     --no-emit-find-links --custom-compile-command "make lock" \
     --no-emit-package uv -o requirements.lock.new requirements.in
