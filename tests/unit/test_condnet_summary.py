@@ -70,7 +70,7 @@ def test_ranges_inside_a_mask():
 
 
 def test_the_page_of_results_holds_what_the_tables_hold(tmp_path):
-    program = runpy.run_path(str(ROOT / "benchmarks" / "results_condnet.py"))
+    program = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
     heads = [scores(f"sub-{n}", 1 + n / 10, ["gm", "bone_cortical"]) for n in (1, 3)]
     io.write_table(
         tmp_path / "tables" / "condnet_errors.tsv",

@@ -300,7 +300,7 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     assert (
         table.loc["sub-01", "brain (ml)"] == "1200" and table.loc["sub-01", "head (ml)"] == "1500"
     )
-    assert table.loc["sub-04", "cut by the image"] == "inferior (99 voxels)"
+    assert table.loc["sub-04", "cut by the image (voxels)"] == "inferior (99)"
     assert table.loc["sub-patient", "head (ml)"] == "–"
     texts = " ".join(section.parts[0].texts)
     assert "generated, not people" in texts and "insulated" in texts

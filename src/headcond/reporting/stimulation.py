@@ -52,7 +52,7 @@ def cohort_section(
         for subject in cohort[role]:
             record = facts[subject]
             volumes = record["tissue_ml"]
-            cut = [f"{face} ({count} voxels)" for face, count in record["cut_voxels"].items()]
+            cut = [f"{face} ({count})" for face, count in record["cut_voxels"].items()]
             rows.append(
                 {
                     "subject": subject,
@@ -60,7 +60,7 @@ def cohort_section(
                     "origin": record["origin"],
                     "brain (ml)": str(round(sum(volumes[name] for name in _BRAIN))),
                     "head (ml)": str(round(sum(volumes.values()))),
-                    "cut by the image": ", ".join(cut) or "no",
+                    "cut by the image (voxels)": ", ".join(cut) or "no",
                 }
             )
     table = pd.DataFrame(rows)

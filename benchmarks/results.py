@@ -1,9 +1,11 @@
-"""The errors of a study's conductivity maps as a page of Markdown tables.
+"""The errors of a study's conductivity maps and fields as a page of Markdown tables.
 
-python benchmarks/results_condnet.py --study results/condnet-heads
+python benchmarks/results.py --study results/condnet-heads
 
-It reads tables/condnet_errors.tsv (and condnet_lens.tsv, where heads are generated) of a finished
-study, which hold more digits, and prints what docs/results.md shows.
+It reads tables/condnet_errors.tsv (and condnet_lens.tsv, where heads are generated) and
+tms/globalerror.tsv of a study, which hold more digits, and prints what docs/results.md shows: the
+maps' errors, and the global errors of the fields averaged over the test heads (Table III of the
+CondNet paper), for the denominator of each region.
 """
 
 import argparse
@@ -12,7 +14,9 @@ from pathlib import Path
 import pandas as pd
 
 from headcond import io
+from headcond.metrics import AVERAGE
 from headcond.reporting.conductivity import lens_table, score_table
+from headcond.reporting.field_tables import error_parts
 
 AGAINST = {
     "uniform": "the uniform conductivity of the labels",
@@ -30,6 +34,11 @@ def markdown(table: pd.DataFrame) -> str:
 
 def page(study: Path) -> str:
     """Tables of one finished study, with what made them."""
+    return "\n\n".join([*map_lines(study), *field_lines(study)]) + "\n"
+
+
+def map_lines(study: Path) -> list[str]:
+    """Paragraphs on the conductivity maps."""
     path = study / "tables" / "condnet_errors.tsv"
     scores, side = io.read_table(path), io.read_json(io.sidecar_path(path))
     made = side["provenance"]
@@ -48,7 +57,23 @@ def page(study: Path) -> str:
             "percentile):",
             markdown(lens_table(io.read_table(lens))),
         ]
-    return "\n\n".join(lines) + "\n"
+    return lines
+
+
+def field_lines(study: Path) -> list[str]:
+    """Paragraphs on the fields, where there are any: averages over the heads."""
+    path = study / "tms" / "globalerror.tsv"
+    if not path.exists():
+        return []
+    errors = io.read_table(path)
+    average = errors[errors["subject"] == AVERAGE]
+    sizes = " and ".join(f"{size:g}" for size in sorted(errors["voxel_mm"].unique()))
+    lines = [f"Global errors of the field on voxels of {sizes} mm."]
+    for part in error_parts(average):
+        if part.title.startswith("Global error, denominator: region"):
+            table = part.table.drop(columns="subject")
+            lines += [f"{part.title}, in %:", markdown(table)]
+    return lines
 
 
 def main() -> None:
