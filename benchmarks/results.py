@@ -4,8 +4,8 @@ python benchmarks/results.py --study results/condnet-heads
 
 It reads tables/condnet_errors.tsv (and condnet_lens.tsv, where heads are generated) and
 tms/globalerror.tsv of a study, which hold more digits, and prints what docs/results.md shows: the
-maps' errors, and the global errors of the fields averaged over the test heads (Table III of the
-CondNet paper), for the denominator of each region.
+maps' errors, and the global errors of the fields over the test heads (Table III of the
+CondNet paper), for both denominators; of the first table every head.
 """
 
 import argparse
@@ -61,18 +61,18 @@ def map_lines(study: Path) -> list[str]:
 
 
 def field_lines(study: Path) -> list[str]:
-    """Paragraphs on the fields, where there are any: averages over the heads."""
+    """Paragraphs on the fields, where there are any."""
     path = study / "tms" / "globalerror.tsv"
     if not path.exists():
         return []
     errors = io.read_table(path)
-    average = errors[errors["subject"] == AVERAGE]
     sizes = " and ".join(f"{size:g}" for size in sorted(errors["voxel_mm"].unique()))
     lines = [f"Global errors of the field on voxels of {sizes} mm."]
-    for part in error_parts(average):
-        if part.title.startswith("Global error, denominator: region"):
-            table = part.table.drop(columns="subject")
-            lines += [f"{part.title}, in %:", markdown(table)]
+    average = errors[errors["subject"] == AVERAGE]
+    # Of the paper's own reading every head; of the others the average.
+    for number, part in enumerate(error_parts(errors)):
+        table = part.table if number == 0 else error_parts(average)[number].table
+        lines += [f"{part.title}, in %:", markdown(table)]
     return lines
 
 

@@ -55,9 +55,14 @@ def main(
         name: Problem(io.read_volume(path)[0], affine)
         for name, path in (("uniform", uniform), ("condnet", estimated))
     }
+    coils = [coil for _, coil in placed]
+    # One set-up per map; every field starts from what those before it have in common with it.
+    solved = zip(
+        *(one.solve_each(coils, didt, tolerance) for one in problems.values()), strict=True
+    )
     rows = []
-    for where, standing in placed:
-        fields = {name: one.solve(standing, didt, tolerance) for name, one in problems.items()}
+    for (where, _), found in zip(placed, solved, strict=True):
+        fields = dict(zip(problems, found, strict=True))
         pair = [fields[name].vector for name in ("uniform", "condnet")]
         for region, mask in regions.items():
             error = global_error(*(np.linalg.norm(field, axis=-1) for field in pair), mask)

@@ -21,6 +21,8 @@ from headcond.tms.coil import Coil, combine, from_dipoles
 from headcond.tms.sampled import PotentialGrid
 
 _LARGEST = 2.0  # m: no coil reaches farther from its own origin
+_SMALLEST = 1e-3  # m: none keeps within this of it; metres read as millimetres do
+_MOMENT = 10.0  # A m^2 per A: a hundred turns around a square of 30 cm stay below it
 _STRONGEST = 1e-3  # T m / A: A of a thousand turns right on the wire stays below it
 
 
@@ -53,6 +55,7 @@ def read_dipoles(path: Path) -> Coil:
         raise InputError(f"{path}: {count} dipoles announced, found a table of {table.shape}.")
     check_finite(str(path), table)
     _check_reach(str(path), table[:, :3])
+    _check_moments(str(path), table[:, 3:])
     return from_dipoles(table[:, :3], table[:, 3:], name=path.stem)
 
 
@@ -69,7 +72,9 @@ def read_definition(path: Path) -> Coil:
     elements = content.get("coilElementList") if isinstance(content, Mapping) else None
     if not isinstance(elements, list) or not elements:
         raise InputError(f"{path}: holds no coilElementList.")
-    stimulators = {element.get("stimulator") for element in elements}
+    if not all(isinstance(element, Mapping) for element in elements):
+        raise InputError(f"{path}: coilElementList must hold mappings, one per element.")
+    stimulators = {str(element.get("stimulator")) for element in elements}
     if len(stimulators) > 1:
         raise InputError(f"{path}: its elements hang on {len(stimulators)} stimulators; write one "
                          "file per stimulator.")  # fmt: skip
@@ -107,8 +112,15 @@ def _text(path: Path) -> str:
 
 def _check_reach(where: str, positions: np.ndarray) -> None:
     reach = np.abs(positions).max(initial=0)
-    if reach > _LARGEST:
+    if reach > _LARGEST or (len(positions) > 1 and reach < _SMALLEST):
         raise InputError(f"{where}: positions reach {reach:.3g} m, so they are not in the "
+                         "format's units.")  # fmt: skip
+
+
+def _check_moments(where: str, moments: np.ndarray) -> None:
+    most = np.abs(moments).max(initial=0)
+    if most > _MOMENT:
+        raise InputError(f"{where}: moments reach {most:.3g} A m^2 per A, so they are not in the "
                          "format's units.")  # fmt: skip
 
 
@@ -141,6 +153,7 @@ def _element(where: str, element: Mapping[str, Any]) -> Coil:
     points = points * 1e-3
     _check_reach(where, points)
     if kind == 1:
+        _check_moments(where, values)
         return from_dipoles(points, values)
     _check_reach(where, points + values * 1e-3)
     return Coil(starts=points, ends=points + values * 1e-3)
@@ -159,8 +172,8 @@ def _grid(where: str, values: np.ndarray, affine: np.ndarray, name: str) -> Coil
 
 def _refuse_deformed(path: Path, content: Mapping[str, Any], elements: list) -> None:
     deforms, ranges = content.get("deformList", []), content.get("deformRangeList", [])
-    for index in {n for element in elements for n in element.get("deformations", [])}:
-        if not 0 <= index < len(deforms):
+    for index in [n for element in elements for n in element.get("deformations") or []]:
+        if not isinstance(index, int) or not 0 <= index < len(deforms):
             raise InputError(f"{path}: there is no deformation {index}.")
         deform = deforms[index]
         where = deform.get("deformRange")
