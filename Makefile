@@ -42,6 +42,8 @@ predict: setup ## Conductivity of a new person (NETWORKS=folder T1=file T2=file 
 	@python -m headcond.new_person "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)" "$(SUBJECT)"
 	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) --configfile "$(OUT)/study.yaml" $(ARGS)
 	@echo "Conductivity: $(OUT)/$(SUBJECT)/cond, pictures: $(OUT)/figures"
+	@! grep -q '"outside": true' "$(OUT)/$(SUBJECT)/cond/$(SUBJECT)_domain.json" || \
+		echo "WARNING: these scans lie OUTSIDE the training domain (see $(OUT)/$(SUBJECT)/cond/$(SUBJECT)_domain.json)"
 
 verify: setup ## Run STEPS (5) steps of a finished study again elsewhere and compare the results
 	@python workflow/verify.py --steps $(STEPS) --cores $(CORES) config.yaml $(STUDY)

@@ -6,6 +6,7 @@ import numpy as np
 
 from headcond import io
 from headcond.caps import cap_positions
+from headcond.cohort.labels import check_cut
 from headcond.head.electrodes import place_discs
 from headcond.head.formats import write_head, write_mesh
 from headcond.head.meshing import build_mesh
@@ -13,10 +14,11 @@ from headcond.head.quality import report
 from headcond.head.spongy import erode_skull
 
 
-def main(labels, mni, head, mesh, quality, method, size, spongy, electrodes, provenance):
+def main(labels, mni, head, mesh, quality, method, size, cut, spongy, electrodes, provenance):
     """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
     tissue, affine = io.read_volume(labels, dtype="uint8")
     known = io.read_json(mni)
+    check_cut(known["cut_voxels"], cut)
     if spongy:
         tissue, eroded = erode_skull(tissue, affine, spongy["outer_mm"], spongy["inner_mm"])
     made, account = build_mesh(tissue, affine, size, method)

@@ -400,3 +400,15 @@ def test_colin27_names_what_is_missing(tmp_path):
     scipy.io.savemat(tmp_path / "standard_seg.mat", {"mri": {"transform": np.eye(4)}})
     with pytest.raises(InputError, match="seg"):
         read_colin27(tmp_path)
+
+
+def test_a_cut_that_nobody_declared_is_refused():
+    cut = {"inferior": 812, "left": 40}
+    with pytest.raises(
+        InputError, match=r"head\.cut: .*left \(40 voxels\), inferior \(812 voxels\)"
+    ):
+        room.check_cut(cut, [])
+    with pytest.raises(InputError, match=r"at its inferior \(812 voxels\) end"):
+        room.check_cut(cut, ["left"])
+    room.check_cut(cut, ["inferior", "left", "right"])
+    room.check_cut({}, [])

@@ -262,7 +262,10 @@ def test_head_section_names_leaks_and_cut_faces(tmp_path):
     section = impedance.head_section(figures, records)
     whole, cut = (dict(p.table.to_numpy().tolist()) for p in section.parts if p.title)
     assert whole["nodes"] == 5682 and whole["nodes through which the skull leaks"] == 2
-    assert whole["dihedral angles, least to largest (degrees)"] == "12.0 to 167.3, median 42.3"
+    assert (
+        whole["dihedral angles, least to largest (degrees)"]
+        == "12.0 to 167.3, median of each element's least 42.3"
+    )
     assert whole["electrode areas (mm²)"] == "110.3 to 113.1"
     assert whole["cut by the image, insulated there"] == "no"
     assert cut["cut by the image, insulated there"] == "inferior (812 voxels)"

@@ -92,6 +92,7 @@ if STUDY["head"]["source"] != "file":
             source=source("build_mesh.py"),
             method=STUDY["head"]["mesh"]["method"],
             size=STUDY["head"]["mesh"]["size"],
+            cut=STUDY["head"].get("cut", []),
             spongy=STUDY["head"].get("spongy"),
             electrodes=STUDY["head"]["electrodes"],
         script:

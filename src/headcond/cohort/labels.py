@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -167,6 +167,25 @@ def prepare(
     if cut:
         logger.warning("The head is cut at its %s end: insulated there.", ", ".join(cut))
     return PreparedLabels(out, out_affine, cut, counts)
+
+
+def check_cut(cut: Mapping[str, int], declared: Collection[str]) -> None:
+    """Raise `InputError` if the image cuts a head off at a face that nobody declared.
+
+    No current leaves through a cut face, so voltages near it are those of another head.
+
+    Parameters
+    ----------
+    cut : voxels of the cut by face, as of `cut_faces`.
+    declared : names among `FACES` where a cut is known and accepted.
+    """
+    unknown = [f"{face} ({cut[face]} voxels)" for face in FACES if face in cut]
+    unknown = [text for text in unknown if text.split()[0] not in declared]
+    if unknown:
+        raise InputError(
+            f"head.cut: the image cuts the head off at its {', '.join(unknown)} end, where it is "
+            "insulated. Take an image that holds the head, or name every such end in head.cut."
+        )
 
 
 def cut_faces(labels: np.ndarray, sizes: np.ndarray) -> dict[str, int]:

@@ -38,10 +38,10 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
             "inverted tetrahedra": record["inverted"],
             "connected components": record["components"],
             "dihedral angles, least to largest (degrees)": f"{angles['min']:.1f} to "
-            f"{angles['max']:.1f}, median {angles['p50']:.1f}",
+            f"{angles['max']:.1f}, median of each element's least {angles['p50']:.1f}",
             "faces through which the skull leaks": leaks["faces"],
             "nodes through which the skull leaks": leaks["nodes"],
-            "faces between scalp and spongy bone": leaks["diploe_faces"],
+            "faces between spongy bone and anything but compact bone": leaks["diploe_faces"],
             "electrode areas (mm²)": f"{areas['least']:.1f} to {areas['largest']:.1f}"
             + (f", nominally {areas['nominal']:.1f}" if "nominal" in areas else ""),
             "cut by the image, insulated there": ", ".join(cut) or "no",
