@@ -174,14 +174,8 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, kind, changes, keep
     fuzz(tmp_path_factory.getbasetemp(), kind, changes, keep)
 
 
-# Of 1500 damaged VTU files meshio let one error of zlib through, past head/formats.
-LEAKS = pytest.mark.xfail(reason="read_mesh lets zlib.error through", strict=False)
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "kind", [pytest.param(kind, marks=LEAKS if kind == "vtu" else ()) for kind in NAMES]
-)
+@pytest.mark.parametrize("kind", NAMES)
 @settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
 @given(changes=DAMAGE, keep=st.sampled_from([1.0, 1.0, 0.9, 0.5, 0.1]))
 def test_damaged_files_at_length(tmp_path_factory, kind, changes, keep):

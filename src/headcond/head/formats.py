@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -261,7 +262,9 @@ def _meshio(path: Path) -> meshio.Mesh:
     read = meshio.vtu.read if path.suffix == ".vtu" else meshio.gmsh.read
     try:
         return read(path)
-    except (meshio.ReadError, ElementTree.ParseError, OSError, ValueError, KeyError) as error:
+    except (
+        meshio.ReadError, ElementTree.ParseError, OSError, ValueError, KeyError, zlib.error
+    ) as error:  # fmt: skip
         raise InputError(f"{path}: cannot be read as a mesh ({error}).") from error
 
 
