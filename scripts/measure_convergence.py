@@ -20,7 +20,7 @@ from headcond.rom.experiment import (
 )
 from headcond.rom.greedy import load_basis, train_pairs
 from headcond.rom.growth import pair_folder
-from headcond.rom.settings import Settings
+from headcond.rom.settings import study_settings
 from headcond.rom.stability import Stability
 from headcond.rom.validation import compare
 
@@ -41,10 +41,7 @@ def main(
     factors = Stability(
         sigma, box.theta(sigma), known["factor"].to_numpy(), known["residual"].to_numpy(), "rbf"
     )
-    rule = Settings(
-        current=current, training=settings["training_points"], seed=seed,
-        max_snapshots=settings["snapshots"],
-    )  # fmt: skip
+    rule = study_settings(settings, current, seed)
     solver = partial(
         make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
     )
@@ -57,7 +54,7 @@ def main(
             chosen = dataclasses.replace(rule, **norm_settings(rule, norm, factors))
             model = train_pairs(
                 operator, pairs, box, chosen, solver_factory=solver, state=folder / norm,
-                keep_bases=True,
+                mode=settings["mode"], keep_bases=True,
             )  # fmt: skip
             bases = {s: load_basis(folder / norm / pair_folder(operator, s)) for s, _ in pairs}
             trained.append((model, bases))

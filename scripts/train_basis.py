@@ -21,7 +21,7 @@ from headcond.parallel import world
 from headcond.rom.affine import operator_box
 from headcond.rom.greedy import train_pairs
 from headcond.rom.growth import pair_folder
-from headcond.rom.settings import Settings
+from headcond.rom.settings import study_settings
 
 
 def main(
@@ -40,15 +40,7 @@ def main(
             f"rom.pairs gives {len(pairs)}, set it to {len(operator.electrodes) - 1}."
         )
     size = settings["batch"]
-    rule = Settings(
-        current=current,
-        training=settings["training_points"],
-        seed=seed,
-        max_snapshots=settings["snapshots"],
-        tolerance=settings["tolerance"] or None,
-        norm=settings["norm"],
-        riesz=settings["riesz"],
-    )
+    rule = study_settings(settings, current, seed)
     solver = partial(
         make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
     )
@@ -57,6 +49,7 @@ def main(
         trained = train_pairs(
             operator, pairs[batch * size : (batch + 1) * size], box, rule,
             solver_factory=solver, communicator=communicator, state=folder,
+            mode=settings["mode"], ranks_per_solve=settings["ranks_per_solve"],
             keep_bases=bases is not None,
         )  # fmt: skip
         if lead and bases is not None:

@@ -122,6 +122,33 @@ def test_figures_are_drawn_of_one_norm_and_of_both(measured, tmp_path):
             assert (tmp_path / f"{name}.png").stat().st_size > 5000
 
 
+def test_errors_are_those_of_the_long_vectors(measured):
+    trained, _, test, errors, _ = measured
+    contact = OPERATOR.block("contact")
+    for number in (0, len(test) - 1):
+        coefficients = BOX.coefficients(OPERATOR, test[number])
+        matrix = OPERATOR.combine(coefficients)
+        touch = coefficients[OPERATOR.names.index("contact")] * contact
+        for model, bases in trained:
+            pair, table = model.pairs[0], errors[errors.norm == model.norm]
+            load = OPERATOR.load(pair.source, pair.sink, model.current)
+            truth = DIRECT(matrix).solve(load, tolerance=1e-13).x
+            rows = table[(table.point == number) & (table.source == pair.source)]
+            for row in rows.itertuples():
+                first = pair.first(row.snapshots)
+                solution = first.solve(model.box.theta(test[number : number + 1]))[0]
+                error = truth - bases[pair.source][:, : row.snapshots] @ solution
+                energy = error @ (matrix @ error)
+                square = energy if model.norm == "energy" else error @ error
+                head = energy - error @ (touch @ error)
+                whole = truth @ (matrix @ truth) - truth @ (touch @ truth)
+                noise = 1e-11 * np.sqrt(truth @ truth)
+                assert row.error == pytest.approx(np.sqrt(square), rel=1e-6, abs=noise)
+                assert row.relative_head_error == pytest.approx(
+                    np.sqrt(head / whole), rel=1e-6, abs=1e-11
+                )
+
+
 def test_models_of_other_pairs_are_not_compared(measured):
     trained, _, test, *_ = measured
     model, bases = trained[0]

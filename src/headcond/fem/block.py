@@ -64,7 +64,7 @@ def block_conjugate_gradients(
         found += directions @ step
         residual -= image @ step
         iterations[active] = iteration
-        done = np.linalg.norm(residual, axis=0) <= targets[active]
+        done = np.sqrt(np.einsum("ik,ik->k", residual, residual)) <= targets[active]
         if done.any():
             x[:, active[done]] = found[:, done]
             active = active[~done]

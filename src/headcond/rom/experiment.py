@@ -20,11 +20,13 @@ def norm_settings(settings: Settings, norm: str, stability: Stability) -> Mappin
     """What changes in a training's settings with the norm.
 
     The paper's way is the Euclidean norm with interpolated stability factors and one pass of
-    classical Gram-Schmidt; ours the energy norm, orthonormal to round-off.
+    classical Gram-Schmidt; ours the energy norm, orthonormal to round-off, with exact Riesz
+    solves. Nothing but the number of snapshots ends either.
     """
+    common = {"norm": norm, "tolerance": None, "reading_noise": None, "riesz": "solve"}
     if norm == "energy":
-        return {"norm": norm, "stability": None, "orthogonalisation": "repeated"}
-    return {"norm": norm, "stability": stability, "orthogonalisation": "classical"}
+        return {**common, "stability": None, "orthogonalisation": "repeated"}
+    return {**common, "stability": stability, "orthogonalisation": "classical"}
 
 
 def snapshot_counts(most: int, rows: int = 14) -> list[int]:

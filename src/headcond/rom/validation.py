@@ -101,6 +101,10 @@ def compare(
     if _CONTACT in operator.names:
         contact = operator.block(_CONTACT).copy()  # the blocks share their arrays
         contact.eliminate_zeros()
+    grams = [
+        {source: _gram(model.norm, basis, contact) for source, basis in (bases or {}).items()}
+        for model, bases in models
+    ]
     rows: list[list[dict[str, Any]]] = [[] for _ in models]
     for number, sigma in enumerate(points):
         coefficients = first.box.coefficients(operator, sigma)
@@ -109,12 +113,9 @@ def compare(
         truths = solver.solve(loads, tolerance=_TRUTH, name=f"truth at point {number}").x
         solver.close()
         defect = loads - matrix @ truths
-        parts = [matrix]
-        if contact is not None:
-            touch = coefficients[operator.names.index(_CONTACT)] * contact
-            parts = [matrix - touch, touch]
-        for (model, bases), (weight, smallest), reduced, table in zip(
-            models, scales, asked, rows, strict=True
+        touch = 0.0 if contact is None else coefficients[operator.names.index(_CONTACT)]
+        for (model, bases), (weight, smallest), reduced, table, known_grams in zip(
+            models, scales, asked, rows, grams, strict=True
         ):
             ratio = model.box.theta(sigma) / model.box.reference
             lacks = np.linalg.norm(defect / np.sqrt(weight)[:, None], axis=0)
@@ -122,8 +123,14 @@ def compare(
             accuracy = lacks / (np.sqrt(coercivity) if model.norm == "energy" else coercivity)
             known = len(table)
             for k, pair in enumerate(model.pairs):
+                squares = None
+                if bases is not None:
+                    squares = _squares(
+                        reduced[pair.source], number, model.box.theta(sigma), truths[:, k],
+                        bases[pair.source], known_grams[pair.source], matrix, touch, contact,
+                    )  # fmt: skip
                 found = _compare(model, reduced[pair.source], number, loads[:, k], truths[:, k],
-                                 accuracy[k], parts, bases and bases[pair.source])  # fmt: skip
+                                 accuracy[k], squares)  # fmt: skip
                 table += [{"source": pair.source, "point": number, **row} for row in found]
             if model.cross is not None:
                 _judge_readings(model, sigma, table[known:], truths[operator.nodes :].T)
@@ -221,33 +228,68 @@ def _reduced(
     return found
 
 
-def _energies(columns: np.ndarray, parts: Sequence[Any]) -> np.ndarray:
-    # Energy of each column (k,) in each part of A (the head, the contacts): (parts, k).
-    return np.array([np.einsum("ik,ik->k", columns, part @ columns) for part in parts])
+def _gram(
+    norm: str, basis: np.ndarray, contact: Any
+) -> tuple[np.ndarray | None, np.ndarray | None]:
+    # V'V where errors are in the Euclidean norm, and the contacts' block in the basis.
+    return (
+        basis.T @ basis if norm == "euclidean" else None,
+        None if contact is None else basis.T @ (contact @ basis),
+    )
 
 
-def _compare(model: ReducedModel, asked: Sequence[_Reduced], point: int, load: np.ndarray,
-             truth: np.ndarray, accuracy: float, parts: Sequence[Any],
-             basis: np.ndarray | None) -> list[dict[str, Any]]:  # fmt: skip
-    # One row per number of snapshots; long vectors of all numbers are handled at once, as
-    # reading the matrix and the basis is what costs.
+def _squares(
+    asked: Sequence[_Reduced], point: int, theta: np.ndarray, truth: np.ndarray,
+    basis: np.ndarray, gram: tuple[np.ndarray | None, np.ndarray | None], matrix: Any,
+    touch: float, contact: Any,
+) -> tuple[np.ndarray, np.ndarray, float]:  # fmt: skip
+    """Squares of the errors by all asked numbers of snapshots, from one long vector.
+
+    An error is e_n = w + V d, with w = u - V z what the largest of them leaves and d = z - z_n,
+    so e_n' M e_n = w'Mw + 2 d'V'Mw + d'(V'MV)d: w and d are small, nothing cancels.
+
+    Returns
+    -------
+    Squares (k,) in the model's norm (energy, or the Euclidean one where there is its Gram
+    matrix), of the energy in the head (k,), and the truth's energy in the head.
+    """
+    most = max(asked, key=lambda one: one.pair.snapshots)
+    solution, blocks = most.solution[point], most.pair.A_N
+    size = len(solution)
+    euclidean, touched = (None if part is None else part[:size, :size] for part in gram)
+    steps = np.repeat(solution[:, None], len(asked), axis=1)
+    for column, one in enumerate(asked):
+        steps[: one.pair.snapshots, column] -= one.solution[point]
+    vectors = basis[:, :size]
+    lack = truth - vectors @ solution
+
+    def square(image: np.ndarray, reduced: np.ndarray) -> np.ndarray:
+        beside = 2 * ((image @ vectors) @ steps)
+        return lack @ image + beside + np.einsum("ik,ij,jk->k", steps, reduced, steps)
+
+    energies = square(matrix @ lack, np.tensordot(theta, blocks, axes=1))
+    heads, head = energies, truth @ (matrix @ truth)
+    if contact is not None:
+        heads = energies - touch * square(contact @ lack, touched)
+        head -= touch * (truth @ (contact @ truth))
+    errors = energies if euclidean is None else square(lack, euclidean)
+    # What is left at round-off of the truth may come out below zero.
+    return np.maximum(errors, 0.0), np.maximum(heads, 0.0), head
+
+
+def _compare(
+    model: ReducedModel, asked: Sequence[_Reduced], point: int, load: np.ndarray,
+    truth: np.ndarray, accuracy: float, squares: tuple[np.ndarray, np.ndarray, float] | None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    # One row per number of snapshots; without `squares`, there is no basis.
     energy, head_errors = load @ truth, np.full(len(asked), np.nan)
-    if basis is None:
+    scale = np.sqrt(energy) if model.norm == "energy" else np.linalg.norm(truth)
+    if squares is None:
         energies = np.array([one.pair.energy(one.solution[point]) for one in asked])
-        errors, scale = np.sqrt(np.maximum(energy - energies, 0.0)), np.sqrt(energy)
+        errors = np.sqrt(np.maximum(energy - energies, 0.0))
         accuracy = max(accuracy, np.sqrt(_ROUND_OFF * energy))
     else:
-        weights = np.zeros((max(one.pair.snapshots for one in asked), len(asked) + 1))
-        for column, one in enumerate(asked):
-            weights[: one.pair.snapshots, column] = one.solution[point]
-        # The last column has no weights: it is the truth itself.
-        lacks = truth[:, None] - basis[:, : len(weights)] @ weights
-        energies = _energies(lacks, parts)
-        head_errors = np.sqrt(energies[0, :-1] / energies[0, -1])
-        if model.norm == "energy":
-            errors, scale = np.sqrt(energies.sum(axis=0)[:-1]), np.sqrt(energy)
-        else:
-            errors, scale = np.linalg.norm(lacks[:, :-1], axis=0), np.linalg.norm(truth)
+        errors, head_errors = np.sqrt(squares[0]), np.sqrt(squares[1] / squares[2])
     nodes, rows = len(truth) - len(model.electrodes), []
     for one, error, head_error in zip(asked, errors, head_errors, strict=True):
         bound = one.bound[point]
