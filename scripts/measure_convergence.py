@@ -1,7 +1,7 @@
 """Experiment 1 for a batch of pairs: bounds and true errors against snapshots, in both norms."""
 
-import dataclasses
 from functools import partial
+from pathlib import Path
 
 import pandas as pd
 
@@ -15,19 +15,19 @@ from headcond.rom.affine import operator_box
 from headcond.rom.experiment import (
     concave_ratio,
     history_table,
-    norm_settings,
+    paper_settings,
     snapshot_counts,
 )
 from headcond.rom.greedy import load_basis, train_pairs
 from headcond.rom.growth import pair_folder
-from headcond.rom.settings import study_settings
+from headcond.rom.model import ReducedModel
 from headcond.rom.stability import Stability
 from headcond.rom.validation import compare
 
 
 def main(
-    operators, stability, errors, histories, batch, electrodes, settings, current, seed, state,
-    provenance,
+    operators, stability, model, bases, errors, histories, batch, electrodes, settings, current,
+    seed, state, provenance,
 ):  # fmt: skip
     """Write errors (per norm, pair, point and snapshots) and the greedy histories."""
     operator = AffineOperator.read(operators)
@@ -41,28 +41,30 @@ def main(
     factors = Stability(
         sigma, box.theta(sigma), known["factor"].to_numpy(), known["residual"].to_numpy(), "rbf"
     )
-    rule = study_settings(settings, current, seed)
     solver = partial(
         make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
     )
     experiment = settings["experiment"]
     draw = generator(seed, "rom", "experiment")
     points = draw.uniform(box.lower, box.upper, (experiment["points"], len(box.names)))
-    with step.resumable(state, provenance, [operators, stability]) as folder:
+    with step.resumable(state, provenance, [operators, stability, model]) as folder:
         trained = []
         for norm in experiment["norms"]:
-            chosen = dataclasses.replace(rule, **norm_settings(rule, norm, factors))
-            model = train_pairs(
-                operator, pairs, box, chosen, solver_factory=solver, state=folder / norm,
-                mode=settings["mode"], keep_bases=True,
-            )  # fmt: skip
-            bases = {s: load_basis(folder / norm / pair_folder(operator, s)) for s, _ in pairs}
-            trained.append((model, bases))
+            if norm == "energy":
+                reduced, kept = ReducedModel.read(model), Path(bases)
+            else:
+                kept = folder
+                reduced = train_pairs(
+                    operator, pairs, box, paper_settings(settings, current, seed, factors),
+                    solver_factory=solver, state=kept, mode=settings["mode"], keep_bases=True,
+                )  # fmt: skip
+            vectors = {s: load_basis(kept / pair_folder(operator, s)) for s, _ in pairs}
+            trained.append((reduced, vectors))
         counts = snapshot_counts(settings["snapshots"])
         tables = compare(trained, operator, solver, points, snapshots=counts)
-    for (model, _), table in zip(trained, tables, strict=True):
-        table.insert(0, "norm", model.norm)
-        if model.norm == "euclidean":
+    for (reduced, _), table in zip(trained, tables, strict=True):
+        table.insert(0, "norm", reduced.norm)
+        if reduced.norm == "euclidean":
             ratio = concave_ratio(factors, box, points)
             table["concave_bound"] = table["bound"] * ratio[table["point"]]
     io.write_table(
@@ -70,7 +72,7 @@ def main(
         units={"passive_error": "V", "error": "W^0.5 (energy), V (euclidean)"},
         provenance=provenance,
     )  # fmt: skip
-    table = pd.concat([history_table(model) for model, _ in trained], ignore_index=True)
+    table = pd.concat([history_table(reduced) for reduced, _ in trained], ignore_index=True)
     io.write_table(histories, table, provenance=provenance)
 
 

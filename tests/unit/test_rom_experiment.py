@@ -1,6 +1,5 @@
 """Experiment 1's pieces: summaries against slow obvious versions, and the stopping rule."""
 
-import dataclasses
 import runpy
 from functools import partial
 from pathlib import Path
@@ -18,7 +17,7 @@ from headcond.rom.experiment import (
     concave_ratio,
     enough_snapshots,
     history_table,
-    norm_settings,
+    paper_settings,
     snapshot_counts,
     summary,
 )
@@ -42,9 +41,10 @@ def measured(tmp_path_factory):
     factors = stability_factors(OPERATOR, BOX, points, DIRECT)
     rule = Settings(max_snapshots=8, training=80)
     trained = []
-    for norm in ("energy", "euclidean"):
+    section = {"training_points": 80, "snapshots": 8}
+    paper = paper_settings(section, rule.current, rule.seed, factors)
+    for norm, chosen in (("energy", rule), ("euclidean", paper)):
         state = tmp_path_factory.mktemp(norm)
-        chosen = dataclasses.replace(rule, **norm_settings(rule, norm, factors))
         model = train_pairs(OPERATOR, PAIRS, BOX, chosen, solver_factory=DIRECT, state=state,
                             keep_bases=True)  # fmt: skip
         trained.append((model, {s: load_basis(state / pair_folder(OPERATOR, s)) for s, _ in PAIRS}))

@@ -183,9 +183,10 @@ def batches(subject):
 
 
 def kept_bases():
-    """The output of training that holds the bases, where the cross blocks need them."""
+    """The output of training that holds the bases, where anything needs them."""
     name = result("{subject}/rom/{subject}_batch-{batch}_bases")
-    return {"bases": temp(directory(name))} if STUDY["rom"]["corrected"] else {}
+    needed = STUDY["rom"]["corrected"] or STUDY["rom"]["experiment"]["norms"]
+    return {"bases": temp(directory(name))} if needed else {}
 
 
 def uncorrected_model():

@@ -32,6 +32,8 @@ rule measure_convergence:
     input:
         operators=result("{subject}/head/{subject}_operators.h5"),
         stability=result("{subject}/rom/{subject}_stability.tsv"),
+        model=result("{subject}/rom/{subject}_batch-{batch}_rom.h5"),
+        bases=result("{subject}/rom/{subject}_batch-{batch}_bases"),
     output:
         errors=result("{subject}/rom/{subject}_batch-{batch}_errors.tsv"),
         histories=result("{subject}/rom/{subject}_batch-{batch}_histories.tsv"),

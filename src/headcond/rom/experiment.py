@@ -16,17 +16,23 @@ from headcond.rom.stability import Stability
 NORMS = ("energy", "euclidean")
 
 
-def norm_settings(settings: Settings, norm: str, stability: Stability) -> Mapping[str, Any]:
-    """What changes in a training's settings with the norm.
+def paper_settings(
+    rom: Mapping[str, Any], current: float, seed: int, stability: Stability
+) -> Settings:
+    """Settings of a training as the paper's, beside one by the study's section `rom`.
 
-    The paper's way is the Euclidean norm with interpolated stability factors and one pass of
-    classical Gram-Schmidt; ours the energy norm, orthonormal to round-off, with exact Riesz
-    solves. Nothing but the number of snapshots ends either.
+    Euclidean norm, interpolated stability factors, one pass of classical Gram-Schmidt; nothing
+    but the number of snapshots ends it.
+
+    Parameters
+    ----------
+    current : injected current, A.
     """
-    common = {"norm": norm, "tolerance": None, "reading_noise": None, "riesz": "solve"}
-    if norm == "energy":
-        return {**common, "stability": None, "orthogonalisation": "repeated"}
-    return {**common, "stability": stability, "orthogonalisation": "classical"}
+    return Settings(
+        current=current, training=rom["training_points"], seed=seed,
+        max_snapshots=rom["snapshots"], norm="euclidean", stability=stability,
+        orthogonalisation="classical",
+    )  # fmt: skip
 
 
 def snapshot_counts(most: int, rows: int = 14) -> list[int]:
