@@ -1,15 +1,30 @@
-"""What a snapshot costs, and what warm starts and the V-cycle Riesz map save.
+"""What training costs: per snapshot, per mode and Riesz map, and beside the paper's algorithm.
 
-python benchmarks/rom.py OPERATORS.h5 --pairs 2 --snapshots 20 --table rom.tsv
+python benchmarks/rom.py OPERATORS.h5 --box quartile --noise 8.2e-8 --pairs 8 --table rom.tsv
 
-Every pair is trained once per Riesz map. A snapshot's time splits into solve, Riesz map,
-orthogonalisation and the sweep of the bound over the training sample; `cold_iterations` are
-those of the same solve started from zero. Seconds of set-up (spectrum or coercivity at the
-reference) are told on the log. One process; set OMP_NUM_THREADS and its kin as wanted.
+Trains the same pairs in every way asked for (`--ways`), each to the same end: a certified error
+of a pair's drive voltage of at most `--noise` V at every training point, or `--snapshots`.
+A reading's error between passive electrodes is at most the product of two such roots, so it is
+below `--noise` too.
+
+each-solve, each-cycle
+    one greedy per pair; Riesz representers by solves, or by one V-cycle.
+joint-solve, joint-cycle
+    the pairs share their snapshot points.
+paper
+    the ROM-pEIT paper's: ILU(0)-CG from the reduced solution, Euclidean norm, classical
+    Gram-Schmidt, always `--paper-snapshots` of them, and stability factors at `--stability`
+    points (once for all pairs), of which `--timed` are timed. The greedy search takes them as
+    constant: it picks other points by that, at the same cost.
+
+Seconds are processor time of the whole training and its parts (wall-clock inside one process).
+`cold_iterations` are those of the same solves started from zero, at every `--every`-th snapshot.
+The bounds are formed anew over the training sample to judge the end. One process and thread.
 """
 
 import argparse
 import logging
+import resource
 import time
 from functools import partial
 from pathlib import Path
@@ -20,63 +35,116 @@ import pandas as pd
 from headcond.caps import injection_pairs
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
-from headcond.random import generator
 from headcond.rom.affine import latin_hypercube, operator_box
-from headcond.rom.greedy import train
-from headcond.rom.settings import RIESZ, Settings
+from headcond.rom.greedy import train_pairs
+from headcond.rom.settings import Settings
+from headcond.rom.stability import Stability, stability_factors
 
+WAYS = ("each-solve", "each-cycle", "joint-solve", "joint-cycle", "paper")
 SECONDS = ("solve", "riesz", "orthogonal", "sweep")
 
 
 def main(arguments: argparse.Namespace) -> None:
-    """Write the rows per snapshot, and print means over thirds of the training."""
+    """Write a row per way, pair and snapshot, and print means per way."""
     operator = AffineOperator.read(arguments.operators)
     box = operator_box(arguments.box, operator.names, arguments.impedance)
-    solver = partial(
-        make_solver, backend=arguments.backend, preconditioner=arguments.preconditioner
-    )
     pairs = injection_pairs(operator.electrodes, arguments.sink, arguments.pairs)
-    test = latin_hypercube(box, 500, generator(1, "benchmark"))
-    rows = []
-    for riesz in RIESZ:
-        rule = Settings(max_snapshots=arguments.snapshots, training=arguments.training, riesz=riesz)
-        for source, sink in pairs:
-            start = time.perf_counter()
-            pair = train(operator, source, sink, box, rule, solver_factory=solver)
-            whole = time.perf_counter() - start
-            history = pair.history
-            parts = {name: history[f"seconds_{name}"] for name in SECONDS}
-            spent = sum(np.nansum(values) for values in parts.values())
-            logging.info(
-                "%s %s: %.1f s, of which %.1f s set-up", riesz, source, whole, whole - spent
-            )
-            theta = box.theta(test)
+    rows, ways = [], []
+    for way in arguments.ways:
+        chosen = pairs[: arguments.paper_pairs] if way == "paper" else pairs
+        start = time.process_time()
+        model, factory = train_way(way, operator, box, chosen, arguments)
+        spent = time.process_time() - start
+        row = {"unknowns": operator.size, "box": arguments.box, "way": way, "pairs": len(chosen)}
+        counts = np.array([pair.snapshots for pair in model.pairs])
+        parts = {
+            f"{name}_per_snapshot": sum(
+                np.nansum(pair.history[f"seconds_{name}"]) for pair in model.pairs
+            ) / counts.sum()
+            for name in SECONDS
+        }  # fmt: skip
+        certified = max(pair.history["absolute"][-1] for pair in model.pairs) ** 2 / model.current
+        row |= {
+            "snapshots": counts.mean(),
+            "most": counts.max(),
+            "seconds_per_pair": spent / len(chosen),
+            **parts,
+            "certified_uV": np.nan if way == "paper" else 1e6 * certified,
+            "peak_GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+        }
+        if way == "paper":
+            row["stability_seconds"] = stability_seconds(operator, box, factory, arguments)
+        else:
+            row["last_sweep"] = max(pair.history["seconds_sweep"][-1] for pair in model.pairs)
+        ways.append(row)
+        for pair in model.pairs:
             for number in range(pair.snapshots):
-                _, norm, slack = pair.first(number + 1).residual(theta, box.reference)
-                bound = (norm + slack) / np.sqrt((theta / box.reference).min(axis=1))
-                row = {"unknowns": operator.size, "riesz": riesz, "pair": source}
-                row |= {"snapshot": number + 1, "spread": pair.spread}
-                row |= {f"seconds_{name}": values[number] for name, values in parts.items()}
-                row["iterations"] = int(history["iterations"][number])
-                row["cold_iterations"] = cold(operator, box, pair, number, solver, rule, arguments)
-                row["mean_reading_bound_uV"] = 1e6 * np.mean(bound**2) / rule.current
-                rows.append(row)
-    table = pd.DataFrame(rows)
+                rows.append({
+                    "unknowns": operator.size, "box": arguments.box, "way": way,
+                    "pair": pair.source, "snapshot": number + 1,
+                    "iterations": pair.history["iterations"][number],
+                    "cold_iterations": cold(operator, box, pair, number, factory, way, arguments),
+                    "bound": pair.history["maximum"][number],
+                    **{name: pair.history[f"seconds_{name}"][number] for name in SECONDS},
+                })  # fmt: skip
+        logging.info("%s: %.1f s of processor time per pair", way, row["seconds_per_pair"])
+    table, snapshots = pd.DataFrame(ways), pd.DataFrame(rows)
     Path(arguments.table).parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.table, sep="\t", index=False, float_format="%.6g")
-    part = np.ceil(3 * table["snapshot"] / table["snapshot"].max()).astype(int).rename("third")
-    shown = [name for name in table if name not in ("unknowns", "riesz", "pair", "snapshot")]
-    print(table.groupby(["riesz", part])[shown].mean().round(4).to_string())
+    name = Path(arguments.table).with_suffix(".snapshots.tsv")
+    snapshots.to_csv(name, sep="\t", index=False, float_format="%.6g")
+    print(table.round(3).to_string(index=False))
+    known = snapshots.dropna(subset="cold_iterations")
+    if len(known):
+        bins = pd.cut(known["snapshot"], [0, 1, 5, 10, 20, 30, 40, 1000])
+        print("warm and cold iterations, and their ratio")
+        means = known.groupby(["way", bins], observed=True)[
+            ["iterations", "cold_iterations"]
+        ].mean()
+        print(means.assign(ratio=means.iterations / means.cold_iterations).round(3).to_string())
 
 
-def cold(operator, box, pair, number, solver_factory, rule, arguments) -> float:
-    """Iterations of one snapshot's solve from zero; for the first Riesz map asked for only."""
-    if rule.riesz != RIESZ[0] or number % arguments.every:
+def train_way(way, operator, box, pairs, arguments):
+    """Reduced model trained in one way, and the solver factory of its snapshots."""
+    rule = Settings(
+        current=arguments.current, training=arguments.training, seed=1,
+        max_snapshots=arguments.snapshots, reading_noise=arguments.noise or None,
+    )  # fmt: skip
+    preconditioner = arguments.preconditioner
+    mode, riesz = "each", "solve"
+    if way == "paper":
+        points = latin_hypercube(box, len(box.names) + 3, np.random.default_rng(0))
+        ones = np.ones(len(points))
+        constant = Stability(points, box.theta(points), ones, 0 * ones, "rbf")
+        rule = Settings(
+            current=arguments.current, training=arguments.training, seed=1, norm="euclidean",
+            max_snapshots=arguments.paper_snapshots, stability=constant,
+            orthogonalisation="classical",
+        )  # fmt: skip
+        preconditioner = "ilu"
+    else:
+        mode, riesz = way.split("-")
+    factory = partial(make_solver, backend="petsc", preconditioner=preconditioner)
+    rule = Settings(**{**vars(rule), "riesz": riesz})
+    model = train_pairs(operator, pairs, box, rule, solver_factory=factory, mode=mode)
+    return model, factory
+
+
+def stability_seconds(operator, box, factory, arguments) -> float:
+    """Processor seconds of all the paper's stability factors, from some that are timed."""
+    points = latin_hypercube(box, arguments.timed, np.random.default_rng(1))[1:]
+    start = time.process_time()
+    stability_factors(operator, box, points, factory, "concave")  # it asks for no least number
+    return (time.process_time() - start) / len(points) * arguments.stability
+
+
+def cold(operator, box, pair, number, solver_factory, way, arguments) -> float:
+    """Iterations of one snapshot's solve from zero."""
+    if not arguments.every or way not in ("each-solve", "paper") or number % arguments.every:
         return np.nan
     matrix = operator.combine(box.coefficients(operator, pair.history["mu"][number]))
     solver = solver_factory(matrix)
-    load = operator.load(pair.source, pair.sink, rule.current)
-    found = solver.solve(load, name="cold start")
+    found = solver.solve(operator.load(pair.source, pair.sink, arguments.current), name="cold")
     solver.close()
     return float(np.sum(found.iterations))
 
@@ -84,15 +152,21 @@ def cold(operator, box, pair, number, solver_factory, rule, arguments) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("operators")
-    parser.add_argument("--pairs", type=int, default=2)
-    parser.add_argument("--snapshots", type=int, default=20)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--pairs", type=int, default=8)
+    parser.add_argument("--noise", type=float, default=0.0, help="V; 0 for a number of snapshots")
+    parser.add_argument("--snapshots", type=int, default=40)
+    parser.add_argument("--paper-snapshots", type=int, default=40)
+    parser.add_argument("--paper-pairs", type=int, default=1)
+    parser.add_argument("--stability", type=int, default=150)
+    parser.add_argument("--timed", type=int, default=3)
     parser.add_argument("--training", type=int, default=6000)
-    parser.add_argument("--box", default="full")
+    parser.add_argument("--current", type=float, default=20e-6)
+    parser.add_argument("--box", default="quartile")
     parser.add_argument("--sink", default="Cz")
     parser.add_argument("--impedance", type=float, default=5.0)
-    parser.add_argument("--backend", default="petsc")
     parser.add_argument("--preconditioner", default="gamg")
-    parser.add_argument("--every", type=int, default=1, help="cold starts at every n-th snapshot")
+    parser.add_argument("--every", type=int, default=0, help="cold starts at every n-th snapshot")
     parser.add_argument("--table", default="benchmarks/results/rom.tsv")
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(message)s")
     main(parser.parse_args())

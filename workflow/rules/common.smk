@@ -278,7 +278,7 @@ def figures():
         for subject in HEADS:
             names = ["mesh", "electrodes", "greedy", "bound", "estimates"]
             if STUDY["rom"]["experiment"]["norms"]:
-                names += ["convergence", "measures", "stopping"]
+                names += ["convergence", "measures", "stopping", "basis"]
             names += inversion_figures()
             for name in names:
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"

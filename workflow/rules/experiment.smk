@@ -89,3 +89,25 @@ rule draw_convergence:
         noise=STUDY["inverse"]["noise"],
     script:
         "../../scripts/draw_convergence.py"
+
+
+rule draw_basis:
+    input:
+        head=result("{subject}/head/{subject}_head.h5"),
+        model=result("{subject}/rom/{subject}_batch-000_rom.h5"),
+        bases=result("{subject}/rom/{subject}_batch-000_bases"),
+    output:
+        basis_figure=report(
+            result("figures/{subject}_basis.png"),
+            category="Reduced model",
+            caption="../report/basis.rst",
+        ),
+    log:
+        result("logs/draw_basis/{subject}.log"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("draw_basis.py"),
+        note=head_note,
+    script:
+        "../../scripts/draw_basis.py"

@@ -61,6 +61,42 @@ def cut(
     return figure
 
 
+def potential_cuts(
+    nodes: np.ndarray,
+    tetrahedra: np.ndarray,
+    fields: dict[str, np.ndarray],
+    through: np.ndarray,
+    percentile: float = 98.0,
+) -> Figure:
+    """Draw potentials (N,) at the nodes in sagittal and coronal cuts, a column per title.
+
+    Each column has its own scale, from minus to plus the percentile of the size in its cuts,
+    so that the tip of a current's path does not hide the rest: the unit is that percentile.
+    """
+    figure, axes = new_figure(2.9 * len(fields), 6.2, 2, len(fields))
+    for row, (name, axis, across, up) in enumerate((("sagittal", 0, 1, 2), ("coronal", 1, 0, 2))):
+        polygons, owner = plane_polygons(nodes, tetrahedra, axis, through[axis])
+        shown = [polygon[:, (across, up)] * 1e3 for polygon in polygons]
+        for panel, (title, field) in zip(axes[row], fields.items(), strict=True):
+            values = field[tetrahedra[owner]].mean(axis=1)
+            values = values - np.median(values)
+            limit = np.percentile(np.abs(values), percentile)
+            image = PolyCollection(
+                shown, array=values / limit, cmap="RdBu_r", clim=(-1, 1), edgecolors="face",
+                linewidths=0.1,
+            )  # fmt: skip
+            panel.add_collection(image)
+            panel.autoscale_view()
+            panel.set_aspect("equal")
+            panel.set_title(f"{title}\n{name}" if row == 0 else name)
+            panel.set_xlabel(f"{'xyz'[across]} (mm)")
+        axes[row, 0].set_ylabel(f"{'xyz'[up]} (mm)")
+    figure.colorbar(
+        image, ax=axes, shrink=0.6, label=f"potential / its {percentile:g}th percentile"
+    )
+    return figure
+
+
 def plane_polygons(
     nodes: np.ndarray, tetrahedra: np.ndarray, axis: int, height: float
 ) -> tuple[list[np.ndarray], np.ndarray]:

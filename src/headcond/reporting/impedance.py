@@ -15,6 +15,7 @@ _EXPERIMENT = {
     "certificate; the Euclidean one rests on interpolated stability factors and is none.",
     "measures": "The same errors in the training's norm, in the head's energy and in passive "
     "potentials.",
+    "basis": "Basis vectors of one pair as the search added them (the paper's Figs. 3c-f).",
     "stopping": "Bound over the training sample and error at the test points (the paper's Fig. 4).",
 }
 

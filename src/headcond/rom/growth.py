@@ -374,4 +374,9 @@ def saved_snapshots(folder: Path, digest: str) -> int:
 def pair_folder(operator: AffineOperator, source: str) -> str:
     """Name of a pair's folder or file: number and label of its injecting electrode."""
     number = operator.unknown(source) - operator.nodes
-    return f"pair-{number:03d}-{re.sub(r'[^A-Za-z0-9]+', '_', source)}"
+    return f"pair-{number:03d}-{file_label(source)}"
+
+
+def file_label(source: str) -> str:
+    """An electrode's label as it stands in names of files."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", source)
