@@ -11,7 +11,7 @@ from headcond.fem.solvers import make_solver
 from headcond.inverse.experiment import baseline
 from headcond.inverse.full_order import FullModel
 from headcond.random import generator
-from headcond.rom.affine import operator_box
+from headcond.rom.affine import study_box
 
 
 def main(
@@ -23,9 +23,7 @@ def main(
     solver = partial(
         make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
     )
-    box = operator_box(
-        settings["box"], operator.names, electrodes["contact_impedance"], settings["contact"]
-    )
+    box = study_box(settings, electrodes, operator.names)
     spread = injection_pairs(operator.electrodes, electrodes["sink"], pairs)
     full = FullModel(operator, box, pairs=spread, current=current, solver_factory=solver)
     draw = generator(seed, "inverse", "baseline", "truth")

@@ -11,7 +11,7 @@ from headcond.caps import injection_pairs
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.random import generator
-from headcond.rom.affine import operator_box
+from headcond.rom.affine import study_box
 from headcond.rom.experiment import (
     concave_ratio,
     history_table,
@@ -31,9 +31,7 @@ def main(
 ):  # fmt: skip
     """Write errors (per norm, pair, point and snapshots) and the greedy histories."""
     operator = AffineOperator.read(operators)
-    box = operator_box(
-        settings["box"], operator.names, electrodes["contact_impedance"], settings["contact"]
-    )
+    box = study_box(settings, electrodes, operator.names)
     pairs = injection_pairs(operator.electrodes, electrodes["sink"], settings["pairs"])
     pairs = pairs[int(batch) * settings["batch"] : (int(batch) + 1) * settings["batch"]]
     known = io.read_table(stability)

@@ -14,12 +14,12 @@ from headcond.rom.stability import stability_factors
 
 
 def main(
-    operators, stability, seed, points, box, contact, impedance, backend, preconditioner,
+    operators, stability, seed, points, box, contact, fixed, impedance, backend, preconditioner,
     provenance,
 ):  # fmt: skip
     """Write the second smallest eigenvalue at every point, with its residual."""
     operator = AffineOperator.read(operators)
-    ranges = operator_box(box, operator.names, impedance, contact)
+    ranges = operator_box(box, operator.names, impedance, contact, fixed)
     sigma = latin_hypercube(ranges, points, generator(seed, "rom", "stability"))[1:]
     solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
     found = stability_factors(operator, ranges, sigma, solver)

@@ -18,7 +18,7 @@ from headcond.checks import InputError
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.parallel import world
-from headcond.rom.affine import operator_box
+from headcond.rom.affine import study_box
 from headcond.rom.greedy import train_pairs
 from headcond.rom.growth import pair_folder
 from headcond.rom.settings import study_settings
@@ -30,9 +30,7 @@ def main(
 ):  # fmt: skip
     """Write the reduced models of the pairs of one batch, and their bases where wanted."""
     operator = AffineOperator.read(operators)
-    box = operator_box(
-        settings["box"], operator.names, electrodes["contact_impedance"], settings["contact"]
-    )
+    box = study_box(settings, electrodes, operator.names)
     pairs = injection_pairs(operator.electrodes, electrodes["sink"], settings["pairs"])
     if settings["corrected"] and len(pairs) < len(operator.electrodes) - 1:
         raise InputError(

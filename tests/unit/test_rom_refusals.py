@@ -82,6 +82,11 @@ def test_boxes_of_a_study():
     split = ("scalp", "compact_bone_radial", "compact_bone_tangential", "csf", "contact")
     skull = operator_box("full", split, 5.0)
     assert skull.lower[1] == skull.lower[2] == EIT_RANGES["compact_bone"]["min"]
+    some = operator_box("full", blocks, 5.0, fixed={"csf": 1.79, "wm": 0.2})
+    assert some.names == ("scalp", "compact_bone", "spongy_bone", "gm")
+    assert dict(some.fixed) == {"csf": 1.79, "wm": 0.2, "contact": 0.2}
+    with pytest.raises(InputError, match="fixed conductivity.*'liquor'"):
+        operator_box("full", blocks, 5.0, fixed={"liquor": 1.79})
     with pytest.raises(InputError, match="merged_skull"):
         operator_box("merged_skull", split, 5.0)
     for wrong in ((10.0, 2.0), (3.0,), (0.0, 1.0)):

@@ -25,7 +25,8 @@ from rom_synthetic import synthetic_operator  # noqa: E402
 
 OPERATOR = synthetic_operator(7, electrodes=5)
 SETTINGS = {
-    "box": "merged_skull", "contact": [2.0, 10.0], "pairs": 4, "batch": 2, "snapshots": 5,
+    "box": "merged_skull", "contact": [2.0, 10.0], "fixed": {}, "pairs": 4,
+    "batch": 2, "snapshots": 5,
     "training_points": 50, "tolerance": 0.0, "reading_noise": 0.0, "mode": "joint",
     "ranks_per_solve": 1, "norm": "energy", "riesz": "cycle",
     "corrected": True, "backend": "pyamg", "preconditioner": "gamg",

@@ -21,6 +21,7 @@ rule sample_stability:
         points=EXPERIMENT["stability_points"],
         box=STUDY["rom"]["box"],
         contact=STUDY["rom"]["contact"],
+        fixed=STUDY["rom"]["fixed"],
         impedance=STUDY["head"]["electrodes"]["contact_impedance"],
         backend=STUDY["rom"]["backend"],
         preconditioner=STUDY["rom"]["preconditioner"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
@@ -217,7 +218,11 @@ def named_box(
 
 
 def operator_box(
-    name: str, blocks: Sequence[str], impedance: float, impedances: Sequence[float] = ()
+    name: str,
+    blocks: Sequence[str],
+    impedance: float,
+    impedances: Sequence[float] = (),
+    fixed: Mapping[str, float] | None = None,
 ) -> Box:
     """Named box for all blocks of an operator.
 
@@ -227,19 +232,30 @@ def operator_box(
     blocks : names of the operator's blocks.
     impedance : contact impedance z, Ohm m^2, where it is fixed.
     impedances : least and largest z where `contact` is a trained parameter; empty otherwise.
+    fixed : conductivity, S/m, of blocks that do not vary.
     """
-    parameters = [block for block in blocks if block != _CONTACT]
+    known = dict(fixed or {})
+    for block in known:
+        check_option("fixed conductivity", block, [b for b in blocks if b != _CONTACT])
+    parameters = [block for block in blocks if block != _CONTACT and block not in known]
     if name == "merged_skull":
         parameters = _merged(parameters)
     if not len(impedances):
-        return named_box(name, parameters, fixed={_CONTACT: 1.0 / impedance})
+        return named_box(name, parameters, fixed={**known, _CONTACT: 1.0 / impedance})
     if len(impedances) != 2 or not 0 < impedances[0] < impedances[1]:
         raise InputError(
             "A trained contact impedance needs its least and largest value, Ohm m^2, in that "
             f"order; got {list(impedances)}."
         )
     ends = (1.0 / impedances[1], 1.0 / impedances[0])
-    return named_box(name, [*parameters, _CONTACT], contact=ends)
+    return named_box(name, [*parameters, _CONTACT], fixed=known, contact=ends)
+
+
+def study_box(rom: Mapping[str, Any], electrodes: Mapping[str, Any], blocks: Sequence[str]) -> Box:
+    """`operator_box` by a study's sections `rom` and `head.electrodes`."""
+    return operator_box(
+        rom["box"], blocks, electrodes["contact_impedance"], rom["contact"], rom["fixed"]
+    )
 
 
 def _merged(parameters: Sequence[str]) -> list[str]:
