@@ -25,8 +25,8 @@ def by_subject(paths, read):
 def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), scores=None, lens=None, globalerror=(), peaks=(), efields=(), qualities=(),
-    validations=(), relative_errors=(), residuals=(), tissue_fields=(), positions=(),
-    domains=(), placements=(), registrations=(), warps=(),
+    validations=(), convergences=(), relative_errors=(), residuals=(), tissue_fields=(),
+    positions=(), domains=(), placements=(), registrations=(), warps=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -64,7 +64,12 @@ def main(
         sections.append(impedance.forward_section(study, shown, solved))
     if "eit" in study["wings"]:
         sections += [
-            impedance.rom_section(study, shown, by_subject(validations, io.read_table)),
+            impedance.rom_section(
+                study,
+                shown,
+                by_subject(validations, io.read_table),
+                by_subject(convergences, io.read_table),
+            ),
             impedance.estimate_section(study, shown, by_subject(relative_errors, io.read_table)),
         ]
     render(report, template, study, sections, notes, run_times(benchmarks), provenance)

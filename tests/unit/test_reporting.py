@@ -233,7 +233,7 @@ def validation(violated=False):
 
 def test_validation_counts_what_was_judged(default, tmp_path):
     figures = figure_files(tmp_path, ["greedy_sub-04", "bound_sub-04"])
-    section = impedance.rom_section(default, figures, {"sub-04": validation(violated=True)})
+    section = impedance.rom_section(default, figures, {"sub-04": validation(violated=True)}, {})
     found = dict(section.parts[0].table.to_numpy().tolist())
     assert found["pairs"] == 2 and found["points"] == 2 and found["snapshots"] == 3
     assert found["comparisons"] == 2 and found["bounds below the error"] == 1

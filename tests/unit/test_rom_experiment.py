@@ -12,6 +12,7 @@ from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.figures.convergence import bounds_and_errors, error_measures, stopping
 from headcond.figures.style import save
+from headcond.reporting.impedance import convergence_table
 from headcond.rom.affine import latin_hypercube, named_box
 from headcond.rom.experiment import (
     concave_ratio,
@@ -154,3 +155,15 @@ def test_models_of_other_pairs_are_not_compared(measured):
     model, bases = trained[0]
     with pytest.raises(InputError, match="same pairs"):
         compare([(model, bases), (model.select(["E4"]), bases)], OPERATOR, DIRECT, test)
+
+
+def test_report_table_says_which_bound_is_a_certificate(measured):
+    *_, errors, histories = measured
+    found = summary(errors, histories)
+    table = convergence_table(found)
+    assert dict(zip(table["norm"], table["certificate"], strict=True)) == {
+        "energy": "yes", "euclidean": "no",
+    }  # fmt: skip
+    assert table["largest of a passive potential (µV)"].tolist() == pytest.approx(
+        (1e6 * found["passive_error_max"]).tolist()
+    )

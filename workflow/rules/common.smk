@@ -363,6 +363,10 @@ def tables():
         found["validations"] = expand(
             result("{subject}/rom/{subject}_validation.tsv"), subject=HEADS
         )
+        if STUDY["rom"]["experiment"]["norms"]:
+            found["convergences"] = expand(
+                result("{subject}/rom/{subject}_convergence.tsv"), subject=HEADS
+            )
         found["relative_errors"] = expand(
             result("{subject}/eit/{subject}_relativeerror.tsv"), subject=HEADS
         )

@@ -97,6 +97,7 @@ def rom_section(
     study: Mapping[str, Any],
     figures: Mapping[str, str],
     validations: Mapping[str, pd.DataFrame],
+    convergences: Mapping[str, pd.DataFrame],
 ) -> Section:
     """Certified bounds against true errors.
 
@@ -104,6 +105,7 @@ def rom_section(
     ----------
     study, figures : settings of the study, paths of its figures by name.
     validations : table of `rom.validation.validate`, by subject.
+    convergences : `rom.experiment.summary` where Experiment 1 was run, by subject.
     """
     parts = []
     for subject, table in validations.items():
@@ -119,6 +121,16 @@ def rom_section(
             "largest relative error": table["relative_error"].max(),
             "largest error of a passive reading (µV)": 1e6 * table["passive_error"].max(),
         }
+        if "reading_bound" in table:
+            summary |= {
+                "the same, corrected by the dual solutions (µV)": (
+                    1e6 * table["corrected_passive_error"].max()
+                ),
+                "largest bound of a corrected passive reading (µV)": (
+                    1e6 * table["reading_bound"].max()
+                ),
+                "corrected readings outside their bound": int(table["reading_violated"].sum()),
+            }
         text = (
             "The bound is a certificate in the energy norm: at every conductivity of the box the "
             "true error lies below it. Effectivity is bound over error. Compare the error of a "
@@ -136,11 +148,40 @@ def rom_section(
         caption = "Bound against true error at random conductivities, all pairs."
         parts.append(Part(figure=figures[f"bound_{subject}"], caption=caption))
         if study["rom"]["experiment"]["norms"]:
+            parts.append(Part("Experiment 1", table=convergence_table(convergences[subject])))
             parts += [
                 Part(figure=figures[f"{name}_{subject}"], caption=caption)
                 for name, caption in _EXPERIMENT.items()
             ]
     return Section("rom", "Reduced model", tuple(parts))
+
+
+def convergence_table(summary: pd.DataFrame) -> pd.DataFrame:
+    """Experiment 1 as a table to read: a row per norm and number of snapshots.
+
+    Parameters
+    ----------
+    summary : of `rom.experiment.summary`.
+    """
+    columns = {
+        "relative_bound_max": ("largest relative bound (%)", 100.0),
+        "relative_error_mean": ("mean relative error (%)", 100.0),
+        "relative_error_max": ("largest (%)", 100.0),
+        "relative_head_error_max": ("largest in the head's energy (%)", 100.0),
+        "passive_error_max": ("largest of a passive potential (µV)", 1e6),
+        "effectivity_mean": ("mean effectivity", 1.0),
+        "effectivity_max": ("largest effectivity", 1.0),
+        "violated": ("bounds below the error", 1),
+        "judged": ("of", 1),
+        "orthogonality_max": ("orthogonality |V'MV - I|", 1.0),
+    }
+    table = {
+        "norm": summary["norm"],
+        "certificate": summary["norm"].map({"energy": "yes", "euclidean": "no"}),
+        "snapshots": summary["snapshots"],
+    }
+    table |= {label: scale * summary[name] for name, (label, scale) in columns.items()}
+    return pd.DataFrame(table)
 
 
 def estimate_section(
