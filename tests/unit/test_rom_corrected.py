@@ -181,6 +181,33 @@ def test_selecting_reordering_and_the_file_keep_the_readings(trained, truths, tm
     assert np.allclose(turned, expected[:, [3, 0, 4, 1, 2]], rtol=1e-12, atol=0)
 
 
+def test_a_lighter_model_reads_the_same_and_refuses_what_it_lacks(trained, truths, tmp_path):
+    model, _ = trained
+    points = truths[0]
+    whole = tmp_path / "whole.h5"
+    model.write(whole)
+    sizes = [whole.stat().st_size]
+    for cross, bounds in ((True, True), (False, True), (False, False)):
+        path = tmp_path / f"{cross}-{bounds}.h5"
+        model.lighter(5, cross=cross, bounds=bounds).write(path)
+        sizes.append(path.stat().st_size)
+        light = ReducedModel.read(path)
+        assert np.array_equal(light.voltages(points), model.voltages(points, 5))
+        if bounds:
+            assert light.bound(points) == pytest.approx(model.bound(points, 5), rel=1e-12)
+        else:
+            with pytest.raises(InputError, match="without bounds"):
+                light.bound(points)
+        if cross:
+            assert light.reading_bound(points) == pytest.approx(
+                model.reading_bound(points, 5), rel=1e-12
+            )
+        else:
+            with pytest.raises(InputError, match="cross blocks"):
+                light.reading_bound(points)
+    assert sizes == sorted(sizes, reverse=True)
+
+
 def test_files_of_the_first_format_are_read(trained, tmp_path):
     model, _ = trained
     path = tmp_path / "rom.h5"

@@ -87,6 +87,26 @@ class ReducedModel:
         cross = None if self.cross is None else self.cross.select(sources)
         return dataclasses.replace(self, pairs=pairs, cross=cross)
 
+    def lighter(
+        self, snapshots: int | None = None, *, cross: bool = True, bounds: bool = True
+    ) -> ReducedModel:
+        """A smaller model to hand on: fewer snapshots, or without what not everyone asks for.
+
+        Parameters
+        ----------
+        snapshots : keep the first so many basis vectors; all by default.
+        cross : keep the blocks between pairs, for corrected readings and product bounds.
+        bounds : keep the residuals' factors; without them `bound` is refused.
+        """
+        pairs = tuple(self._first(snapshots))
+        if not bounds:
+            pairs = tuple(
+                dataclasses.replace(pair, residual_factor=pair.residual_factor[:0])
+                for pair in pairs
+            )
+        kept = self.cross.first(snapshots) if cross and self.cross is not None else None
+        return dataclasses.replace(self, pairs=pairs, cross=kept)
+
     def voltages(
         self, sigma: ArrayLike, snapshots: int | None = None, outside: str = "refuse",
         corrected: bool = False,
@@ -145,6 +165,8 @@ class ReducedModel:
         ||u_N|| - bound <= ||u|| (infinite where that is not positive).
         """
         theta, shape = self._theta(sigma, outside)
+        if any(not len(pair.residual_factor) for pair in self.pairs):
+            raise InputError("This reduced model was written without bounds (`lighter`).")
         factor = self._stability_factor(theta)
         out = np.empty((len(theta), len(self.pairs)))
         for number, pair in enumerate(self._first(snapshots)):
