@@ -372,6 +372,12 @@ def test_one_head_has_no_spread_and_two_tables_have_a_figure(default, tmp_path):
     assert "A, B" in part.caption and "one network" in part.caption
 
 
+def test_large_spreads_are_plain_numbers():
+    scores = over_heads(pd.concat([scores_of("sub-04", 2000.0), scores_of("sub-05", 20.0)]))
+    table = conductivity.score_table(scores, "A", "true")
+    assert table["median error (%), uniform"][0] == "1010 ± 1400"
+
+
 def test_the_lens_is_shown_beside_the_papers_range(default, tmp_path):
     lens = pd.DataFrame(
         {"subject": "sub-04", "map": ["uniform", "condnet", "true"], "voxels": 80,

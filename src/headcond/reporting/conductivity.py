@@ -103,7 +103,9 @@ def lens_table(lens: pd.DataFrame) -> pd.DataFrame:
 def _mean_and_std(mean: float, std: float) -> str:
     if pd.isna(mean):
         return "–"
-    return f"{mean:.3g}" if pd.isna(std) else f"{mean:.3g} ± {std:.2g}"
+    # Twice, so that 150 is not written as 1.5e+02.
+    rounded = f"{float(f'{mean:.3g}'):g}"
+    return rounded if pd.isna(std) else f"{rounded} ± {float(f'{std:.2g}'):g}"
 
 
 _VOLUMES = (
