@@ -16,7 +16,7 @@ time of a step in docs/performance-condnet.md.
 
 A second call goes on where the first was stopped: finished networks stay in the folder `--state`
 (about 4 MB each, with the state of the one in training). It writes OUTPUT.tsv (per seed, test
-head and tissue), OUTPUT.md (means and spreads) and OUTPUT.png.
+head and tissue), OUTPUT.md (means and spreads) and OUTPUT_curve.png.
 """
 
 from __future__ import annotations
@@ -177,8 +177,8 @@ def markdown(table: pd.DataFrame, summary: pd.DataFrame, about: str) -> str:
 
 
 def draw(summary: pd.DataFrame) -> object:
-    """Draw each measure against the number of training heads, a dot per seed."""
-    figure, axes = new_figure(9.0, 2.9, 1, len(MEASURES))
+    """Draw each measure from 0 against the number of training heads, a dot per seed."""
+    figure, axes = new_figure(9.6, 3.2, 1, len(MEASURES))
     for panel, (key, label) in zip(axes[0], MEASURES.items(), strict=True):
         for colour, (seed, group) in zip(COLOURS[1:], summary.groupby("seed"), strict=False):
             panel.plot(group["heads"], group[key], "o", color=colour, label=f"seed {seed}")
@@ -187,8 +187,19 @@ def draw(summary: pd.DataFrame) -> object:
         panel.set_xlabel("training heads")
         panel.set_ylabel(label)
         panel.set_xticks(list(mean.index))
-    axes[0, 0].legend(fontsize=8)
+        panel.set_ylim(0, 1.15 * summary[key].max())
+    marks = axes[0, 0].get_legend_handles_labels()
+    figure.legend(*marks, ncols=len(marks[1]), loc="outside upper center")
     return figure
+
+
+def write(output: Path, table: pd.DataFrame, about: str, note: str, record: dict) -> None:
+    """Write the table, the page and the figure; table and figure each have a sidecar."""
+    summary = summarise(table)
+    io.write_table(output.with_suffix(".tsv"), table, provenance=record)
+    output.with_suffix(".md").write_text(markdown(table, summary, about))
+    picture = output.with_name(f"{output.stem}_curve.png")
+    save(draw(summary), picture, note, provenance=record)
 
 
 def main() -> None:
@@ -223,7 +234,6 @@ def main() -> None:
             whole = summarise(scores).iloc[0].round(4).to_dict()
             logging.info("%d heads, seed %d (%s): %s", count, seed, ", ".join(subjects), whole)
     table = pd.concat(rows, ignore_index=True)
-    summary = summarise(table)
     note = f"{NOTES[cohort['source']]}, {options.steps} steps per network"
     about = (
         f"Study {settings['study']} ({note}), {len(cohort['test'])} test heads, "
@@ -231,10 +241,8 @@ def main() -> None:
     )
     record = {"program": "benchmarks/learning_curve.py", "study": settings["study"],
               "steps": options.steps, "seeds": options.seeds}  # fmt: skip
-    io.write_table(options.output.with_suffix(".tsv"), table, provenance=record)
-    options.output.with_suffix(".md").write_text(markdown(table, summary, about))
-    save(draw(summary), options.output.with_suffix(".png"), note, provenance=record)
-    print(markdown(table, summary, about))
+    write(options.output, table, about, note, record)
+    print(options.output.with_suffix(".md").read_text())
 
 
 if __name__ == "__main__":

@@ -15,13 +15,8 @@ import pandas as pd
 
 from headcond import io
 from headcond.metrics import AVERAGE
-from headcond.reporting.conductivity import lens_table, score_table
+from headcond.reporting.conductivity import judged, lens_table, score_table
 from headcond.reporting.field_tables import error_parts
-
-AGAINST = {
-    "uniform": "the uniform conductivity of the labels",
-    "true": "the true, non-uniform conductivity of the generated heads",
-}
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -44,12 +39,10 @@ def map_lines(study: Path) -> list[str]:
     made = side["provenance"]
     heads = int(scores["heads"].max())
     lines = [
-        f"{heads} test head{'s' * (heads > 1)}, conductivity table {side['conductivity_table']}, "
-        f"headcond {made['versions']['headcond']}.",
+        f"{heads} test head{'s' * (heads > 1)}, headcond {made['versions']['headcond']}.",
     ]
-    for reference, text in AGAINST.items():
-        if (scores["reference"] == reference).any():
-            lines += [f"Against {text}:", markdown(score_table(scores, reference))]
+    for table, reference, text in judged(scores):
+        lines += [f"Error of {text}:", markdown(score_table(scores, table, reference))]
     lens = study / "tables" / "condnet_lens.tsv"
     if lens.exists():
         lines += [

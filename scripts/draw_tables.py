@@ -7,12 +7,16 @@ from headcond.figures.style import save
 from headcond.tissues import conductivity_table
 
 
-def main(t1, t2, uniform, condnet, several, tables, frequency, note, provenance):
-    """Write Fig. 8 of the CondNet paper: uniform and estimated per table, details magnified."""
+def main(
+    t1, t2, uniform, blurred, condnet, several, tables, frequency, note, provenance, true=None
+):  # fmt: skip
+    """Write Fig. 8 of the CondNet paper: the maps of every table, and the truth if known."""
     volumes = {}
-    for table, *paths in zip(tables, uniform, condnet, strict=True):
-        for name, path in zip(("uniform", "estimated"), paths, strict=True):
+    for table, *paths in zip(tables, uniform, blurred, condnet, strict=True):
+        for name, path in zip(("uniform", "blurred", "estimated"), paths, strict=True):
             volumes[f"{name} ({table})"], affine = io.read_volume(path)
+    if true:
+        volumes["true"], _ = io.read_volume(true)
     head = next(iter(volumes.values())) > 0
     box = bounding_box(head)
     used = [conductivity_table(table, frequency) for table in tables]

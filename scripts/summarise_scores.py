@@ -6,10 +6,10 @@ from headcond import io
 from headcond.condnet.summary import over_heads
 
 
-def main(errors, scores, table, provenance, lens_values=(), lens=None):
+def main(errors, scores, provenance, lens_values=(), lens=None):
     """Write mean and standard deviation per tissue and map, and what maps hold in the lenses."""
     joined = pd.concat([io.read_table(path) for path in errors], ignore_index=True)
-    io.write_table(scores, over_heads(joined), conductivity_table=table, provenance=provenance)
+    io.write_table(scores, over_heads(joined), provenance=provenance)
     if lens:
         rows = [io.read_table(path) for path in lens_values]
         io.write_table(lens, pd.concat(rows), units="S/m", provenance=provenance)

@@ -30,7 +30,8 @@ def describe(
 
     Parameters
     ----------
-    networks : folder of axis-sagittal_network.ckpt, axis-coronal_... and axis-axial_...
+    networks : folder of axis-sagittal_network.ckpt, axis-coronal_... and axis-axial_..., with the
+        training domain beside them (domain.json).
     t1, t2 : scans of the person, see `cohort.bids.read_pair`.
     out : folder of the results; its last part names the study.
     subject : name of the person in file names, "sub-XX" or "XX".

@@ -1,5 +1,8 @@
 """Figures of conductivity maps: one scale, the right planes, and renders of known bodies."""
 
+import sys
+from pathlib import Path
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -7,9 +10,13 @@ import pytest
 from matplotlib import colormaps
 from matplotlib.colors import to_rgba
 
+from headcond import io
 from headcond.checks import InputError
 from headcond.figures import conductivity, maps, patches, style, volumes
 from headcond.tissues import conductivity_table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import draw_tables
 
 AFFINE = np.diag([2.0, 3.0, 4.0, 1.0])
 SHAPE = (36, 30, 24)
@@ -91,6 +98,30 @@ def test_details_show_the_same_voxels_in_every_panel(ramps):
         assert inset.images[0].get_clim() == panel.images[0].get_clim()
         framed = [line for line in panel.lines if line.get_color() == "yellow"]
         assert len(framed) == (number % 4 == 0), "the images show where it is"
+
+
+@pytest.mark.parametrize("truth", [True, False])
+def test_several_tables_stand_beside_their_controls_and_the_truth(
+    ramps, tmp_path, monkeypatch, truth
+):
+    drawn = {}
+    monkeypatch.setattr(draw_tables, "save", lambda figure, path, *_, **__: drawn.update(f=figure))
+    for name, volume in ramps.items():
+        big = np.kron(volume, np.ones((2, 2, 2))).astype(np.float32)
+        io.write_volume(tmp_path / f"{name}.nii.gz", big, np.diag([2.0, 2, 2, 1]))
+    path = {name: tmp_path / f"{name}.nii.gz" for name in ramps}
+    draw_tables.main(
+        path["true"], path["true"], [path["uniform"]] * 2, [path["true"]] * 2,
+        [path["estimated"]] * 2, "several.png", ["A", "B"], 1e4, "", {},
+        **({"true": path["true"]} if truth else {}),
+    )  # fmt: skip
+    columns = 8 + truth
+    titles = [panel.get_title() for panel in panels(drawn["f"])[:columns]]
+    maps = [f"{name} ({table})" for table in "AB" for name in ("uniform", "blurred", "estimated")]
+    assert titles == ["T1w", "T2w", *maps, *(["true"] if truth else [])]
+    assert len(panels(drawn["f"])) == 3 * columns
+    first, control = (panels(drawn["f"])[number].images[0].get_array() for number in (2, 3))
+    assert not np.array_equal(first, control)
 
 
 def test_spread_is_shown_absolute_and_relative_and_nowhere_in_air():

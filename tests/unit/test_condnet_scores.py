@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from headcond import io
 from headcond.checks import InputError
 from headcond.condnet.scores import SCORE_COLUMNS, head_scores, tissue_scores
 from headcond.tissues import TISSUES, conductivity_map, conductivity_table
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import compare_conductivity
 
 TABLE = dict.fromkeys(TISSUES, 0.5) | {"skin": 0.1, "fat": 0.1, "csf": 2.0, "bone_cortical": 0.02}
 SKIN, FAT, CORTICAL, CSF = (TISSUES.index(n) + 1 for n in ("skin", "fat", "bone_cortical", "csf"))
@@ -66,3 +73,41 @@ def test_unusable_maps_are_refused():
         tissue_scores(volume(0.1, np.nan), labels, TABLE)
     with pytest.raises(InputError, match="truth must lie above 0"):
         tissue_scores(volume(0.1, 0.1), labels, TABLE, volume(0.0, 0.0))
+
+
+def test_every_table_is_judged_and_the_truth_holds_for_the_first(tmp_path):
+    labels = np.repeat(volume(0, SKIN, CSF), 3, axis=1).astype(np.uint8)
+    lens = np.zeros_like(labels)
+    lens[2, 2] = 1  # of three CSF voxels
+    given = {"labels": labels, "region": labels > 0, "lens": lens}
+    maps = {"uniform": [], "blurred": [], "condnet": []}
+    for table in ("A", "B"):
+        uniform = conductivity_map(labels, conductivity_table(table))
+        given["true"] = given.get("true", 2 * uniform)
+        for name, factor in (("uniform", 1.0), ("blurred", 1.1), ("condnet", 1.2)):
+            maps[name].append(f"{name}-{table}")
+            given[f"{name}-{table}"] = factor * uniform
+    for name, data in given.items():
+        io.write_volume(tmp_path / f"{name}.nii.gz", data.astype(np.float32), np.eye(4))
+    path = {name: tmp_path / f"{name}.nii.gz" for name in given}
+    compare_conductivity.main(
+        **{name: path[name] for name in ("labels", "region", "true", "lens")},
+        **{name: [path[each] for each in found] for name, found in maps.items()},
+        errors=tmp_path / "errors.tsv", lens_values=tmp_path / "lens.tsv", subject="sub-1",
+        tables=["A", "B"], frequency=10e3, provenance={},
+    )  # fmt: skip
+    found = io.read_table(tmp_path / "errors.tsv").set_index(["table", "reference", "map"])
+    assert list(dict.fromkeys(found.index)) == [
+        ("A", "uniform", "blurred"), ("A", "uniform", "condnet"),
+        ("A", "true", "uniform"), ("A", "true", "blurred"), ("A", "true", "condnet"),
+        ("B", "uniform", "blurred"), ("B", "uniform", "condnet"),
+    ]  # fmt: skip
+    for table in ("A", "B"):
+        rows = found.loc[(table, "uniform", "condnet")]
+        assert rows["median_percent"].tolist() == pytest.approx([20, 20], rel=1e-4)
+        assert rows["voxels"].tolist() == [3, 2], "the lens is judged apart"
+    assert found.loc[("A", "true", "uniform"), "median_percent"].tolist() == pytest.approx([50, 50])
+    held = io.read_table(tmp_path / "lens.tsv").set_index("map")["median"]
+    assert held.to_dict() == pytest.approx(
+        {"uniform": 2, "blurred": 2.2, "condnet": 2.4, "true": 4}
+    )

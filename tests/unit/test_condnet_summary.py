@@ -14,17 +14,14 @@ from headcond.study_paths import REPOSITORY
 from headcond.tissues import TISSUES, conductivity_map, conductivity_table
 
 ROOT = REPOSITORY
-TABLE = conductivity_table("A")
 
 
-def scores(subject, factor, tissues, name="condnet"):
-    """Scores of a map that is `factor` times the uniform one, everywhere."""
+def scores(subject, factor, tissues, name="condnet", which="A"):
+    """Scores of a map that is `factor` times the uniform one of a table, everywhere."""
+    table = conductivity_table(which)
     labels = np.array([TISSUES.index(tissue) + 1 for tissue in tissues]).reshape(-1, 1, 1)
-    found = tissue_scores(factor * conductivity_map(labels, TABLE), labels, TABLE)
-    found.insert(0, "reference", "uniform")
-    found.insert(0, "map", name)
-    found.insert(0, "subject", subject)
-    return found
+    found = tissue_scores(factor * conductivity_map(labels, table), labels, table)
+    return found.assign(subject=subject, table=which, map=name, reference="uniform")
 
 
 def test_mean_and_spread_over_heads_by_hand():
@@ -46,6 +43,14 @@ def test_mean_and_spread_over_heads_by_hand():
     assert rows.loc[ALL, "median_percent_mean"] == pytest.approx(30, rel=1e-5)
     single = table[table["map"] == "blurred"]
     assert single[[f"{name}_std" for name in METRICS]].isna().all().all(), "one head, no spread"
+
+
+def test_tables_are_summed_up_apart():
+    parts = [scores("sub-1", factor, ["wm"], which=name) for name, factor in (("B", 1.2), ("A", 2))]
+    found = over_heads(pd.concat(parts))
+    assert found["table"].tolist() == ["B", "B", "A", "A"], "as they come"
+    assert found["median_percent_mean"].tolist() == pytest.approx([20, 20, 100, 100], rel=1e-5)
+    assert (found["heads"] == 1).all()
 
 
 def test_order_of_heads_does_not_matter():
@@ -72,13 +77,15 @@ def test_ranges_inside_a_mask():
 def test_the_page_of_results_holds_what_the_tables_hold(tmp_path):
     program = runpy.run_path(str(ROOT / "benchmarks" / "results.py"))
     heads = [scores(f"sub-{n}", 1 + n / 10, ["gm", "bone_cortical"]) for n in (1, 3)]
-    io.write_table(
-        tmp_path / "tables" / "condnet_errors.tsv",
-        over_heads(pd.concat(heads)),
-        conductivity_table="A",
-    )
+    heads += [scores("sub-1", 3, ["csf"], which="B")]
+    made = {"versions": {"headcond": "7"}}
+    path = tmp_path / "tables" / "condnet_errors.tsv"
+    io.write_table(path, over_heads(pd.concat(heads)), provenance=made)
     text = program["page"](tmp_path)
-    assert text.startswith("2 test heads, conductivity table A, headcond ")
+    assert text.startswith("2 test heads, headcond 7.\n")
+    text, other = text.split("Error of the maps of table B against the uniform")
+    assert "Error of the maps of table A against the uniform" in text
+    assert "| csf | 200 |" in other and "bone" not in other
     rows = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert cells[0][:2] == ["tissue", "median error (%), estimated"]

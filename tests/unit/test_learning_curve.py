@@ -92,5 +92,9 @@ def test_table_and_figure_tell_means_and_spreads(program, tmp_path):
     assert "| wm | 22 (7.1) | 24 (7.1) |" in text
     figure = program.draw(summary)
     assert [panel.get_xlabel() for panel in figure.axes] == ["training heads"] * 3
-    program.save(figure, tmp_path / "curve.png", "simulated")
-    assert (tmp_path / "curve.png").stat().st_size > 10_000
+    assert all(panel.get_ylim()[0] == 0 for panel in figure.axes), "no difference is magnified"
+    program.write(tmp_path / "learning.tsv", table, "About.", "simulated", {"steps": 7})
+    assert (tmp_path / "learning.md").read_text() == text
+    assert (tmp_path / "learning_curve.png").stat().st_size > 10_000
+    kept = io.read_table(tmp_path / "learning.tsv")  # its sidecar is not the figure's
+    pd.testing.assert_frame_equal(kept, table, check_dtype=False)

@@ -72,9 +72,9 @@ def test_the_table_counts_what_the_mask_leaves(head, tmp_path):
     for neck in ("masked", "kept"):
         region_of(paths, tmp_path, neck)
         compare_conductivity.main(
-            labels=tmp_path / "dseg.nii.gz", region=tmp_path / f"{neck}.nii.gz", **maps, true=[],
-            lens=[], errors=tmp_path / "errors.tsv", subject="sub-01", table="A", frequency=10e3,
-            provenance={},
+            labels=tmp_path / "dseg.nii.gz", region=tmp_path / f"{neck}.nii.gz", true=[], lens=[],
+            **{name: [path] for name, path in maps.items()}, errors=tmp_path / "errors.tsv",
+            subject="sub-01", tables=["A"], frequency=10e3, provenance={},
         )  # fmt: skip
         table = io.read_table(tmp_path / "errors.tsv")
         found[neck] = table[table["map"] == "condnet"].set_index("tissue")

@@ -313,12 +313,12 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     assert [part.figure for part in section.parts[2:]] == list(figures.values())
 
 
-def scores_of(subject, percent):
+def scores_of(subject, percent, table="A"):
     """Scores of one head with two tissues and a map; `percent` is the median error of one."""
     rows = [
-        {"subject": subject, "map": name, "reference": "true", "tissue": tissue, "voxels": 10,
-         "median_percent": factor * value, "log10_mae": 0.1, "air_percent": 0.0, "dice": 0.5,
-         "dice_tissues": tissue}
+        {"subject": subject, "table": table, "map": name, "reference": "true", "tissue": tissue,
+         "voxels": 10, "median_percent": factor * value, "log10_mae": 0.1, "air_percent": 0.0,
+         "dice": 0.5, "dice_tissues": tissue}
         for name, factor in (("uniform", 1.0), ("condnet", 2.0))
         for tissue, value in (("bone_cortical", percent), ("csf", 40.0))
     ]  # fmt: skip
@@ -346,7 +346,10 @@ def test_conductivity_section_shows_scores_over_heads_and_all_figures(default, t
     assert table["median error (%), uniform"].tolist() == ["15 ± 7.1", "40 ± 0", "27.5 ± 3.5"]
     assert table["median error (%), estimated"].tolist() == ["30 ± 14", "80 ± 0", "55 ± 7.1"]
     assert "Dice, estimated" in table and "2 test heads" in section.parts[1].texts[0]
-    assert "true, non-uniform" in section.parts[1].title
+    assert section.parts[1].title == (
+        "Error of the maps of table A against the true, non-uniform conductivity of the "
+        "generated heads"
+    )
     captions = [part.caption for part in section.parts if part.figure and part.title != "Training"]
     assert all(caption.startswith("Generated heads, simulated") for caption in captions)
     page = shown(section)
@@ -359,11 +362,20 @@ def test_one_head_has_no_spread_and_two_tables_have_a_figure(default, tmp_path):
     figures = conductivity_figures(tmp_path, ["sub-04"])
     figures |= figure_files(tmp_path, ["tables_sub-04"])
     section = conductivity.conductivity_section(
-        default, figures, LOSSES, over_heads(scores_of("sub-04", 10.0))
-    )
+        default, figures, LOSSES,
+        over_heads(pd.concat([scores_of("sub-04", 10.0), scores_of("sub-04", 20.0, "B")])),
+    )  # fmt: skip
     assert section.parts[1].table["median error (%), uniform"].tolist() == ["10", "40", "25"]
+    assert section.parts[2].table["median error (%), uniform"].tolist() == ["20", "40", "30"]
+    assert "table B" in section.parts[2].title and "table A" in section.parts[1].title
     (part,) = (part for part in section.parts if part.figure == figures["tables_sub-04"])
     assert "A, B" in part.caption and "one network" in part.caption
+
+
+def test_large_spreads_are_plain_numbers():
+    scores = over_heads(pd.concat([scores_of("sub-04", 2000.0), scores_of("sub-05", 20.0)]))
+    table = conductivity.score_table(scores, "A", "true")
+    assert table["median error (%), uniform"][0] == "1010 ± 1400"
 
 
 def test_the_lens_is_shown_beside_the_papers_range(default, tmp_path):

@@ -44,6 +44,14 @@ def test_synthseg_ids_from_their_documentation():
     assert tissues.to_tissues([507], "synthseg", soft_tissue="fat")[0] == ID["fat"]
 
 
+def test_brainweb_ids_from_their_documentation():
+    names = ["air", "csf", "gm", "wm", "fat", "muscle", "skin", "bone_cortical", "gm", "muscle"]
+    assert tissues.label_scheme("brainweb") == dict(enumerate(names))
+    # 10 is a lesion in one of BrainWeb's models and dura in others: nobody can tell which.
+    with pytest.raises(InputError, match=r"10 \(2 voxels\), 11 \(1 voxels\)"):
+        tissues.to_tissues(np.array([3, 10, 10, 11]), "brainweb")
+
+
 def test_float_labels_pass_if_whole():
     assert tissues.to_tissues(np.array([0.0, 515.0]), "synthseg").tolist() == [0, 4]
     with pytest.raises(InputError, match="1 labels are no whole numbers"):

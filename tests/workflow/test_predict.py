@@ -11,6 +11,7 @@ import pytest
 
 from headcond import io
 from headcond.cohort.phantom import generate_head
+from headcond.condnet.domain import describe, measure
 from headcond.condnet.fusion import targets
 from headcond.condnet.slices import AXES, grid_facts
 from headcond.condnet.training import TrainingSettings, train_axis
@@ -24,21 +25,26 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def train(folder, head):
-    """Small networks of a generated head, prepared as the workflow does it, the T2w in place."""
+    """Small networks of a generated head, prepared as the workflow does it, the T2w in place.
+
+    Beside them the training domain, which has no limits with one head.
+    """
     t1, affine = conform(head.t1, head.affine, SIZE, SHAPE)
     t2 = np.clip(like(head.t2, head.t2_affine, affine, SHAPE), 0, None)
     images = np.stack([normalise(correct(image, affine)[0])[0] for image in (t1, t2)])
     labels = like(head.labels, head.affine, affine, SHAPE, order=0)
     table = conductivity_table("A")
+    normalisation = {"method": "percentile", "bias_shrink": 4, "images": ["T1w", "T2w"]}
+    grid = grid_facts(SHAPE, affine)
+    domain = {"grid": grid, "normalisation": normalisation}
+    io.write_json(folder / "domain.json", domain | measure({"sub-01": describe(*images, SIZE)}))
     truth = targets(conductivity_map(labels, table)[None], [max(table.values())], 0.1)
     for axis in AXES:
         train_axis(
             {"sub-01": images}, {"sub-01": truth}, axis,
             TrainingSettings(epochs=6, learning_rate=3e-3, validation="slice", seed=0),
-            tables={"A": table}, tau=0.1,
-            normalisation={"method": "percentile", "bias_shrink": 4, "images": ["T1w", "T2w"]},
-            grid=grid_facts(SHAPE, affine), checkpoint=folder / f"axis-{axis}_network.ckpt",
-            folder=folder / axis,
+            tables={"A": table}, tau=0.1, normalisation=normalisation, grid=grid,
+            checkpoint=folder / f"axis-{axis}_network.ckpt", folder=folder / axis,
         )  # fmt: skip
 
 
@@ -66,7 +72,7 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
 
     out = tmp_path / "anna"
 
-    def describe(t1="t1.nii.gz", t2="t2.nii.gz"):
+    def prepare(t1="t1.nii.gz", t2="t2.nii.gz"):
         return subprocess.run(
             [sys.executable, "-m", "headcond.new_person", networks, tmp_path / t1, tmp_path / t2,
              out, "sub-anna"],
@@ -74,7 +80,8 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
             env=checkout.environment() | {"PYTHONPATH": str(checkout.folder / "src")},
         )  # fmt: skip
 
-    assert describe().stdout.strip() == str(out / "study.yaml")
+    prepared = prepare()
+    assert prepared.stdout.strip() == str(out / "study.yaml"), prepared.stderr
     arguments = ("--cores", 2, "--configfile", out / "study.yaml")
     checkout.run(*arguments)
 
@@ -90,6 +97,9 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
     assert overlap > 0.85, "the head lies where it is in the scan"
     fluid, bone = (np.median(own[truth == number]) for number in (7, 4))
     assert fluid > bone > 0, "six epochs tell CSF from bone"
+    judgement = io.read_json(cond / "sub-anna_domain.json")
+    assert judgement["outside"] is None, "one training head spans no domain"
+    assert 0 < judgement["statistics"]["intensity"]["distance"] < 1
     spread, _ = io.read_components(cond / "sub-anna_desc-spread_condmap.nii.gz")
     assert spread.max() > 0
     for name in ("alignment", "anatomy", "conductivity"):
@@ -101,5 +111,5 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
     assert quality["mutual_information_after"] > quality["mutual_information_before"]
 
     assert "Nothing to be done" in checkout.run(*arguments)
-    refused = describe(t1="t2.nii.gz", t2="t1.nii.gz")
+    refused = prepare(t1="t2.nii.gz", t2="t1.nii.gz")
     assert refused.returncode == 1 and "exists already: name another folder" in refused.stderr

@@ -243,15 +243,9 @@ rule compare_conductivity:
     input:
         labels=anat("space-grid_dseg.nii.gz"),
         region=anat("space-grid_desc-compared_mask.nii.gz"),
-        uniform=result(
-            f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-uniform_condmap.nii.gz"
-        ),
-        blurred=result(
-            f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-blurred_condmap.nii.gz"
-        ),
-        condnet=result(
-            f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-condnet_condmap.nii.gz"
-        ),
+        uniform=every_table("uniform"),
+        blurred=every_table("blurred"),
+        condnet=every_table("condnet"),
         true=(
             result(
                 f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-true_condmap.nii.gz"
@@ -276,7 +270,7 @@ rule compare_conductivity:
     params:
         source=source("compare_conductivity.py"),
         subject="{subject}",
-        table=TABLES[0],
+        tables=TABLES,
         frequency=STUDY["condnet"]["frequency"],
     script:
         "../../scripts/compare_conductivity.py"

@@ -1,7 +1,5 @@
 # Figures 2 and 5 to 8 of the CondNet paper, the spread of the axes, and their numbers.
 MAPS = expand(first_table("{model}"), model=MODELS, allow_missing=True)
-# Uniform against estimated as in the paper, and the truth where there is one.
-RENDERED = [model for model in MODELS if model != "blurred"]
 
 
 rule summarise_scores:
@@ -23,7 +21,6 @@ rule summarise_scores:
         "../../envs/mri.yaml"
     params:
         source=source("summarise_scores.py"),
-        table=TABLES[0],
     script:
         "../../scripts/summarise_scores.py"
 
@@ -47,7 +44,7 @@ rule sample_patches:
 
 rule draw_volumes:
     input:
-        maps=expand(first_table("{model}"), subject=COHORT["test"][:2], model=RENDERED),
+        maps=expand(first_table("{model}"), subject=COHORT["test"][:2], model=MODELS),
     output:
         volumes=report(
             result("figures/volumes.png"),
@@ -64,7 +61,7 @@ rule draw_volumes:
         source=source("draw_volumes.py"),
         note=study_note(),
         subjects=COHORT["test"][:2],
-        models=RENDERED,
+        models=MODELS,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
     script:
@@ -100,9 +97,11 @@ rule draw_conductivity:
 
 rule draw_tables:
     input:
+        **generated_only(true=first_table("true")),
         t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
         t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
         uniform=every_table("uniform"),
+        blurred=every_table("blurred"),
         condnet=every_table("condnet"),
     output:
         several=report(

@@ -21,17 +21,17 @@ def over_heads(scores: pd.DataFrame) -> pd.DataFrame:
 
     Parameters
     ----------
-    scores : rows of `scores.tissue_scores` of several heads, with the columns subject, map and
-        reference before them.
+    scores : rows of `scores.tissue_scores` of several heads, with the columns subject, table, map
+        and reference before them.
 
     Returns
     -------
-    A row per reference, map and tissue, and one with the tissue `ALL` (`scores.head_scores`):
-    heads, the number of heads that have the tissue; voxels, their mean number; dice_tissues;
-    and, for every name in `METRICS`, NAME_mean and NAME_std (n - 1 in the denominator, so
-    undefined for a single head).
+    A row per table, reference, map and tissue, and one with the tissue `ALL`
+    (`scores.head_scores`): heads, the number of heads that have the tissue; voxels, their mean
+    number; dice_tissues; and, for every name in `METRICS`, NAME_mean and NAME_std (n - 1 in the
+    denominator, so undefined for a single head).
     """
-    keys = ["reference", "map"]
+    keys = ["table", "reference", "map"]
     whole = [
         dict(zip(["subject", *keys], key, strict=True))
         | {"tissue": ALL, "voxels": rows["voxels"].sum(), "dice_tissues": ALL}

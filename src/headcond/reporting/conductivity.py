@@ -39,7 +39,7 @@ def conductivity_section(
     scores : `condnet.summary.over_heads` of the test heads.
     lens : `condnet.summary.value_ranges` in the lenses of the test heads, with subject.
     """
-    parts = [training_part(study, figures, losses), *_score_parts(study, scores)]
+    parts = [training_part(study, figures, losses), *_score_parts(scores)]
     if lens is not None:
         parts.append(_lens_part(lens))
     caption = _ORIGIN[study["cohort"]["source"]] + _VOLUMES
@@ -49,12 +49,13 @@ def conductivity_section(
     return Section("conductivity", "Conductivity from MRI", tuple(parts))
 
 
-def score_table(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
-    """Scores against one reference as text: a row per tissue, a column per score and map.
+def score_table(scores: pd.DataFrame, table: str, reference: str) -> pd.DataFrame:
+    """Scores of one table's maps against one reference: a row per tissue, a column per map.
 
     Parameters
     ----------
     scores : `condnet.summary.over_heads`.
+    table : conductivity table of the maps.
     reference : "uniform" or "true".
 
     Returns
@@ -62,7 +63,7 @@ def score_table(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
     Columns tissue and "SCORE, MAP"; cells "mean ± standard deviation" over the heads, or the
     one head's value.
     """
-    rows = scores[scores["reference"] == reference]
+    rows = scores[(scores["table"] == table) & (scores["reference"] == reference)]
     names = {ALL: "all tissues"}
     found = {"tissue": [names.get(n, n.replace("_", " ")) for n in rows["tissue"].unique()]}
     for score, title in SCORE_NAMES.items():
@@ -74,6 +75,18 @@ def score_table(scores: pd.DataFrame, reference: str) -> pd.DataFrame:
                 for mean, std in zip(part[f"{score}_mean"], part[f"{score}_std"], strict=True)
             ]
     return pd.DataFrame(found)
+
+
+def judged(scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """Every table and reference that scores hold, and in words whose errors they are."""
+    against = {
+        "uniform": "the uniform conductivity of the labels",
+        "true": "the true, non-uniform conductivity of the generated heads",
+    }
+    pairs = scores[["table", "reference"]].drop_duplicates().itertuples(index=False)
+    return [
+        (table, name, f"the maps of table {table} against {against[name]}") for table, name in pairs
+    ]
 
 
 def lens_table(lens: pd.DataFrame) -> pd.DataFrame:
@@ -90,7 +103,9 @@ def lens_table(lens: pd.DataFrame) -> pd.DataFrame:
 def _mean_and_std(mean: float, std: float) -> str:
     if pd.isna(mean):
         return "–"
-    return f"{mean:.3g}" if pd.isna(std) else f"{mean:.3g} ± {std:.2g}"
+    # Twice, so that 150 is not written as 1.5e+02.
+    rounded = f"{float(f'{mean:.3g}'):g}"
+    return rounded if pd.isna(std) else f"{rounded} ± {float(f'{std:.2g}'):g}"
 
 
 _VOLUMES = (
@@ -100,11 +115,10 @@ _VOLUMES = (
 )
 
 
-def _score_parts(study: Mapping[str, Any], scores: pd.DataFrame) -> list[Part]:
-    table = study["condnet"]["tables"][0]
+def _score_parts(scores: pd.DataFrame) -> list[Part]:
     heads = int(scores["heads"].max())
     about = (
-        f"{heads} test head{'s' * (heads > 1)}, table {table}"
+        f"{heads} test head{'s' * (heads > 1)}"
         + ("; mean ± standard deviation over the heads. " if heads > 1 else ". ")
         + "Median over a tissue's voxels of |map - reference| / reference; mean of "
         "|log10(map / reference)|; Dice overlap of the labels with the voxels whose nearest tissue "
@@ -112,14 +126,9 @@ def _score_parts(study: Mapping[str, Any], scores: pd.DataFrame) -> list[Part]:
         "is the control: the uniform one under the Gaussian that brings it nearest to the "
         "estimated one."
     )
-    against = {
-        "uniform": "the uniform conductivity of the labels",
-        "true": "the true, non-uniform conductivity of the generated heads",
-    }
     return [
-        Part(f"Error of the maps against {text}", (about,), score_table(scores, reference))
-        for reference, text in against.items()
-        if (scores["reference"] == reference).any()
+        Part(f"Error of {text}", (about,), score_table(scores, table, reference))
+        for table, reference, text in judged(scores)
     ]
 
 
@@ -150,7 +159,8 @@ def _subject_parts(
         "thickest in the axial slice nearest to the middle that has them all. Boxes: quartiles, "
         "whiskers: 5 to 95 %. What a map takes for air stands at half of the table's lowest value.",
         "tables": f"The {len(tables)} conductivity tables {', '.join(tables)}, estimated at once "
-        "by one network per axis, on one colour scale; the framed squares are magnified.",
+        "by one network per axis, between uniform and blurred maps, on one colour scale; the "
+        "framed squares are magnified.",
         "spread": "How far the three slicing axes lie apart: standard deviation of their "
         "predictions, in S/m and in % of their mean.",
     }
