@@ -24,6 +24,7 @@ from headcond import io
 pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("HEADCOND_KILLS", "30"))
+WAIT = 10_000  # seconds for one run, which ends in a minute on two idle cores
 SEED = int(os.environ.get("HEADCOND_FAULT_SEED", "8"))
 # Processor time of jobs between two kills, s, on average: about as much as a job takes.
 WORK = 2.0
@@ -108,9 +109,9 @@ def disturb(process, draw):
         victim.kill()
     except psutil.NoSuchProcess:
         part = None
-    process.communicate(timeout=3000)
+    process.communicate(timeout=WAIT)
     # Jobs go on without their controller, as they would; they end by themselves.
-    psutil.wait_procs(left, timeout=3000)
+    psutil.wait_procs(left, timeout=WAIT)
     return part, running
 
 
@@ -254,7 +255,7 @@ def verify(checkout, study, *options):
     }
     done = subprocess.run(
         [*program, "config.yaml", study], cwd=checkout.folder, env=environment,
-        capture_output=True, text=True, timeout=3000, check=False,
+        capture_output=True, text=True, timeout=WAIT, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

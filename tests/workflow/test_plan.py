@@ -72,6 +72,8 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
         assert f'source=source("{name}.py")' in directives["params"], name
         assert re.search(r'"\.\./\.\./envs/\w+\.yaml"', directives["conda"]), name
         assert f"logs/{name}" in directives["log"], f"{name} logs elsewhere"
+        fixed = re.search(r"(mem_mb|runtime)=\d", directives.get("resources", ""))
+        assert not fixed, f"{name}: {fixed} does not grow with the attempt: growing(...)"
         if "benchmark" in directives:
             assert f"benchmarks/{name}/" in directives["benchmark"], name
         if "script" in directives:

@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT = 3000  # seconds; two idle cores need a tenth of them
+WAIT = 10_000  # seconds; two idle cores need a few hundred
 
 EIT = """
 wings: [eit]
@@ -78,7 +78,7 @@ def studies(make_checkout, cluster):
         end = time.monotonic() + WAIT
         while not list(folder.glob(".state/train_basis-*/**/*.h5")):  # a finished pair
             assert process.poll() is None and time.monotonic() < end, process.communicate()[0]
-            time.sleep(0.02)
+            time.sleep(0.2)
         running = ask(cluster, "squeue", "--noheader", "--states=RUNNING", "--format=%i %k")
         (job,) = [line.split()[0] for line in running.splitlines() if "train_basis" in line]
         ask(cluster, "scancel", job)

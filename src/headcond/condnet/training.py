@@ -7,7 +7,6 @@ import hashlib
 import logging
 import math
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from torch.utils.data import DataLoader, Subset
 
 from headcond.checks import InputError, check_option, check_positive
 from headcond.condnet.checkpoint import (
+    UNREADABLE,
     Checkpoint,
     check_facts,
     plain,
@@ -305,7 +305,7 @@ def _check_state(state: Path, identity: dict[str, Any], epochs: int) -> None:
     if damage is None:
         try:
             found = torch.load(state, map_location="cpu", weights_only=True)["headcond"]
-        except (RuntimeError, KeyError, TypeError, pickle.UnpicklingError) as error:
+        except UNREADABLE as error:
             damage = f"it is no state of a training: {error}"
     if found is None:
         aside = state.with_suffix(".damaged")
