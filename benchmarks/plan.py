@@ -32,6 +32,11 @@ def study(subjects: int, pairs: int, batch: int, positions: int, trained: int) -
     )
 
 
+def run(command: list[str]) -> subprocess.CompletedProcess:
+    """Run a command to its end, keeping what it prints."""
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
 def main() -> int:
     """Read the command line, plan, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -49,12 +54,15 @@ def main() -> int:
             "profiles/slurm", "--configfile", str(path),
         ]  # fmt: skip
         began = time.monotonic()
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = run([*command, "--quiet", "rules"])
         wall = time.monotonic() - began
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        # To count jobs each step must be told, which is no part of planning.
+        done = run(command) if done.returncode == 0 else done
+    output = done.stdout + done.stderr
     if done.returncode:
-        print(done.stdout + done.stderr, file=sys.stderr)
+        print(output, file=sys.stderr)
         return 1
-    output, used = done.stdout + done.stderr, resource.getrusage(resource.RUSAGE_CHILDREN)
     rules = dict(re.findall(r"(?m)^(\w+) +(\d+)$", output.split("Job stats:")[1]))
     grouped = len(re.findall(r"(?m)^\[.*\] Group job ", output))
     alone = len(re.findall(r"(?m)^rule (?!all:)\w+:", output))
