@@ -3,6 +3,7 @@
 import meshio
 import numpy as np
 
+from headcond import io
 from headcond.figures.meshes import surface_views
 from headcond.figures.style import save
 from headcond.head.formats import read_head
@@ -16,6 +17,7 @@ THICKEST = 0.02  # m; bones of the face lie further from the braincase
 def main(head, solution, potential, thickness, note, provenance):
     """Write both figures."""
     mesh, _ = read_head(head)
+    io.check_whole(solution)
     ((_, field),) = meshio.vtu.read(solution).point_data.items()
     surface = mesh.surface()
     values = 1e6 * field[surface].mean(axis=1)

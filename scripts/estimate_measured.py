@@ -15,6 +15,7 @@ def main(
     """Write estimates, residuals and figures; the figures show the variant with all tissues."""
     trained = ReducedModel.read(model)
     choices = variants(trained.box, noise)
+    io.check_whole(measurement)
     found = fit_variants(table.read(measurement), trained, choices)
     sidecar = {"provenance": provenance}
     units = dict.fromkeys(("estimate", "std", "scaled_std", "cramer_rao"), "S/m")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import hashlib
 import inspect
 import json
@@ -28,6 +29,7 @@ def run(main: Callable, snakemake) -> None:
     source = arguments.pop("source")
     if "threads" in inspect.signature(main).parameters:  # a machine setting, hence no param
         arguments["threads"] = snakemake.threads
+    terminal = os.dup(2)
     log = open(snakemake.log[0], "w", buffering=1) if snakemake.log else None  # noqa: SIM115
     if log:
         os.dup2(log.fileno(), 1)
@@ -40,25 +42,32 @@ def run(main: Callable, snakemake) -> None:
         dict(snakemake.wildcards),
         dict(snakemake.input),
     )
-    refuse_politely(lambda: main(**arguments, provenance=record))
+    refuse_politely(lambda: main(**arguments, provenance=record), terminal)
 
 
-def refuse_politely(call: Callable) -> None:
+def refuse_politely(call: Callable, terminal: int | None = None) -> None:
     """Run `call`; an `InputError` ends the program with its message instead of a traceback.
 
-    So does a disk that is full or read-only, whatever library met it.
+    So does a disk that is full or read-only, whatever library met it. As the log may lie on that
+    disk, such a message goes to the file descriptor `terminal` too.
     """
     try:
         call()
+        return
     except InputError as error:
-        logging.getLogger("headcond").error("%s", error)
-        sys.exit(1)
+        told, disk = str(error), False
     except (OSError, RuntimeError) as error:  # HDF5 reports some failures of a write as the latter
         trouble = next((text for code, text in DISK.items() if _means(error, code)), None)
         if trouble is None:
             raise
-        logging.getLogger("headcond").error("%s (%s)", trouble, error)
-        sys.exit(1)
+        told, disk = f"{trouble} ({error})", True
+    # The file that could not be written is removed, but takes its room while the error's
+    # traceback holds it open.
+    gc.collect()
+    logging.getLogger("headcond").error("%s", told)
+    if disk and terminal is not None:
+        os.write(terminal, f"{told}\n".encode())
+    sys.exit(1)
 
 
 DISK = {

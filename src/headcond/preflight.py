@@ -8,13 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from headcond.checks import InputError
-from headcond.io import check_image
+from headcond.inverse import table
+from headcond.io import check_image, check_whole
 from headcond.study_paths import bids_files, expand, folder, label_file
 from headcond.tms import coil
 
 
 def check_files(study: Mapping[str, Any]) -> None:
     """Look into every file that a checked study names, the headers of images only.
+
+    Networks are held against their checksums; a mesh is read by the first step of its head.
 
     Raises
     ------
@@ -31,6 +34,19 @@ def check_files(study: Mapping[str, Any]) -> None:
             coil.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
         except InputError as error:
             raise InputError(f"tms.coil.file: {error}") from None
+    measured = study["inverse"]["measured"] if "eit" in study["wings"] else ""
+    if measured.endswith(".tsv"):
+        try:
+            table.read(expand("inverse.measured", measured))
+        except InputError as error:
+            raise InputError(f"inverse.measured: {error}") from None
+    if "networks" in study["condnet"]:
+        networks = expand("condnet.networks", study["condnet"]["networks"])
+        try:
+            for axis in study["condnet"]["axes"]:
+                check_whole(networks / f"axis-{axis}_network.ckpt")
+        except InputError as error:
+            raise InputError(f"condnet.networks: {error}") from None
 
 
 def check_output(study: Mapping[str, Any]) -> None:

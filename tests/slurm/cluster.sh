@@ -58,9 +58,13 @@ SlurmctldLogFile=$folder/log/slurmctld.log
 SlurmdLogFile=$folder/log/slurmd.log
 PlugStackConfig=$folder/plugstack.conf
 SchedulerParameters=sched_interval=1,batch_sched_delay=0
-MinJobAge=300
+MinJobAge=3600
 KillWait=2
-NodeName=$host NodeAddr=127.0.0.1 CPUs=4 RealMemory=32000 State=UNKNOWN
+# A busy machine answers late, and its jobs start late.
+MessageTimeout=100
+BatchStartTimeout=300
+UnkillableStepTimeout=300
+NodeName=$host NodeAddr=127.0.0.1 CPUs=16 RealMemory=64000 State=UNKNOWN
 PartitionName=test Nodes=$host Default=YES MaxTime=INFINITE State=UP
 CONF
     : >"$folder/plugstack.conf"
@@ -83,7 +87,7 @@ start() {
         skip "munged does not start: $(tail -n 1 "$folder/log/munged.start")"
     SLURM_CONF=$folder/slurm.conf slurmctld -i
     SLURM_CONF=$folder/slurm.conf slurmd
-    for _ in $(seq 60); do
+    for _ in $(seq 240); do
         if [ "$("$folder/bin/sinfo" -h -o %T 2>/dev/null)" = idle ]; then
             echo "$folder/bin"
             return

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 import yaml
 
-from headcond import preflight, study
+from headcond import io, preflight, study
 from headcond.checks import InputError
 from headcond.inverse.measurement import check_data, check_noise, make_protocol
 from headcond.study_paths import REPOSITORY
 from tests.bad_files import AREAS, image, text
+from tests.bad_measurements import TABLES, measured
 
 SECONDS = 5.0  # of the processor, with the first use of a library
 # What gets an array or a word, not the file; scripts name the file around it where they can.
@@ -42,7 +43,7 @@ def refusal(call):
 
 FILES = [
     pytest.param(f"{area}: {name}", *case, id=f"{area}: {name}")
-    for area, cases in AREAS.items()
+    for area, cases in {**AREAS, "table": TABLES}.items()
     for name, case in cases.items()
 ]
 
@@ -200,6 +201,20 @@ def test_files_of_a_study_are_looked_into_before_it_starts(tmp_path):
     made["tms"]["coil"]["file"] = str(tmp_path / "coil.ccd")
     message = refusal(lambda: preflight.check_files(made))
     assert message.startswith("tms.coil.file: ") and "coil.ccd" in message
+    del made["tms"]["coil"]["file"]
+    made["inverse"]["measured"] = str(tmp_path / "mine.tsv")
+    measured("2e-05", "20")(tmp_path / "mine.tsv")
+    message = refusal(lambda: preflight.check_files(made))
+    assert message.startswith("inverse.measured: ") and "mine.tsv" in message, message
+    measured()(tmp_path / "mine.tsv")
+    made["condnet"]["networks"] = str(tmp_path)
+    network = tmp_path / "axis-axial_network.ckpt"
+    network.write_bytes(bytes(99))
+    io.write_sidecar(network)
+    preflight.check_files(made)
+    network.write_bytes(bytes(98))
+    message = refusal(lambda: preflight.check_files(made))
+    assert message.startswith(f"condnet.networks: {network}: it has 98 bytes, 99"), message
     preflight.check_output(made)
     (tmp_path / "file").write_text("")
     made["results"] = str(tmp_path / "file")
@@ -207,6 +222,6 @@ def test_files_of_a_study_are_looked_into_before_it_starts(tmp_path):
 
 
 def test_there_are_enough_cases():
-    counts = {area: len(cases) for area, cases in AREAS.items()}
+    counts = {area: len(cases) for area, cases in {**AREAS, "table": TABLES}.items()}
     counts |= {"config": len(STUDIES) + 7, "measurement": len(MEASURED)}
     assert sum(counts.values()) >= 80 and min(counts.values()) >= 7, counts

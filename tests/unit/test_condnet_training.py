@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import runpy
 import signal
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -26,6 +28,7 @@ FACTS = {
     "grid": grid_facts(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0])),
     "normalisation": {"method": "percentile", "range": (0.5, 99.5), "images": ["t1", "t2"]},
 }
+DAMAGES = runpy.run_path(str(Path(__file__).parents[1] / "damages.py"))["DAMAGES"]
 SETTINGS = TrainingSettings(epochs=4, depth=2, seed=11)
 
 
@@ -224,6 +227,22 @@ def test_an_interrupted_run_ends_with_the_same_weights(trained, tmp_path, monkey
     assert_same_weights(uninterrupted, checkpoint)
     columns = ["epoch", "train_loss", "validation_loss", "train_floor", "validation_floor"]
     assert resumed[columns].equals(history[columns])
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_state_is_moved_aside_and_the_training_begins_again(
+    trained, tmp_path, caplog, monkeypatch, damage
+):
+    train(tmp_path, dataclasses.replace(SETTINGS, epochs=2))
+    state = tmp_path / "state" / STATE_FILE
+    damaged = damage(state.read_bytes())
+    state.write_bytes(damaged)
+    seen = record_batches(monkeypatch)
+    _, checkpoint = train(tmp_path)
+    assert len(seen) == 4 * 3
+    assert_same_weights(trained[2], checkpoint)
+    assert f"{state} is damaged (" in caplog.text and "the training begins again" in caplog.text
+    assert state.with_suffix(".damaged").read_bytes() == damaged
 
 
 def test_a_terminated_run_is_an_error_and_goes_on_later(trained, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import runpy
 import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -45,6 +46,30 @@ def operator(count):
     })  # fmt: skip
 
 
+# A step as Snakemake runs it, its log on the disk that becomes full.
+STEP = """
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+sys.path.insert(0, sys.argv[1])
+import numpy as np
+import step
+from headcond import io
+
+class Named(dict):
+    __getattr__ = dict.__getitem__
+
+def main(image, provenance):
+    values = np.random.default_rng(0).standard_normal((128, 64, 64))
+    io.write_volume(image, values, np.eye(4), provenance=provenance)
+
+disk = Path(sys.argv[2])
+step.run(main, SimpleNamespace(
+    input=Named(), output=Named(image=str(disk / "a.nii.gz")), params=Named(source="x"),
+    log=[str(disk / "step.log")], rule="r", wildcards={}, threads=1,
+))
+"""
+
 WRITERS = {
     "map.nii.gz": lambda path, n: io.write_volume(path, noise(n).reshape(8, 8, -1), np.eye(4)),
     "table.tsv": lambda path, n: io.write_table(path, pd.DataFrame({"value": noise(n)})),
@@ -64,6 +89,20 @@ def test_a_full_disk(small_disk, caplog, name, write):
     assert ended.value.code == 1
     assert "The disk is full. Free some space and run again" in caplog.text
     assert {entry.name: entry.read_bytes() for entry in small_disk.iterdir()} == before
+
+
+def test_a_full_disk_is_told_though_the_log_lies_on_it(small_disk, tmp_path):
+    """The file that failed is removed, but may be open still; and there is the terminal."""
+    program = tmp_path / "program.py"
+    program.write_text(STEP)
+    done = subprocess.run(
+        [sys.executable, program, str(REPOSITORY / "scripts"), str(small_disk)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    told = "The disk is full. Free some space and run again: finished steps are kept."
+    assert told in done.stderr and told in (small_disk / "step.log").read_text()
+    assert [path.name for path in small_disk.iterdir()] == ["step.log"]
 
 
 def test_a_read_only_disk(small_disk, caplog):

@@ -2,6 +2,7 @@
 
 import re
 import runpy
+import subprocess
 
 import pytest
 from packaging.utils import canonicalize_name
@@ -57,3 +58,11 @@ def test_the_container_is_made_by_the_same_set_up():
     assert {"requirements.lock", "requirements.hashes", "envs", "src"} <= set(
         " ".join(copied).split()
     )
+    # No builder is needed to see that its steps are programs of a shell and follow one another.
+    for step in re.findall(r"(?m)^RUN ((?:.*\\\n)*.*)$", recipe):
+        subprocess.run(["bash", "-n", "-c", step], check=True)
+    known = {"FROM", "RUN", "WORKDIR", "COPY", "ARG", "ENV", "CMD"}
+    lines = re.sub(r"\\\n", " ", re.sub(r"(?m)^#.*\n", "", recipe)).splitlines()
+    assert {line.split()[0] for line in lines} == known and lines[0].startswith("FROM debian:")
+    ignored = (REPOSITORY / ".dockerignore").read_text().splitlines()
+    assert {"results", ".venv", ".snakemake"} <= set(ignored) and not set(ignored) & set(copied)

@@ -19,6 +19,7 @@ from headcond.rom.settings import Settings, training_digest
 from headcond.rom.validation import validate
 
 SYNTHETIC = runpy.run_path(str(Path(__file__).parents[1] / "rom_synthetic.py"))
+DAMAGES = runpy.run_path(str(Path(__file__).parents[1] / "damages.py"))["DAMAGES"]
 TISSUES, CONTACT = SYNTHETIC["TISSUES"], SYNTHETIC["CONTACT"]
 OPERATOR = SYNTHETIC["synthetic_operator"](7)
 DIRECT = partial(make_solver, backend="direct")
@@ -199,10 +200,64 @@ def test_killed_batches_take_up_the_rest(tmp_path, mode):
     again = train_pairs(OPERATOR, PAIRS, BOX, RULE, **options, state=tmp_path)
     for first, second in zip(straight.pairs, again.pairs, strict=True):
         assert_same(first, second)
-    assert sorted(p.suffix for p in tmp_path.iterdir()) == [".h5"] * 3  # the bulk is gone
+    left = sorted(p.suffix for p in tmp_path.iterdir())
+    assert left == [".h5"] * 3 + [".json"] * 3  # the bulk is gone
     options["solver_factory"] = killed_after(0)  # everything is there: no solve at all
     final = train_pairs(OPERATOR, PAIRS[::-1], BOX, RULE, **options, state=tmp_path)
     assert final.sources == ("E7", "E4", "E1")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"),
+    [("state.npz", 0), ("basis-001.npy", 1), ("residual-002.npy", 2), ("basis-003.npy", 3)],
+)
+@pytest.mark.parametrize("damage", [*DAMAGES.values(), None], ids=[*DAMAGES, "absent"])
+def test_a_damaged_checkpoint_costs_what_came_after_it(pair, tmp_path, caplog, name, kept, damage):
+    with pytest.raises(Killed):
+        train(OPERATOR, "E1", "E0", BOX, RULE, solver_factory=killed_after(4), state=tmp_path)
+    path = tmp_path / name
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(path.read_bytes()))
+    budget = killed_after(RULE.max_snapshots - kept)
+    again = train(OPERATOR, "E1", "E0", BOX, RULE, solver_factory=budget, state=tmp_path)
+    assert_same(pair, again)
+    assert np.array_equal(pair.basis, again.basis)
+    if (name, damage) != ("state.npz", None):  # without it nothing was there to go on from
+        assert f"{path} is damaged" in caplog.text
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_finished_pair_is_trained_again(tmp_path, caplog, damage):
+    rule = Settings(max_snapshots=2, training=20)
+    options = {"solver_factory": DIRECT, "state": tmp_path}
+    straight = train_pairs(OPERATOR, PAIRS[:2], BOX, rule, **options)
+    path = (tmp_path / pair_folder(OPERATOR, "E1")).with_suffix(".h5")
+    path.write_bytes(damage(path.read_bytes()))
+    again = train_pairs(
+        OPERATOR, PAIRS[:2], BOX, rule, solver_factory=killed_after(2), state=tmp_path
+    )
+    for first, second in zip(straight.pairs, again.pairs, strict=True):
+        assert_same(first, second)
+    assert str(path) in caplog.text and "The pair is trained again now" in caplog.text
+    options["solver_factory"] = killed_after(0)  # and is sound again
+    train_pairs(OPERATOR, PAIRS[:2], BOX, rule, **options)
+
+
+@pytest.mark.parametrize("damage", [DAMAGES["empty"], DAMAGES["its first half"], None])
+def test_a_damaged_kept_basis_is_refused(tmp_path, damage):
+    rule = Settings(max_snapshots=3, training=20)
+    train_pairs(OPERATOR, PAIRS[:1], BOX, rule, solver_factory=DIRECT, state=tmp_path,
+                keep_bases=True)  # fmt: skip
+    folder = tmp_path / pair_folder(OPERATOR, "E1")
+    path = folder / "basis-001.npy"
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(InputError, match=rf"basis-001\.npy.*Remove {folder} .*trains the pair"):
+        load_basis(folder)
 
 
 def test_joint_pairs_share_their_points_and_leave_when_done(tmp_path):

@@ -6,6 +6,8 @@ import ast
 import functools
 from pathlib import Path
 
+import meshio
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,17 +16,21 @@ from headcond.checks import InputError
 from headcond.study_paths import REPOSITORY
 from tests.bad_files import (
     DIPOLES,
+    POINTS,
     ROWS,
+    TETRAHEDRA,
     cap,
     definition,
     hdf5,
     image,
+    matlab,
     result,
     small_model,
     small_operator,
     text,
     vtu,
 )  # fmt: skip
+from tests.bad_measurements import measured
 
 PROGRAMS = sorted(
     path
@@ -110,12 +116,39 @@ def test_the_workflow_reads_by_the_package_only():
 # --- fuzzing ---------------------------------------------------------------------------
 
 
+def msh(path):
+    """Two tetrahedra as gmsh and SimNIBS write them: grey and white matter."""
+    numbers = [np.array([1, 2])]
+    data = {"gmsh:physical": numbers, "gmsh:geometrical": numbers}
+    mesh = meshio.Mesh(POINTS, [("tetra", TETRAHEDRA)], cell_data=data)
+    meshio.gmsh.write(path, mesh, fmt_version="2.2", binary=True)
+
+
+def eidors(path):
+    """The same as EIDORS keeps it."""
+    materials = {"ref": np.array([1, 2]), "names": np.array(["Scalp", "Skull"], object)}
+    matlab(vtx=POINTS, tri=TETRAHEDRA + 1, materials=materials)(path)
+
+
+def network(path):
+    """An untrained network of least size."""
+    from headcond.condnet.checkpoint import Checkpoint, save_checkpoint
+    from headcond.condnet.network import CondNet
+
+    facts = {"shape": [4, 4, 4]}
+    made = Checkpoint(CondNet(1, 1, depth=2), "axial", {"A": {"csf": 2.0}}, 0.1, {}, facts, {})
+    save_checkpoint(path, made)
+
+
 @functools.cache
 def seed_file(folder, name, kind):
     """A small good file and its reader; the file's bytes are what is damaged."""
     from headcond import io
+    from headcond.cohort.bids import participants
+    from headcond.condnet.checkpoint import load_checkpoint
     from headcond.fem.operator import AffineOperator
     from headcond.head.formats import read_mesh
+    from headcond.inverse import table
     from headcond.rom.model import ReducedModel
     from headcond.tms import coil
 
@@ -130,6 +163,14 @@ def seed_file(folder, name, kind):
         "csv": (text(ROWS), cap),
         "tsv": (text("subject\tvalue\n01\t3\n"), io.read_table),
         "json": (text('{"a": [1, 2.5, null], "b": {"c": "d"}}'), io.read_json),
+        "msh": (msh, lambda path: read_mesh(path, "m")),
+        "mat": (eidors, lambda path: read_mesh(path, "m")),
+        "participants": (
+            text("participant_id\tage\nsub-01\t33\n02\t44\n"),
+            lambda path: participants(path.parent),
+        ),
+        "measured": (measured(), table.read),
+        "network": (network, load_checkpoint),
     }
     write, read = makers[kind]
     path = Path(folder) / name
@@ -140,6 +181,8 @@ def seed_file(folder, name, kind):
 NAMES = {
     "nii": "a.nii", "nii.gz": "a.nii.gz", "rom": "a.h5", "operator": "b.h5", "vtu": "a.vtu",
     "ccd": "a.ccd", "tcd": "a.tcd", "csv": "a.csv", "tsv": "a.tsv", "json": "a.json",
+    "msh": "a.msh", "mat": "a.mat", "participants": "participants.tsv", "measured": "m.tsv",
+    "network": "a.ckpt",
 }  # fmt: skip
 DAMAGE = st.lists(
     st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8

@@ -24,7 +24,10 @@ from headcond import io
 pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("HEADCOND_KILLS", "30"))
+WAIT = 10_000  # seconds for one run, which ends in a minute on two idle cores
 SEED = int(os.environ.get("HEADCOND_FAULT_SEED", "8"))
+# Processor time of jobs between two kills, s, on average: about as much as a job takes.
+WORK = 2.0
 # All stages of a wing, each of some seconds.
 EIT = """
 wings: [eit]
@@ -72,7 +75,9 @@ def small(make_checkout):
 def family(process):
     """Processes of a run by their part: the controller, workers, launchers and ranks."""
     parts = {"controller": [psutil.Process(process.pid)], "worker": [], "rank": []}
-    for child in parts["controller"][0].children(recursive=True):
+    with contextlib.suppress(psutil.NoSuchProcess):
+        children = parts["controller"][0].children(recursive=True)
+    for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             line = " ".join(child.cmdline())
             if "scripts/train_basis.py" in line and "mpi4py" in line:
@@ -87,12 +92,15 @@ def disturb(process, draw):
 
     None if the run ended before.
     """
-    while process.poll() is None and set(family(process)) == {"controller"}:
-        time.sleep(0.05)
-    time.sleep(draw.exponential(1.5))
-    if process.poll() is not None:
-        return None, set()
-    everybody = family(process)
+    wait, spent, everybody = draw.exponential(WORK), {}, {}
+    while sum(spent.values()) < wait or len(everybody) < 2:
+        time.sleep(0.1)
+        if process.poll() is not None:
+            return None, set()
+        everybody = family(process)
+        for worker in (*everybody.get("worker", []), *everybody.get("rank", [])):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                spent[worker.pid] = sum(worker.cpu_times()[:2])
     part = str(draw.choice(sorted(everybody)))
     victim = everybody[part][draw.integers(len(everybody[part]))]
     left = psutil.Process(process.pid).children(recursive=True)
@@ -101,9 +109,9 @@ def disturb(process, draw):
         victim.kill()
     except psutil.NoSuchProcess:
         part = None
-    process.communicate(timeout=3000)
+    process.communicate(timeout=WAIT)
     # Jobs go on without their controller, as they would; they end by themselves.
-    psutil.wait_procs(left, timeout=3000)
+    psutil.wait_procs(left, timeout=WAIT)
     return part, running
 
 
@@ -136,6 +144,7 @@ def test_a_study_killed_at_random_moments_ends_the_same(
         if part is not None:
             killed[part] += 1
             where |= running
+            print(f"kill {killed.total()}: a {part} while {sorted(running)} ran", flush=True)
         if part == "controller":
             checkout.run("--unlock", *arguments)
         if (folder / "report.html").exists():
@@ -246,7 +255,7 @@ def verify(checkout, study, *options):
     }
     done = subprocess.run(
         [*program, "config.yaml", study], cwd=checkout.folder, env=environment,
-        capture_output=True, text=True, timeout=3000, check=False,
+        capture_output=True, text=True, timeout=WAIT, check=False,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
 

@@ -2,6 +2,8 @@
 
 import itertools
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -70,6 +72,8 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
         assert f'source=source("{name}.py")' in directives["params"], name
         assert re.search(r'"\.\./\.\./envs/\w+\.yaml"', directives["conda"]), name
         assert f"logs/{name}" in directives["log"], f"{name} logs elsewhere"
+        fixed = re.search(r"(mem_mb|runtime)=\d", directives.get("resources", ""))
+        assert not fixed, f"{name}: {fixed} does not grow with the attempt: growing(...)"
         if "benchmark" in directives:
             assert f"benchmarks/{name}/" in directives["benchmark"], name
         if "script" in directives:
@@ -97,7 +101,7 @@ def test_profiles_name_rules_that_exist(checkout):
     known = set(rules(checkout.folder))
     for name in ("default", "slurm"):
         profile = yaml.safe_load((checkout.folder / "profiles" / name / "config.yaml").read_text())
-        for kind in ("set-threads", "set-resources"):
+        for kind in ("set-threads", "set-resources", "groups"):
             for entry in profile.get(kind, []):
                 assert re.split("[=:]", entry)[0] in known, f"profiles/{name}: {entry}"
     assert profile["executor"] == "slurm"
@@ -184,8 +188,11 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
         f"inverse: {{measured: {measured}, experiment: {{kinds: [inversion, references], "
         "baseline_pairs: 2}}\n",
     )
-    jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
-    assert set(jobs) >= ON_DEMAND
+    # By the profile of clusters: groups of steps that could not be jobs would be refused.
+    output = checkout.run("-n", "--workflow-profile", "profiles/slurm", "--configfile", study)
+    assert set(planned(output)) >= ON_DEMAND
+    groups = Counter(re.findall(r"Group job (\w+) ", output))
+    assert groups == {"prepare": 4, "fields": 1, "head": 1, "invert": 1}
 
 
 def test_fields_on_finer_voxels_with_networks_of_another_study_are_planned(checkout):
@@ -205,7 +212,9 @@ def test_fields_on_finer_voxels_with_networks_of_another_study_are_planned(check
         "condnet: {networks: other/networks}\n"
         "tms: {voxel_size_mm: 1.0, further_tables: [B], hand_knob: {registration: deformable}}\n",
     )
-    jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
+    output = checkout.run("-n", "--workflow-profile", "profiles/slurm", "--configfile", study)
+    jobs = planned(output)
+    assert Counter(re.findall(r"Group job (\w+) ", output)) == {"prepare": 1, "fields": 1}
     assert set(jobs) >= ON_LABELS and not {"train_axis", "measure_domain"} & set(jobs)
     # Of table A on both grids, of B on the fields' own only.
     assert jobs["uniform_conductivity"] == 3 and jobs["rescale_conductivity"] == 2
@@ -294,3 +303,16 @@ def test_the_slurm_profile_is_what_make_uses(checkout):
     assert re.search(r"resources: .*\bmpi=srun\b", job), job
     assert re.search(r"\btasks=8\b", job), job
     assert "slurm_partition=PARTITION" in job and "slurm_account=ACCOUNT" in job, job
+
+
+@pytest.mark.slow
+def test_a_study_of_200_subjects_is_no_more_than_a_few_thousand_jobs_for_slurm(checkout):
+    """As the page on reliability says, by the same program."""
+    program = [sys.executable, ROOT / "benchmarks" / "plan.py", "200", "--batch", "12"]
+    done = subprocess.run(program, cwd=checkout.folder, env=checkout.environment(),
+                          capture_output=True, text=True, check=False)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    table = dict(line.split("\t") for line in done.stdout.splitlines())
+    assert int(table["training jobs of pairs"]) == 200 * 11
+    assert int(table["steps"]) > 10_000
+    assert int(table["Slurm jobs"]) < 3500

@@ -112,9 +112,9 @@ def source(script):
     return digest.hexdigest()[:16]
 
 
-def growing(mebibytes):
-    """Memory that grows with every attempt of a job."""
-    return lambda wildcards, attempt: mebibytes * attempt
+def growing(amount):
+    """Memory (MB) or time (minutes) that grows with every attempt of a job."""
+    return lambda wildcards, attempt: amount * attempt
 
 
 def result(name):

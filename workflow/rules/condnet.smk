@@ -26,7 +26,7 @@ rule train_axis:
     threads: 1
     resources:
         mem_mb=growing(TRAINING_MB),
-        runtime=240,
+        runtime=growing(240),
     params:
         source=source("train_axis.py"),
         seed=STUDY["seed"],

@@ -14,7 +14,7 @@ rule sample_stability:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source("sample_stability.py"),
         seed=STUDY["seed"],
@@ -45,8 +45,8 @@ rule measure_convergence:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=8000,
-        runtime=480,
+        mem_mb=growing(8000),
+        runtime=growing(480),
     params:
         source=source("measure_convergence.py"),
         batch=lambda wildcards: int(wildcards.batch),

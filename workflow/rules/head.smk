@@ -136,7 +136,7 @@ rule solve_forward:
     conda:
         "../../envs/fem.yaml"
     resources:
-        mem_mb=8000,
+        mem_mb=growing(8000),
     params:
         source=source("solve_forward.py"),
         electrodes=STUDY["head"]["electrodes"],

@@ -41,7 +41,7 @@ rule baseline_inversion:
         "../../envs/fem.yaml"
     resources:
         mem_mb=growing(4000),
-        runtime=480,
+        runtime=growing(480),
     params:
         source=source("baseline_inversion.py"),
         seed=STUDY["seed"],

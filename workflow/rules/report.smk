@@ -184,7 +184,7 @@ rule draw_forward:
     conda:
         "../../envs/report.yaml"
     resources:
-        mem_mb=6000,
+        mem_mb=growing(6000),
     params:
         source=source("draw_forward.py"),
         note=head_note,

@@ -19,7 +19,7 @@ rule train_basis:
         tasks=lambda wildcards, threads: threads,
         cpus_per_task=1,
         mem_mb=growing(4000),
-        runtime=240,
+        runtime=growing(240),
     params:
         source=source("train_basis.py"),
         call=lambda wildcards, input, output: json.dumps(
@@ -81,7 +81,7 @@ if STUDY["rom"]["corrected"]:
         conda:
             "../../envs/fem.yaml"
         resources:
-            mem_mb=8000,
+            mem_mb=growing(8000),
         params:
             source=source("form_cross.py"),
         script:

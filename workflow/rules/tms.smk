@@ -139,7 +139,7 @@ rule subvoxel_conductivity:
     conda:
         "../../envs/mri.yaml"
     resources:
-        mem_mb=4000,
+        mem_mb=growing(4000),
     params:
         source=source("subvoxel_conductivity.py"),
         table="{table}",
@@ -195,7 +195,7 @@ rule scan_positions:
         "../../envs/mri.yaml"
     threads: 2
     resources:
-        mem_mb=5000,
+        mem_mb=growing(5000),
     params:
         source=source("scan_positions.py"),
         subject="{subject}",

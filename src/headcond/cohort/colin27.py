@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from scipy import ndimage
 
+from headcond import matlab
 from headcond.checks import (
     InputError,
     check_affine,
@@ -115,10 +115,7 @@ def read_colin27(
 
 def _matlab(path: Path, variable: str, field: str) -> tuple[np.ndarray, np.ndarray]:
     """Volume and 0-based RAS affine of a FieldTrip volume; FieldTrip counts voxels from 1."""
-    try:
-        content = scipy.io.loadmat(path, variable_names=[variable])
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise InputError(f"{path}: cannot be read as a MATLAB file ({error}).") from error
+    content = matlab.load(path, variable_names=[variable])
     if variable not in content:
         raise InputError(f"{path}: holds no variable {variable!r}.")
     record = content[variable][0, 0]

@@ -19,6 +19,11 @@ from headcond.condnet.network import CondNet
 from headcond.io import atomic, check_whole, versions
 
 FORMAT = "headcond CondNet 1"
+UNREADABLE = (
+    OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError,
+    zipfile.BadZipFile,
+)  # fmt: skip
+"""What torch raises on a file that is damaged or holds more than tensors and plain values."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,10 +96,7 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     check_whole(path)
     try:
         content = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        OSError, EOFError, RuntimeError, ValueError, KeyError, pickle.UnpicklingError,
-        zipfile.BadZipFile,
-    ) as error:  # fmt: skip
+    except UNREADABLE as error:
         raise InputError(
             f"{path}: cannot be read as a network's checkpoint ({error}). Remove it, and the next "
             "run trains it again."

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import logging
 import math
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from torch.utils.data import DataLoader, Subset
 
 from headcond.checks import InputError, check_option, check_positive
 from headcond.condnet.checkpoint import (
+    UNREADABLE,
     Checkpoint,
     check_facts,
     plain,
@@ -30,6 +32,7 @@ from headcond.condnet.loop import AxisTraining, StateFile, quiet_lightning
 from headcond.condnet.network import CondNet
 from headcond.condnet.slices import EpochShuffle, SliceDataset
 from headcond.random import generator
+from headcond.state import archive_damage
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +115,8 @@ def train_axis(
 
     A state is written to `folder` after every epoch. A call that finds the state of the same
     training there goes on after its last finished epoch, with the same slices in the same
-    order, and ends with the weights of a run that was never interrupted.
+    order, and ends with the weights of a run that was never interrupted. A damaged state is
+    moved aside with a warning, and the training begins again.
 
     Parameters
     ----------
@@ -294,10 +298,22 @@ def _check_against_facts(
 
 
 def _check_state(state: Path, identity: dict[str, Any], epochs: int) -> None:
-    """Refuse to go on from the state of another training."""
+    """Refuse to go on from the state of another training; move a damaged one out of the way."""
     if not state.exists():
         return
-    found = torch.load(state, map_location="cpu", weights_only=True)["headcond"]
+    damage, found = archive_damage(state), None
+    if damage is None:
+        try:
+            found = torch.load(state, map_location="cpu", weights_only=True)["headcond"]
+        except UNREADABLE as error:
+            damage = f"it is no state of a training: {error}"
+    if found is None:
+        aside = state.with_suffix(".damaged")
+        os.replace(state, aside)
+        logger.warning(
+            "%s is damaged (%s): the training begins again; it is kept as %s", state, damage, aside
+        )
+        return
     check_facts(
         "training",
         identity,

@@ -12,9 +12,9 @@ from xml.etree import ElementTree
 import h5py
 import meshio
 import numpy as np
-import scipy.io
 
-from headcond.checks import InputError, check_option, check_shape
+from headcond import matlab
+from headcond.checks import InputError, check_finite, check_option, check_shape
 from headcond.head.given import read_rompeit
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.io import atomic, write_sidecar
@@ -167,12 +167,39 @@ def read_mesh(
         )
     if not path.exists():
         raise InputError(f"{path}: there is no such file.")
-    points, tets, tissue, names = readers[path.suffix](path, tissue_names)
-    points = np.asarray(points, float) * _scale(path, np.asarray(points, float), unit)
+    *arrays, names = readers[path.suffix](path, tissue_names)
+    points, tets, tissue = _checked(path, *arrays, len(names))
+    points = points * _scale(path, points, unit)
     used, tets = np.unique(tets, return_inverse=True)
     tets = tets.reshape(-1, 4).astype(np.int64)
-    mesh = Mesh(points[used], tets, tissue.astype(np.uint8), tuple(names))
+    mesh = Mesh(points[used], tets, tissue, tuple(names))
     return _oriented(path, mesh)
+
+
+def _checked(
+    path: Path, points: np.ndarray, tets: np.ndarray, tissue: np.ndarray, tissues: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    # Points (N, 3), tetrahedra (M, 4) from 0 and tissues (M,) from 1 of what a reader found.
+    try:
+        with np.errstate(invalid="ignore"):
+            points = np.asarray(points, float)
+            tets, tissue = (np.asarray(part).astype(np.int64) for part in (tets, tissue))
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{path}: points, elements or tissues are no numbers ({error}).") from None
+    check_finite(f"{path}: points", check_shape(f"{path}: points", points, (None, 3)))
+    check_shape(f"{path}: tetrahedra", tets, (None, 4))
+    check_shape(f"{path}: tissues", tissue, (len(tets),))
+    if not len(tets) or tets.min() < 0 or tets.max() >= len(points):
+        raise InputError(
+            f"{path}: its {len(tets)} tetrahedra do not lie on its {len(points)} points: the file "
+            "is damaged, or counts points from elsewhere. Export it again."
+        )
+    if tissue.min() < 1 or tissue.max() > tissues:
+        raise InputError(
+            f"{path}: tissues are numbered {tissue.min()} to {tissue.max()}, known are 1 to "
+            f"{tissues}."
+        )
+    return points, tets, tissue.astype(np.uint8)
 
 
 def _scale(path: Path, points: np.ndarray, unit: str | None) -> float:
@@ -242,19 +269,18 @@ def _read_mat(path: Path, names: tuple[str, ...]) -> tuple:
 
 
 def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
+    content = matlab.load(path, squeeze_me=True, struct_as_record=False)
     try:
-        content = scipy.io.loadmat(path, squeeze_me=True, struct_as_record=False)
         points, tets, materials = content["vtx"], content["tri"], content["materials"]
+        tets = np.asarray(tets, float) - 1
         tissue = np.asarray(materials.ref)
         found = tuple(str(name).strip().lower() for name in np.atleast_1d(materials.names))
-    except (KeyError, AttributeError, OSError, ValueError, NotImplementedError) as error:
+    except (KeyError, AttributeError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: neither an EIDORS mesh with vtx, tri, materials ({error}), nor a head of "
             "ROMpEIT with p, t, f."
         ) from error
-    check_shape(f"{path}: vtx", points, (None, 3))
-    check_shape(f"{path}: tri", tets, (None, 4))
-    return points, tets.astype(np.int64) - 1, tissue, found
+    return points, tets, tissue, found
 
 
 def _meshio(path: Path) -> meshio.Mesh:
@@ -263,7 +289,8 @@ def _meshio(path: Path) -> meshio.Mesh:
     try:
         return read(path)
     except (
-        meshio.ReadError, ElementTree.ParseError, OSError, ValueError, KeyError, zlib.error
+        meshio.ReadError, ElementTree.ParseError, OSError, ValueError, KeyError, IndexError,
+        TypeError, OverflowError, MemoryError, zlib.error,
     ) as error:  # fmt: skip
         raise InputError(f"{path}: cannot be read as a mesh ({error}).") from error
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import scipy.io
 
+from headcond import matlab
 from headcond.checks import InputError, check_shape
 from headcond.head.mesh import Electrodes, Mesh, boundary_triangles, triangle_areas
 from headcond.tissues import EIT_TISSUES
@@ -32,10 +32,10 @@ def read_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray] | Non
                 if not set(names) <= set(file):
                     return None
                 return {name: np.asarray(file[name]).T for name in names}
-        known = {name for name, _, _ in scipy.io.whosmat(path)}
-        return scipy.io.loadmat(path, variable_names=names) if set(names) <= known else None
-    except (OSError, ValueError, TypeError, NotImplementedError) as error:
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
         raise InputError(f"{path}: cannot be read as a MATLAB file ({error}).") from error
+    found = set(names) <= matlab.variables(path)
+    return matlab.load(path, variable_names=names) if found else None
 
 
 def read_rompeit(
@@ -66,7 +66,7 @@ def read_rompeit(
             f"{path}: its layers are {layers}; {len(names)} names are known "
             f"({', '.join(names)}), for the layers 1 to {len(names)}."
         )
-    return points, tets[:, :4].astype(np.int64) - 1, tets[:, 4], tuple(names[: len(layers)])
+    return points, tets[:, :4] - 1.0, tets[:, 4], tuple(names[: len(layers)])
 
 
 def own_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:

@@ -25,6 +25,7 @@ from headcond.fem.operator import AffineOperator
 from headcond.rom.affine import Box
 from headcond.rom.bounds import chunks
 from headcond.rom.pair import PairModel
+from headcond.rom.saved import basis_columns
 
 
 class _Column(NamedTuple):
@@ -339,12 +340,9 @@ def corrected_slope(
 def _columns(source: str, folders: Mapping[str, str | Path], size: int) -> list[_Column]:
     if source not in folders:
         raise InputError(f"No folder with the basis of pair {source}: train with keep_bases.")
-    found = sorted(Path(folders[source]).glob("basis-*.npy"))
-    if not found:
-        raise InputError(f"{folders[source]}: holds no basis; train with keep_bases.")
     columns = []
-    for path in found:
-        vector = np.load(path, mmap_mode="r")
+    for vector in basis_columns(folders[source]):
+        path = Path(vector.filename)
         if vector.shape != (size,):
             raise InputError(
                 f"{path}: a basis vector of {vector.size} unknowns, but the operator has {size}: "

@@ -20,10 +20,12 @@ import numpy as np
 
 from headcond.checks import InputError, check_option
 from headcond.fem.operator import AffineOperator
+from headcond.io import write_sidecar
 from headcond.parallel import SerialCommunicator, my_share
 from headcond.rom.affine import Box
-from headcond.rom.growth import GrowingPair, Problem, pair_folder, saved_snapshots
+from headcond.rom.growth import GrowingPair, Problem, pair_folder
 from headcond.rom.model import PairModel, ReducedModel
+from headcond.rom.saved import basis_columns, saved_snapshots
 from headcond.rom.settings import Settings, operator_digest, training_digest
 
 MODES = ("each", "joint")
@@ -153,7 +155,9 @@ def train_pairs(
         if leads:
             new[ended.source] = ended.model()
             if folder is not None:
-                assemble([new[ended.source]]).write(folder.with_suffix(".h5"))
+                path = folder.with_suffix(".h5")
+                assemble([new[ended.source]]).write(path)
+                write_sidecar(path)  # its checksum: `_finished` reads no damaged model
                 _clear(folder, keep_bases)
             left = (time.perf_counter() - start) / len(new) * (len(mine) - len(new))
             _logger.info(
@@ -172,10 +176,7 @@ def train_pairs(
 
 def load_basis(folder: str | Path) -> np.ndarray:
     """The basis V (size, N) that training left in a pair's folder (`keep_bases`)."""
-    columns = sorted(Path(folder).glob("basis-*.npy"))
-    if not columns:
-        raise InputError(f"{folder}: holds no basis; train with keep_bases.")
-    return np.stack([np.load(column) for column in columns], axis=1)
+    return np.stack(basis_columns(folder), axis=1)
 
 
 def _train_share(
@@ -282,7 +283,11 @@ def _finished(folders: dict[str, Path | None], attributes: dict[str, Any]) -> di
         path = None if folder is None else folder.with_suffix(".h5")
         if path is None or not path.exists():
             continue
-        model = ReducedModel.read(path)
+        try:
+            model = ReducedModel.read(path)
+        except InputError as error:
+            _logger.warning("%s The pair is trained again now", error)
+            continue
         if dict(model.attributes) != attributes:
             raise InputError(
                 f"{path}: holds a pair of another training (operator, box or settings differ); "

@@ -26,8 +26,10 @@ from headcond.rom.basis import (
 from headcond.rom.bounds import ResidualBasis, Riesz, energy_bounds, residual_loads
 from headcond.rom.cycle import CycleSpace, spectral_bounds
 from headcond.rom.pair import PairModel
+from headcond.rom.saved import COLUMNS
 from headcond.rom.settings import Settings, training_digest
 from headcond.rom.stability import second_eigenvalue
+from headcond.state import file_checksum
 
 _logger = logging.getLogger(__name__)
 _ORTHOGONAL = 1e-12
@@ -150,6 +152,7 @@ class GrowingPair:
         self._electrodes = np.zeros((len(operator.electrodes), limit))
         self._residual = ResidualBasis(problem.residual_space, rows, 1 + limit * blocks)
         self._ranks: list[int] = []
+        self._checksums: list[list[int]] = []  # of the files of every snapshot
         self._images: list[np.ndarray] = []
 
     @property
@@ -272,18 +275,20 @@ class GrowingPair:
         """Write the newest snapshot's columns and, last, the small state; collective."""
         space, number = self.problem.space, self.count - 1
         first = self._ranks[-2] if number else 0
-        columns = {
-            "basis": space.whole(self._basis[:, number]),
-            "residual": space.whole(self._residual.vectors[:, first:]),
-        }
+        values = self._basis[:, number], self._residual.vectors[:, first:]
+        columns = {name: space.whole(part) for name, part in zip(COLUMNS, values, strict=True)}
         if space.communicator.Get_rank() != 0:
             return
+        checksums: list[int] = []
         for name, values in columns.items():
             with atomic(folder / f"{name}-{number:03d}.npy") as temporary:
                 np.save(temporary, values)
+                checksums.append(file_checksum(temporary))
+        self._checksums.append(checksums)
         model = self.model()
         with atomic(folder / "state.npz") as temporary:
             np.savez(temporary, digest=self.problem.digest, chosen=self.chosen, ranks=self._ranks,
+                     checksums=self._checksums,
                      A_N=model.A_N, b_N=model.b_N, electrode_basis=model.electrode_basis,
                      factor=model.residual_factor, defect=model.residual_defect,
                      **{f"history_{k}": v for k, v in model.history.items()})  # fmt: skip
@@ -296,6 +301,7 @@ class GrowingPair:
         with np.load(folder / "state.npz") as state:
             self.chosen = [int(index) for index in state["chosen"][:n]]
             self._ranks = [int(rank) for rank in state["ranks"][:n]]
+            self._checksums = state["checksums"][:n].tolist()
             self._reduced[:, :n, :n] = state["A_N"][:, :n, :n]
             self._reduced_load[:n] = state["b_N"][:n]
             self._electrodes[:, :n] = state["electrode_basis"][:, :n]
@@ -348,27 +354,6 @@ class GrowingPair:
             self.count, self.problem.settings.max_snapshots, relative, drive,
             self.history["iterations"][-1], rest,
         )  # fmt: skip
-
-
-def saved_snapshots(folder: Path, digest: str) -> int:
-    """Number of snapshots that a checkpoint folder holds, 0 if none.
-
-    Raises
-    ------
-    InputError
-        If they belong to another operator, box or training.
-    """
-    try:
-        with np.load(folder / "state.npz") as state:
-            found, count = str(state["digest"]), len(state["chosen"])
-    except FileNotFoundError:
-        return 0
-    if found != digest:
-        raise InputError(
-            f"{folder}: holds the state of another training (operator, box or settings differ); "
-            "remove it or name another folder."
-        )
-    return count
 
 
 def pair_folder(operator: AffineOperator, source: str) -> str:
