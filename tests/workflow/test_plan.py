@@ -10,13 +10,21 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27", "import_mesh"}
+IMPORTS = {
+    "adopt_model",
+    "import_labels",
+    "import_subject",
+    "import_scan",
+    "import_colin27",
+    "import_mesh",
+}
 # Rules that a study asks for by a key; the default one does not.
 ON_DEMAND = {
     "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",
     "sample_stability", "measure_convergence", "draw_convergence", "sweep_inversion",
     "baseline_inversion", "draw_inversion", "compare_references", "draw_references",
-    "import_measured", "estimate_measured", "draw_tables",
+    "import_measured", "estimate_measured", "draw_tables", "disturb_voltages",
+    "compare_disturbances",
 }  # fmt: skip
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}
@@ -181,7 +189,8 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
         "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
         "rom: {pairs: 31, box: merged_skull, corrected: true, "
         "experiment: {norms: [energy, euclidean]}}\n"
-        f"inverse: {{measured: {measured}, experiment: {{kinds: [inversion, references], "
+        f"inverse: {{measured: {measured}, experiment: {{kinds: [inversion, references, "
+        "disturbances], "
         "baseline_pairs: 2}}\n",
     )
     jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
