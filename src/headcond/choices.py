@@ -219,7 +219,7 @@ def _check_inversion(study: Mapping[str, Any]) -> None:
         existing("rom.trained", expand("rom.trained", study["rom"]["trained"]), "folder")
     if "disturbances" in experiment["kinds"] and study["head"]["source"] == "file":
         raise InputError(
-            "inverse.experiment.kinds: disturbances needs labels, from which other meshes are made; "
+            "inverse.experiment.kinds: disturbances makes other meshes from labels; "
             "head.source: file has none."
         )
     if experiment["baseline_pairs"] >= len(names):

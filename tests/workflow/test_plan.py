@@ -189,12 +189,25 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
         "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
         "rom: {pairs: 31, box: merged_skull, corrected: true, "
         "experiment: {norms: [energy, euclidean]}}\n"
-        f"inverse: {{measured: {measured}, experiment: {{kinds: [inversion, references, "
-        "disturbances], "
-        "baseline_pairs: 2}}\n",
+        f"inverse: {{measured: {measured}, experiment: {{"
+        "kinds: [inversion, references, disturbances], baseline_pairs: 2}}\n",
     )
     jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
     assert set(jobs) >= ON_DEMAND
+
+
+def test_a_trained_model_of_another_study_is_taken(checkout):
+    other = checkout.folder / "other-model" / "sub-04"
+    for name in ("head/sub-04_head.h5", "head/sub-04_mesh.vtu", "head/sub-04_desc-quality.json",
+                 "head/sub-04_operators.h5", "rom/sub-04_rom.h5", "rom/sub-04_greedy.tsv",
+                 "rom/sub-04_validation.tsv"):  # fmt: skip
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).touch()
+    study = checkout.study("adopts", f"wings: [eit]\nrom: {{trained: {other.parent}}}\n")
+    jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
+    assert jobs["adopt_model"] == 1 and jobs["invert_voltages"] == 1
+    made = {"build_mesh", "assemble_operators", "train_basis", "merge_basis", "validate_rom"}
+    assert not made & set(jobs)
 
 
 def test_fields_on_finer_voxels_with_networks_of_another_study_are_planned(checkout):

@@ -113,6 +113,7 @@ def fit(measurement: Measurement, model: ReducedModel, choices: Choices) -> Fitt
     table = pd.DataFrame(rows)
     certified = table["certified_error"].max()
     std = float(np.max(bound.noise / bound.scale))
+    reciprocal = screening.reciprocity_noise(measurement)
     facts = {
         "description": measurement.description,
         "frequency": measurement.frequency,
@@ -121,6 +122,7 @@ def fit(measurement: Measurement, model: ReducedModel, choices: Choices) -> Fitt
         "reference": measurement.reference,
         "kind": measurement.kind,
         "noise": std,
+        "reciprocity_noise": None if reciprocal is None else reciprocal[0],
         "bad_electrodes": {**dict.fromkeys(sorted(hand[0]), "named by hand"), **dead.electrodes,
                            **found.electrodes},
         "bad_patterns": {**dict.fromkeys(sorted(hand[1]), "named by hand"), **dead.patterns,
