@@ -194,9 +194,9 @@ def test_displaced_discs_keep_their_area_and_never_overlap(ball, distance):
     np.testing.assert_array_equal(again.centres, moved.centres)
 
 
-def test_a_disc_without_room_stays(ball):
+def test_packed_discs_stay_apart(ball):
     places = CENTRE + 0.06 * np.array([[0, 0, 1.0], [0.2, 0, 0.98], [-0.2, 0, 0.98]])
-    before = place_discs(ball, ["a", "b", "c"], places, 0.0119)
-    packed = displace_discs(ball, before, 0.0005, 0.0119, np.random.default_rng(0))
+    before = place_discs(ball, ["a", "b", "c"], places, 0.0115)
+    packed = displace_discs(ball, before, 0.0005, 0.0115, np.random.default_rng(0))
     apart = np.linalg.norm(packed.centres[:, None] - packed.centres, axis=-1)
-    assert apart[~np.eye(3, dtype=bool)].min() >= 0.0119
+    assert apart[~np.eye(3, dtype=bool)].min() >= 0.0115

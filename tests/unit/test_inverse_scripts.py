@@ -13,6 +13,7 @@ import pytest
 from headcond import io
 from headcond.checks import InputError
 from headcond.inverse import table
+from headcond.inverse.full_order import FullModel
 from headcond.inverse.measured import Choices
 from headcond.inverse.table import Measurement
 from headcond.rom.affine import operator_box
@@ -102,8 +103,8 @@ def trained(tmp_path):
     """The files of a study that has trained a model of a cube with six shells."""
     operator = layered_operator(13, 18, EIT_TISSUES, 0.012)
     box = operator_box("quartile", operator.names, 5.0)
-    full = full_model(operator, (("E1", "E18"), ("E9", "E18")), names=())
-    full = type(full)(operator, box, pairs=full.pairs, current=CURRENT, solver_factory=direct)
+    pairs = (("E1", "E18"), ("E9", "E18"))
+    full = FullModel(operator, box, pairs=pairs, current=CURRENT, solver_factory=direct)
     model = galerkin(full, box_points(full, 3, np.random.default_rng(0)))
     folder = tmp_path / "other"
     paths = [folder / name for name in ("head.h5", "mesh.vtu", "quality.json", "operators.h5",

@@ -34,8 +34,9 @@ def systems(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) ->
             panel.plot(grouped["mean"].mean(), "o-", color=colour, markersize=3, label=label)
             panel.plot(grouped["largest"].max(), "x", color=colour, markersize=4,
                        label=f"{label}: largest")  # fmt: skip
-            bound = grouped["bound"].mean()
-            panel.plot(bound, ":", color=colour, linewidth=1, label="median Cramér-Rao bound")
+            # With few snapshots the bound is that of a wrong model.
+            panel.axhline(grouped["bound"].mean().iloc[-1], linestyle=":", color=colour,
+                          linewidth=1, label="median Cramér-Rao bound")  # fmt: skip
         if baseline is not None and baseline["kept"].any():
             kept = baseline["kept"] & baseline["parameter"].isin(names)
             panel.plot(*history(baseline[kept]), "-", color=COLOURS[1],
@@ -67,12 +68,22 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     figure, axes = new_figure(8.6, 7.2, 2, 2)
     panel = axes[0, 0]
     _by_tissue(panel, each[each["noise"] == noise], "snapshots", names)
+    for colour, name in zip(COLOURS, names, strict=False):
+        one = last[(last["mode"] == each["mode"].iloc[0]) & (last["noise"] == noise)]
+        panel.axhline(one.set_index("parameter")["bound"][name], linestyle=":", color=colour,
+                      linewidth=1)  # fmt: skip
     panel.set_xlabel("snapshots")
     panel.set_title(f"{told[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV")
     panel = axes[0, 1]
     rows = last[last["mode"] == each["mode"].iloc[0]].assign(microvolt=lambda t: 1e6 * t["noise"])
     _by_tissue(panel, rows, "microvolt", names)
+    for colour, name in zip(COLOURS, names, strict=False):
+        one = rows[rows["parameter"] == name].sort_values("microvolt")
+        panel.plot(one["microvolt"], one["bound"], ":", color=colour, linewidth=1)
     panel.set_xscale("log")
+    ticks = sorted(rows["microvolt"].unique())
+    panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+    panel.minorticks_off()
     panel.set_xlabel("noise of one electrode (µV)")
     panel.set_title(f"{told[each['mode'].iloc[0]]}, {last['snapshots'].iloc[0]} snapshots")
     for panel in axes[0]:
@@ -101,7 +112,7 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
                            2 * part["sampling_error"], fmt="o", color=COLOURS[n], markersize=4,
                            label=f"{label} (bar: two sampling errors)")  # fmt: skip
     panel.axhline(1.0, color="0.5", linewidth=1)
-    panel.set_ylim(0, max(2.0, panel.get_ylim()[1]))
+    panel.set_ylim(0, max(2.0, 1.3 * panel.get_ylim()[1]))
     panel.set_xlim(-0.5, len(names) - 0.5)
     panel.set_ylabel("RMS error / Cramér-Rao bound,\nwhere no wall is active")
     for panel in axes[1]:
@@ -175,7 +186,6 @@ def _by_tissue(panel: Axes, rows: pd.DataFrame, x: str, names: list[str]) -> Non
     for colour, name in zip(COLOURS, names, strict=False):
         one = rows[rows["parameter"] == name].sort_values(x)
         panel.plot(one[x], one["mean"], "o-", color=colour, markersize=3, label=_spaced(name))
-        panel.plot(one[x], one["bound"], ":", color=colour, linewidth=1)
     panel.set_yscale("log")
     panel.legend(fontsize=7, ncols=2)
 
