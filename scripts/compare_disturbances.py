@@ -25,7 +25,8 @@ def main(
         wide = table.set_index(["sample", "pair", "electrode"])["noiseless"].loc[order]
         potentials[change] = wide.to_numpy().reshape(len(true), len(names), -1)
         facts = io.read_json(io.sidecar_path(path))
-        account[change] = {key: value for key, value in facts.items() if key != "provenance"}
+        account[change] = {key: value for key, value in facts.items()
+                           if key not in ("provenance", "units")}  # fmt: skip
     found = compare_disturbances(
         reduced, potentials, true[list(reduced.box.names)].to_numpy(), read_head(head)[1].centres,
         noise=noise, reference=reference, modes=modes, seed=seed,

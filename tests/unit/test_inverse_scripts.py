@@ -63,7 +63,8 @@ def test_one_command_makes_tables_figures_and_a_record(script, files, tmp_path):
     assert list(summary["frequency"].unique()) == [27, 50]
     for name, value in zip(NAMES, truth, strict=True):
         rows = summary[summary["parameter"] == name]
-        np.testing.assert_allclose(rows[["mean", "joint"]], value, rtol=1e-3)
+        # The voltages are the full model's, the reduced one has nine snapshots.
+        np.testing.assert_allclose(rows[["mean", "joint"]], value, rtol=1e-2)
     record = json.loads((out / "record.json").read_text())
     assert record["choices"]["modes"] == ["each", "joint"] and len(record["fits"]) == 2
     assert record["provenance"]["rule"] == "me"
