@@ -13,7 +13,7 @@ from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.inverse.certificate import certified_error
 from headcond.inverse.information import cramer_rao
-from headcond.inverse.measured import Choices, fit, summary
+from headcond.inverse.measured import Choices, clearest_frequency, fit, summary
 from headcond.inverse.measurement import make_protocol, readings
 from headcond.inverse.noise import add_noise, covariance
 from headcond.inverse.optimise import estimate
@@ -286,3 +286,11 @@ def test_reciprocity_says_nothing_of_a_common_sink(truth):
         full.pairs, full.electrodes, wide - wide[:, [11]], np.full(10, CURRENT), "E12"
     )
     assert reciprocity_noise(one) is None
+
+
+def test_the_clearest_frequency_is_that_of_the_least_reciprocity_noise():
+    noise = {5.0: 7e-5, 100.0: 4e-5, 20.0: 5e-5}
+    facts = [{"frequency": f, "reciprocity_noise": s} for f, s in noise.items()]
+    assert clearest_frequency(facts) == 100
+    facts[0]["reciprocity_noise"] = None
+    assert clearest_frequency(facts) == 5

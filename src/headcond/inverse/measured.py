@@ -216,6 +216,19 @@ def fit_variants(
     return Variants(joined["estimates"], joined["summary"], joined["residuals"], facts)
 
 
+def clearest_frequency(facts: Sequence[Mapping[str, Any]]) -> float:
+    """Frequency (Hz) at which reciprocity holds best; the lowest one where it says nothing.
+
+    Parameters
+    ----------
+    facts : of fits, see `Fitted`.
+    """
+    noise = {one["frequency"]: one["reciprocity_noise"] for one in facts}
+    if any(value is None for value in noise.values()):
+        return min(noise)
+    return min(noise, key=noise.__getitem__)
+
+
 def _bind(
     measurement: Measurement, model: ReducedModel, choices: Choices,
     electrodes: Collection[str], patterns: Collection[str],

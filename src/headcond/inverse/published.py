@@ -51,7 +51,7 @@ def beside(variant: str, name: str) -> str:
     else:
         table = {} if wide else TABLE_4  # with all tissues free the paper has no wide range
     found = [
-        f"{who} {1e3 * row[name][0]:.3g} ± {1e3 * row[name][1]:.2g}"
+        f"{who} {1e3 * row[name][0]:.4g} ± {1e3 * row[name][1]:.3g}"
         for who, row in table.items()
         if name in row
     ]

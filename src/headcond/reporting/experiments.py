@@ -11,6 +11,7 @@ import pandas as pd
 from headcond.figures.disturbance import told
 from headcond.inverse import published
 from headcond.inverse.experiment import TABLE_2
+from headcond.inverse.measured import clearest_frequency
 from headcond.reporting.page import Part, Section
 
 
@@ -183,8 +184,9 @@ def measured_section(
     """
     parts = []
     for subject, table in summaries.items():
-        facts = records[subject]["fits"][0]
-        lowest = table["frequency"].min()
+        fits = records[subject]["fits"]
+        shown = clearest_frequency(fits)
+        facts = next(one for one in fits if one["frequency"] == shown)
         rows = [
             {
                 "variant": row.variant,
@@ -199,20 +201,23 @@ def measured_section(
                 "the paper, other people (mS/m)": published.beside(row.variant, row.parameter)
                 or "–",
             }
-            for row in table[table["frequency"] == lowest].itertuples()
+            for row in table[table["frequency"] == shown].itertuples()
         ]
         left = {**facts["bad_electrodes"], **facts["bad_patterns"]}
         text = (
             f"{facts['description']}; {facts['patterns']} patterns, {facts['readings']} readings, "
-            f"{table['frequency'].nunique()} frequencies; the table is for {lowest:g} Hz. "
-            "Left out: " + ("; ".join(f"{k} ({v})" for k, v in left.items()) or "nothing") + ". "
+            f"{table['frequency'].nunique()} frequencies; the table is for {shown:g} Hz, "
+            "where reciprocity holds best. "
+            f"Noise of one electrode {_reciprocal(facts['reciprocity_noise'])}. Left out: "
+            + ("; ".join(f"{k} ({v})" for k, v in left.items()) or "nothing")
+            + ". "
             "Scaled deviations are those of the noise that would explain the misfit."
         )
         caption = "Estimates per pattern and from all patterns together, all tissues free."
         parts.append(
             Part(subject, (text,), pd.DataFrame(rows), figures[f"measured_{subject}"], caption)
         )
-        misfit = _misfits(estimates[subject])
+        misfit = _misfits(estimates[subject], shown)
         caption = "Against frequency, where there are several."
         parts.append(Part("", (), misfit, figures[f"spectrum_{subject}"], caption))
         caption = "What the joint estimate leaves, by pattern and electrode."
@@ -220,9 +225,13 @@ def measured_section(
     return Section("measured", "Measured voltages (Experiment 5)", tuple(parts))
 
 
-def _misfits(table: pd.DataFrame) -> pd.DataFrame:
-    """Misfit of the joint estimate and of single patterns, by variant, at the lowest frequency."""
-    table = table[table["frequency"] == table["frequency"].min()]
+def _reciprocal(noise: float | None) -> str:
+    return "unknown to reciprocity" if noise is None else f"{1e6 * noise:.2g} µV by reciprocity"
+
+
+def _misfits(table: pd.DataFrame, frequency: float) -> pd.DataFrame:
+    """Misfit of the joint estimate and of single patterns, by variant, at one frequency."""
+    table = table[table["frequency"] == frequency]
     one = table.drop_duplicates(["variant", "mode", "pattern"])
     rows = []
     for variant, part in one.groupby("variant", sort=False):
