@@ -105,11 +105,9 @@ def test_measured_conductivities_stand_beside_tables_3_and_4():
     facts = {"description": "mean of ten", "patterns": 31, "readings": 930,
              "frequency": 5.0, "bad_electrodes": {"Fz": "named by hand"}, "bad_patterns": {},
              "reciprocity_noise": 4e-5}  # fmt: skip
+    noisy = {**facts, "frequency": 100.0, "reciprocity_noise": 9e-5}
     section = experiments.measured_section(
-        FIGURES,
-        {"sub-01": summary},
-        {"sub-01": {"fits": [facts, {**facts, "frequency": 100.0, "reciprocity_noise": 9e-5}]}},
-        {"sub-01": estimates},
+        FIGURES, {"sub-01": summary}, {"sub-01": {"fits": [facts, noisy]}}, {"sub-01": estimates}
     )
     table = section.parts[0].table.set_index(["variant", "tissue"])
     assert len(table) == 4, "the clearest frequency alone"

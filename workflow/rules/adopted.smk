@@ -9,19 +9,23 @@ ADOPTED = (
     "rom/{subject}_validation.tsv",
 )
 
-
-def trained(name):
-    """Path pattern of a file in the study that `rom.trained` names."""
-    root = expand_path("rom.trained", STUDY["rom"]["trained"])
-    return f"{root}/{{subject}}/{name}"
-
-
 if "trained" in STUDY["rom"]:
 
-    ruleorder: adopt_model > build_mesh > import_mesh
     ruleorder: adopt_model > assemble_operators
-    ruleorder: adopt_model > form_cross > merge_basis
+    ruleorder: adopt_model > merge_basis
     ruleorder: adopt_model > validate_rom
+
+    if STUDY["head"]["source"] == "file":
+
+        ruleorder: adopt_model > import_mesh
+
+    else:
+
+        ruleorder: adopt_model > build_mesh
+
+    if STUDY["rom"]["corrected"]:
+
+        ruleorder: adopt_model > form_cross
 
     rule adopt_model:
         input:

@@ -208,6 +208,25 @@ def convergence(kind):
     return find
 
 
+def disturbed_geometry():
+    """What a head that differs in one thing shares with the study's."""
+    head, electrodes = STUDY["head"], STUDY["head"]["electrodes"]
+    return {
+        "mesh": head["mesh"],
+        "spongy": head.get("spongy"),
+        "diameter": electrodes["diameter"],
+        "anisotropic": head["anisotropic"],
+        "radial": head["radial"],
+        "relative_impedance": electrodes.get("relative_impedance", {}),
+    }
+
+
+def trained(name):
+    """Path pattern of a file in the study that `rom.trained` names."""
+    root = expand_path("rom.trained", STUDY["rom"]["trained"])
+    return f"{root}/{{subject}}/{name}"
+
+
 def measured_file(wildcards):
     """The measured voltages that the study names for a head, if it names any."""
     name = STUDY["inverse"]["measured"]

@@ -5,19 +5,6 @@ CHANGES = ("same", "finer", "moved2", "moved5", "contact", "thicker", "spongy")
 DISTURBED_SAMPLES = 10
 
 
-def disturbed_geometry():
-    """What a head that differs in one thing shares with the study's."""
-    head, electrodes = STUDY["head"], STUDY["head"]["electrodes"]
-    return {
-        "mesh": head["mesh"],
-        "spongy": head.get("spongy"),
-        "diameter": electrodes["diameter"],
-        "anisotropic": head["anisotropic"],
-        "radial": head["radial"],
-        "relative_impedance": electrodes.get("relative_impedance", {}),
-    }
-
-
 rule sweep_inversion:
     input:
         model=result("{subject}/rom/{subject}_rom.h5"),
