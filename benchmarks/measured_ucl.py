@@ -2,8 +2,9 @@
 
 python benchmarks/measured_ucl.py FOLDER [--model ROM.h5] [--frequency 100]
 
-Without a model: reciprocity by frequency, and where the reference of the readings stands, from the
-mean of the raw readings when current enters left and right. With a reduced model trained for the
+Without a model: reciprocity by frequency; where the reference of the readings stands, from the
+mean of the raw readings when current enters left and right; and how far the set's coordinates of
+electrodes are from the places that it names. With a reduced model trained for the
 cap ucl33 (studies/experiment-5.yaml): scale and correlation of every pattern, the joint fit of all
 tissues with readings against NFpz, which the set states, and against their average, and the
 electrode whose potential in the fitted model comes nearest to that of the reference.
@@ -17,6 +18,8 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from headcond import io
+from headcond.caps import template_positions
 from headcond.inverse.importers import read_ucl
 from headcond.inverse.measured import fit, variants
 from headcond.inverse.reduced import ReducedForward
@@ -57,6 +60,18 @@ def reference_by_sides(measurement, offset):
     return pd.DataFrame(rows)
 
 
+def registration(folder):
+    """Distances of the set's coordinates, after the best affine map, to its names on Colin27."""
+    own = 1e3 * np.array(io.read_json(Path(folder) / "EITSETTINGS.json")["ElectrodePosition"])
+    places = template_positions("ucl33")[0]  # in the order of the set's numbers
+    goal = np.array(list(places.values()))
+    design = np.column_stack([own, np.ones(len(own))])
+    off = np.linalg.norm(design @ np.linalg.lstsq(design, goal, rcond=None)[0] - goal, axis=1)
+    table = pd.DataFrame({"electrode": list(places), "off (mm)": off})
+    rms = pd.DataFrame({"electrode": ["rms of all"], "off (mm)": [np.sqrt(np.mean(off**2))]})
+    return pd.concat([table.sort_values("off (mm)", ascending=False).head(8), rms])
+
+
 def fitted(name, measurement, model, noise):
     """Row and joint estimate of all tissues in the model's whole box."""
     found = fit(measurement, model, list(variants(model.box, noise).values())[-1])
@@ -91,7 +106,8 @@ def main(arguments):
     offsets = raw_offsets(arguments.folder, measurements)
     chosen = [one.frequency for one in measurements].index(arguments.frequency)
     one = measurements[chosen]
-    tables = [by_frequency(measurements), reference_by_sides(one, offsets[chosen])]
+    tables = [by_frequency(measurements), reference_by_sides(one, offsets[chosen]),
+              registration(arguments.folder)]  # fmt: skip
     if arguments.model:
         model = ReducedModel.read(arguments.model)
         noise = reciprocity_noise(one)[0]
