@@ -21,8 +21,8 @@ def sweep(noises=(2.6e-7, 8.2e-7, 8.2e-6)):
     return pd.DataFrame([
         {"snapshots": count, "noise": noise, "mode": mode, "free": free, "parameter": name,
          "mean": (k + 1) * 20 / count, "largest": 90 / count,
-         "bound": k + 1.0 if count > 1 else 1e6, "variation": 3.0, "judged": 5 if k < 3 else 0, "rms_over_bound": 1.1,
-         "sampling_error": 0.3}
+         "bound": k + 1.0 if count > 1 else 1e6, "variation": 3.0,
+         "judged": 5 if k < 3 else 0, "rms_over_bound": 1.1, "sampling_error": 0.3}
         for count, noise in dict.fromkeys(cases)
         for mode, free in (("each", "all"), ("each", "outer"), ("joint", "all"))
         for k, name in enumerate(NAMES if free == "all" else NAMES[:3])
