@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,9 +64,7 @@ def inversion_section(
         runs = baselines.get(subject)
         if runs is not None:
             each = runs.groupby(["sample", "pair"])
-            lost = runs[~runs["kept"]].groupby("reason").apply(
-                lambda part: part.groupby(["sample", "pair"]).ngroups, include_groups=False
-            )  # fmt: skip
+            lost = runs[~runs["kept"]].drop_duplicates(["sample", "pair"])["reason"].value_counts()
             why = "; ".join(f"{count} {reason}" for reason, count in lost.items()) or "none"
             texts.append(
                 f"Traditional method: {each.ngroups} runs, {each['systems'].max().mean():.0f} "
@@ -146,7 +145,11 @@ def disturbances_section(
     for subject, table in disturbances.items():
         table = table.dropna(subset=["parameter"])
         rows = []
-        for (mode, change), part in table.groupby(["mode", "change"], sort=False):
+        modes, changes = (list(dict.fromkeys(table[key])) for key in ("mode", "change"))
+        for mode, change in itertools.product(modes, changes):
+            part = table[(table["mode"] == mode) & (table["change"] == change)]
+            if not len(part):
+                continue
             errors = part.set_index("parameter")["mean"]
             rows.append({
                 "estimated": mode, "head of the voltages": told(change),
