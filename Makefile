@@ -21,7 +21,7 @@ STUDY_FILES := $(if $(STUDY),--configfile $(STUDY))
 PYTHON_FILES := src scripts tests benchmarks workflow envs
 SNAKE_FILES := Snakefile workflow/rules
 
-.PHONY: help setup run predict verify test test-slow test-slurm test-faults lint format lock licences \
+.PHONY: help setup run predict estimate verify test test-slow test-slurm test-faults lint format lock licences \
 	audit clean distclean
 
 # On a cluster the profile says how many jobs run at once; cores here are those of the login node.
@@ -44,6 +44,10 @@ predict: setup ## Conductivity of a new person (NETWORKS=folder T1=file T2=file 
 	@echo "Conductivity: $(OUT)/$(SUBJECT)/cond, pictures: $(OUT)/figures"
 	@! grep -q '"outside": true' "$(OUT)/$(SUBJECT)/cond/$(SUBJECT)_domain.json" || \
 		echo "WARNING: these scans lie OUTSIDE the training domain (see $(OUT)/$(SUBJECT)/cond/$(SUBJECT)_domain.json)"
+
+estimate: setup ## Conductivities from your own voltages (MEASUREMENT=table MODEL=rom.h5 OUT=folder, ARGS)
+	@python scripts/estimate.py "$(MEASUREMENT)" "$(MODEL)" "$(OUT)" $(ARGS)
+	@echo "Estimates: $(OUT)/summary.tsv and estimates.tsv, pictures beside them, choices in record.json"
 
 verify: setup ## Run STEPS (5) steps of a finished study again elsewhere and compare the results
 	@python workflow/verify.py --steps $(STEPS) --cores $(CORES) config.yaml $(STUDY)

@@ -90,14 +90,19 @@ def main(arguments: argparse.Namespace) -> None:
     model = ReducedModel.read(arguments.model) if arguments.model else cube()
     count, most = len(model.pairs), model.pairs[0].snapshots
     inversions(model, 1, 2, None)  # warm up
-    rows = [forward_solves(model, 100), inversions(model, count, 1, None)]
-    rows.append(inversions(model, count, -(-14000 // count), None))
+    tasks = [lambda: forward_solves(model, 100), lambda: inversions(model, count, 1, None),
+             lambda: inversions(model, count, -(-14000 // count), None)]  # fmt: skip
     for pairs in sorted({count // 8, count // 4, count // 2} - {0}):
-        rows.append(inversions(model, pairs, 20, None))
+        tasks.append(lambda pairs=pairs: inversions(model, pairs, 20, None))
     for samples in (5, 20, 50):
-        rows.append(inversions(model, count, samples, None))
+        tasks.append(lambda samples=samples: inversions(model, count, samples, None))
     for snapshots in sorted({most // 3, 2 * most // 3}):
-        rows.append(inversions(model, count, 20, snapshots))
+        tasks.append(lambda snapshots=snapshots: inversions(model, count, 20, snapshots))
+    rows = []
+    for task in tasks:
+        rows.append(task())
+        print({key: round(value, 4) if isinstance(value, float) else value
+               for key, value in rows[-1].items()}, flush=True)  # fmt: skip
     table = pd.DataFrame(rows)
     table.insert(0, "model", Path(arguments.model).name if arguments.model else "cube")
     print(table.round(4).to_string(index=False))

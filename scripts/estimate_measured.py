@@ -4,7 +4,7 @@ from headcond import io
 from headcond.figures import measured as figures
 from headcond.figures.style import save
 from headcond.inverse import table
-from headcond.inverse.measured import fit_variants, variants
+from headcond.inverse.measured import clearest_frequency, fit_variants, variants
 from headcond.rom.model import ReducedModel
 
 
@@ -32,13 +32,13 @@ def main(
     )
     names, lower, upper = trained.box.names, trained.box.lower, trained.box.upper
     box = {n: (a, b) for n, a, b in zip(names, lower, upper, strict=True)}
-    lowest = rows["frequency"].min()
+    shown = clearest_frequency(found.facts)
     told = f"{found.facts[0]['description']}; {note}; {last}"
-    figure = figures.conductivities(rows, {**box, **choices[last].limits}, lowest)
-    save(figure, estimates_figure, f"{told}; {lowest:g} Hz", provenance=provenance)
+    figure = figures.conductivities(rows, {**box, **choices[last].limits}, shown)
+    save(figure, estimates_figure, f"{told}; {shown:g} Hz", provenance=provenance)
     save(figures.spectrum(summed), spectrum_figure, told, provenance=provenance)
-    figure = figures.residuals(left, lowest)
-    save(figure, residuals_figure, f"{told}; {lowest:g} Hz", provenance=provenance)
+    figure = figures.residuals(left, shown)
+    save(figure, residuals_figure, f"{told}; {shown:g} Hz", provenance=provenance)
 
 
 if __name__ == "__main__":

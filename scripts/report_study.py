@@ -6,7 +6,7 @@ import pandas as pd
 
 from headcond import io
 from headcond.condnet.domain import LEVEL
-from headcond.reporting import impedance, stimulation
+from headcond.reporting import experiments, impedance, stimulation
 from headcond.reporting.conductivity import conductivity_section
 from headcond.reporting.domain import domain_section
 from headcond.reporting.page import render, run_times
@@ -26,7 +26,9 @@ def main(
     figures, template, report, study, figure_names, benchmarks, provenance, facts=(), alignments=(),
     networks=(), scores=None, lens=None, globalerror=(), peaks=(), efields=(), qualities=(),
     validations=(), convergences=(), relative_errors=(), residuals=(), tissue_fields=(),
-    positions=(), domains=(), placements=(), registrations=(), warps=(),
+    positions=(), domains=(), placements=(), registrations=(), warps=(), sweeps=(), baselines=(),
+    references=(), disturbances=(), measured_summaries=(), measured_records=(),
+    measured_estimates=(),
 ):  # fmt: skip
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
@@ -72,6 +74,24 @@ def main(
             ),
             impedance.estimate_section(study, shown, by_subject(relative_errors, io.read_table)),
         ]
+    if sweeps:
+        tables = [by_subject(paths, io.read_table) for paths in (sweeps, baselines)]
+        sections.append(experiments.inversion_section(study, shown, *tables))
+    if references:
+        table = by_subject(references, io.read_table)
+        sections.append(experiments.references_section(shown, table))
+    if disturbances:
+        table = by_subject(disturbances, io.read_table)
+        sections.append(experiments.disturbances_section(shown, table))
+    if measured_summaries:
+        sections.append(
+            experiments.measured_section(
+                shown,
+                by_subject(measured_summaries, io.read_table),
+                by_subject(measured_records, io.read_json),
+                by_subject(measured_estimates, io.read_table),
+            )
+        )
     render(report, template, study, sections, notes, run_times(benchmarks), provenance)
 
 

@@ -93,7 +93,8 @@ def galerkin(model, points):
         pairs.append(PairModel(
             source, sink, stack, basis.T @ operator.load(source, sink, model.current),
             basis[operator.nodes:], np.zeros((1, 1 + len(points) * len(blocks))),
-            np.zeros(1 + len(points) * len(blocks)), {}, "snapshots",
+            np.zeros(1 + len(points) * len(blocks)), {"maximum": np.zeros(len(points))},
+            "snapshots",
         ))  # fmt: skip
     return ReducedModel(tuple(pairs), model.box, operator.electrodes, model.current)
 

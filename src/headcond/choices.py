@@ -205,9 +205,23 @@ def _check_inversion(study: Mapping[str, Any]) -> None:
     electrodes = study["head"]["electrodes"]
     names = list(cap_positions(electrodes["cap"], np.eye(4)))
     measured, experiment = study["inverse"]["measured"], study["inverse"]["experiment"]
-    if measured:
-        path = expand("inverse.measured", measured)
-        existing("inverse.measured", path, "file" if path.suffix == ".tsv" else "folder")
+    heads = study["head"]["subjects"]
+    if isinstance(measured, dict) and set(measured) != set(heads):
+        raise InputError(
+            f"inverse.measured: names {', '.join(measured)}, head.subjects {', '.join(heads)}: "
+            "every head needs its measurement."
+        )
+    for name in measured.values() if isinstance(measured, dict) else [measured]:
+        if name:
+            path = expand("inverse.measured", name)
+            existing("inverse.measured", path, "file" if path.suffix == ".tsv" else "folder")
+    if "trained" in study["rom"]:
+        existing("rom.trained", expand("rom.trained", study["rom"]["trained"]), "folder")
+    if "disturbances" in experiment["kinds"] and study["head"]["source"] == "file":
+        raise InputError(
+            "inverse.experiment.kinds: disturbances makes other meshes from labels; "
+            "head.source: file has none."
+        )
     if experiment["baseline_pairs"] >= len(names):
         raise InputError(
             f"inverse.experiment.baseline_pairs: the cap {electrodes['cap']} allows at most "

@@ -302,7 +302,8 @@ def test_ucl_set_is_read_as_it_is_described(data_dir):
     found = read_ucl(data_dir / "eit_measured")
     assert len(found) == 17 and found[0].frequency == 5 and found[-1].frequency == 2000
     first = found[0]
-    assert len(first.pairs) == 31 and len(first.electrodes) == 32 and first.reference == "NFpz"
+    assert len(first.pairs) == 31 and len(first.electrodes) == 32 and first.reference == "average"
+    assert "NFpz" not in first.electrodes
     assert np.isfinite(first.voltages).sum() == 930
     assert first.pairs[0] == ("Fz", "Oz") and first.pairs[-1] == ("T8", "CP5")
     np.testing.assert_allclose(first.current, 280e-6)
@@ -311,7 +312,13 @@ def test_ucl_set_is_read_as_it_is_described(data_dir):
         # Current enters in front: electrodes near the source are positive against those at Oz.
         near, far = (one.voltages[0, one.electrodes.index(e)] for e in ("F3", "PO3"))
         assert 5e-3 < near < 0.05 and -0.05 < far < -5e-3
+        np.testing.assert_allclose(np.nanmean(one.voltages, axis=1), 0, atol=1e-12)
     assert not screening.dead_channels(first).electrodes
+    # Reciprocity holds to a hundredth: labels of injection and reading are the same electrodes'.
+    noise = {one.frequency: screening.reciprocity_noise(one) for one in found}
+    assert {count for _, count in noise.values()} == {399}
+    assert min(noise, key=lambda frequency: noise[frequency][0]) == 100
+    assert 3e-5 < noise[100][0] < 5e-5 and 2e-4 < noise[2000][0] < 4e-4
 
 
 def test_ucl_files_that_are_not_it_are_refused(data_dir, tmp_path):

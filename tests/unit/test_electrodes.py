@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headcond.checks import InputError
 from headcond.head import electrodes as module
-from headcond.head.electrodes import circle_overlaps, outer_surface, place_discs
+from headcond.head.electrodes import circle_overlaps, displace_discs, outer_surface, place_discs
 from headcond.head.mesh import Mesh, triangle_areas
 from headcond.head.meshing import mesh_labels
 from tests.label_volumes import ORIGIN, shells
@@ -173,3 +173,30 @@ def test_result_does_not_depend_on_node_numbers(ball):
     two = place_discs(shuffled, ["a"], position)
     np.testing.assert_allclose(one.centres, two.centres, atol=1e-12)
     np.testing.assert_allclose(np.sort(one.weights[0]), np.sort(two.weights[0]), atol=1e-9)
+
+
+@pytest.mark.parametrize("distance", [0.002, 0.005])
+def test_displaced_discs_keep_their_area_and_never_overlap(ball, distance):
+    places = CENTRE + 0.06 * _directions(60)
+    before = place_discs(ball, [f"E{n}" for n in range(60)], places, 0.012)
+    moved = displace_discs(ball, before, distance, 0.012, np.random.default_rng(3))
+    assert moved.labels == before.labels
+    np.testing.assert_allclose(moved.areas(ball.nodes), DISC, rtol=1e-6)
+    way = np.linalg.norm(moved.centres - before.centres, axis=1)
+    gone = way > 0
+    assert gone.mean() > 0.8, "few have no room"
+    np.testing.assert_allclose(way[gone], distance, rtol=0.15)
+    apart = np.linalg.norm(moved.centres[:, None] - moved.centres, axis=-1)
+    assert apart[~np.eye(60, dtype=bool)].min() >= 0.012
+    direction = (moved.centres - before.centres)[gone] / way[gone, None]
+    assert np.abs(direction.mean(axis=0)).max() < 0.5, "each goes its own way"
+    again = displace_discs(ball, before, distance, 0.012, np.random.default_rng(3))
+    np.testing.assert_array_equal(again.centres, moved.centres)
+
+
+def test_packed_discs_stay_apart(ball):
+    places = CENTRE + 0.06 * np.array([[0, 0, 1.0], [0.2, 0, 0.98], [-0.2, 0, 0.98]])
+    before = place_discs(ball, ["a", "b", "c"], places, 0.0115)
+    packed = displace_discs(ball, before, 0.0005, 0.0115, np.random.default_rng(0))
+    apart = np.linalg.norm(packed.centres[:, None] - packed.centres, axis=-1)
+    assert apart[~np.eye(3, dtype=bool)].min() >= 0.0115

@@ -13,12 +13,13 @@ from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.inverse.certificate import certified_error
 from headcond.inverse.information import cramer_rao
-from headcond.inverse.measured import Choices, fit, summary
+from headcond.inverse.measured import Choices, clearest_frequency, fit, summary
 from headcond.inverse.measurement import make_protocol, readings
 from headcond.inverse.noise import add_noise, covariance
 from headcond.inverse.optimise import estimate
 from headcond.inverse.priors import PUBLISHED_MEANS, published
 from headcond.inverse.reduced import ReducedForward
+from headcond.inverse.screening import reciprocity_noise
 from headcond.inverse.starts import estimate_from_starts
 from headcond.inverse.table import Measurement
 from headcond.rom.corrected import form_cross
@@ -253,3 +254,43 @@ def test_the_certified_error_of_a_reading_holds(full, truth, tmp_path):
         assert np.all(np.isinf(certified_error(trained, protocol, truth)))
     few = dataclasses.replace(model.select(["E1", "E4", "E11"]))
     assert np.all(np.isinf(certified_error(few, protocol, truth)))
+
+
+def test_reciprocity_tells_the_noise_without_a_head(truth):
+    pairs = [(f"E{n}", f"E{n + 1}") for n in (1, 3, 5, 7, 9, 13, 15, 17)]
+    full = full_model(pairs=pairs)
+    clean = full.voltages(truth)
+    current = np.linspace(1, 2, 8)  # of the model's: readings count per current
+
+    def noisy(std, generator):
+        wide = add_noise(clean * current[:, None], std, generator)
+        return Measurement(pairs, full.electrodes, wide - wide[:, [11]], CURRENT * current, "E12")
+
+    rng = np.random.default_rng(0)
+    found = [reciprocity_noise(noisy(STD, rng)) for _ in range(200)]
+    assert {count for _, count in found} == {28}
+    # Readings divided by currents between 1 and 2: their noise, at the mean current.
+    expected = STD * 1.5 * np.sqrt(np.mean(1 / current**2))
+    assert np.sqrt(np.mean([std**2 for std, _ in found])) == pytest.approx(expected, rel=0.1)
+    exact, _ = reciprocity_noise(noisy(1e-16, rng))
+    assert exact < 1e-12
+    one = noisy(STD, rng)
+    one.voltages[:, 0] = np.nan
+    assert reciprocity_noise(one)[1] == 21, "E1's pattern cannot be compared any more"
+
+
+def test_reciprocity_says_nothing_of_a_common_sink(truth):
+    full = full_model(pairs=[(f"E{n}", "E18") for n in range(1, 11)])
+    wide = full.voltages(truth)
+    one = Measurement(
+        full.pairs, full.electrodes, wide - wide[:, [11]], np.full(10, CURRENT), "E12"
+    )
+    assert reciprocity_noise(one) is None
+
+
+def test_the_clearest_frequency_is_that_of_the_least_reciprocity_noise():
+    noise = {5.0: 7e-5, 100.0: 4e-5, 20.0: 5e-5}
+    facts = [{"frequency": f, "reciprocity_noise": s} for f, s in noise.items()]
+    assert clearest_frequency(facts) == 100
+    facts[0]["reciprocity_noise"] = None
+    assert clearest_frequency(facts) == 5

@@ -1,5 +1,6 @@
 import copy
 import re
+from pathlib import Path
 
 import pytest
 import yaml
@@ -114,6 +115,9 @@ def broken(base, path, value):
         (["head", "spongy"], {"outer_mm": 1.0}, "head.spongy: the key 'inner_mm' is missing"),
         (["inverse", "measured"], "/nowhere/mine.tsv", "inverse.measured: the file /nowhere"),
         (["inverse", "measured"], "/nowhere/eit", "inverse.measured: the folder /nowhere"),
+        (["inverse", "measured"], {"sub-77": "mine.tsv"}, "every head needs its measurement"),
+        (["inverse", "measured"], {"sub-04": "/nowhere/a.tsv"}, "inverse.measured: the file /now"),
+        (["rom", "trained"], "/nowhere", "rom.trained: the folder /nowhere"),
         (["inverse", "experiment", "kinds"], ["references"], "needs rom.box: merged_skull"),
         (["inverse", "experiment", "kinds"], ["inversions"], "Did you mean 'inversion'"),
         (["inverse", "experiment", "baseline_pairs"], 32, "eit32 allows at most 31"),
@@ -204,7 +208,8 @@ def test_networks_of_another_study_must_be_there(default, tmp_path):
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "studies").glob("*.yaml")))
 def test_shipped_studies_are_accepted(path, data_dir, monkeypatch, tmp_path):
     monkeypatch.setenv("HEADCOND_DATA", str(data_dir.resolve()))
-    monkeypatch.setenv("HEADCOND_NAMIC", str(tmp_path))  # nobody's to give: empty files
+    for name in ("HEADCOND_NAMIC", "EGI_DATA"):
+        monkeypatch.setenv(name, str(tmp_path))  # nobody's to give: empty files
     monkeypatch.chdir(tmp_path)  # where networks of another study are looked for
     asked = yaml.safe_load(path.read_text())
     cohort = asked.get("cohort", {})
@@ -213,6 +218,14 @@ def test_shipped_studies_are_accepted(path, data_dir, monkeypatch, tmp_path):
             (tmp_path / subject / "anat").mkdir(parents=True)
             for suffix in ("T1w", "T2w", f"desc-{cohort['scheme']}_dseg"):
                 (tmp_path / subject / "anat" / f"{subject}_{suffix}.nii.gz").touch()
+    measured = asked.get("inverse", {}).get("measured", {})
+    for name in measured.values() if isinstance(measured, dict) else ():
+        (tmp_path / Path(name).name).touch()
+    trained = asked.get("rom", {}).get("trained")
+    if trained:
+        with pytest.raises(InputError, match="rom.trained: the folder"):
+            study.read(DEFAULT, path)
+        (tmp_path / trained).mkdir(parents=True)
     other = asked.get("condnet", {}).get("networks")
     if other:
         with pytest.raises(InputError, match="condnet.networks: the folder"):

@@ -12,13 +12,21 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-IMPORTS = {"import_labels", "import_subject", "import_scan", "import_colin27", "import_mesh"}
+IMPORTS = {
+    "adopt_model",
+    "import_labels",
+    "import_subject",
+    "import_scan",
+    "import_colin27",
+    "import_mesh",
+}
 # Rules that a study asks for by a key; the default one does not.
 ON_DEMAND = {
     "subvoxel_conductivity", "scan_positions", "solve_forward", "draw_forward", "form_cross",
     "sample_stability", "measure_convergence", "draw_convergence", "sweep_inversion",
     "baseline_inversion", "draw_inversion", "compare_references", "draw_references",
-    "import_measured", "estimate_measured", "draw_tables",
+    "import_measured", "estimate_measured", "draw_tables", "disturb_voltages",
+    "compare_disturbances",
 }  # fmt: skip
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}
@@ -185,14 +193,28 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
         "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
         "rom: {pairs: 31, box: merged_skull, corrected: true, "
         "experiment: {norms: [energy, euclidean]}}\n"
-        f"inverse: {{measured: {measured}, experiment: {{kinds: [inversion, references], "
-        "baseline_pairs: 2}}\n",
+        f"inverse: {{measured: {measured}, experiment: {{"
+        "kinds: [inversion, references, disturbances], baseline_pairs: 2}}\n",
     )
     # By the profile of clusters: groups of steps that could not be jobs would be refused.
     output = checkout.run("-n", "--workflow-profile", "profiles/slurm", "--configfile", study)
     assert set(planned(output)) >= ON_DEMAND
     groups = Counter(re.findall(r"Group job (\w+) ", output))
     assert groups == {"prepare": 4, "fields": 1, "head": 1, "invert": 1}
+
+
+def test_a_trained_model_of_another_study_is_taken(checkout):
+    other = checkout.folder / "other-model" / "sub-04"
+    for name in ("head/sub-04_head.h5", "head/sub-04_mesh.vtu", "head/sub-04_desc-quality.json",
+                 "head/sub-04_operators.h5", "rom/sub-04_rom.h5", "rom/sub-04_greedy.tsv",
+                 "rom/sub-04_validation.tsv"):  # fmt: skip
+        (other / name).parent.mkdir(parents=True, exist_ok=True)
+        (other / name).touch()
+    study = checkout.study("adopts", f"wings: [eit]\nrom: {{trained: {other.parent}}}\n")
+    jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
+    assert jobs["adopt_model"] == 1 and jobs["invert_voltages"] == 1
+    made = {"build_mesh", "assemble_operators", "train_basis", "merge_basis", "validate_rom"}
+    assert not made & set(jobs)
 
 
 def test_fields_on_finer_voxels_with_networks_of_another_study_are_planned(checkout):

@@ -209,17 +209,59 @@ def convergence(kind):
     return find
 
 
+def disturbed_geometry():
+    """What a head that differs in one thing shares with the study's."""
+    head, electrodes = STUDY["head"], STUDY["head"]["electrodes"]
+    return {
+        "mesh": head["mesh"],
+        "spongy": head.get("spongy"),
+        "diameter": electrodes["diameter"],
+        "anisotropic": head["anisotropic"],
+        "radial": head["radial"],
+        "relative_impedance": electrodes.get("relative_impedance", {}),
+    }
+
+
+def trained(name):
+    """Path pattern of a file in the study that `rom.trained` names."""
+    root = expand_path("rom.trained", STUDY["rom"]["trained"])
+    return f"{root}/{{subject}}/{name}"
+
+
 def measured_file(wildcards):
-    """The measured voltages that the study names, if it names any."""
+    """The measured voltages that the study names for a head, if it names any."""
     name = STUDY["inverse"]["measured"]
+    name = name[wildcards.subject] if isinstance(name, dict) else name
     return expand_path("inverse.measured", name) if name else []
 
 
 def inversion_figures():
     """Figures of Experiments 2 to 5 that the study asks for."""
     kinds = list(STUDY["inverse"]["experiment"]["kinds"])
+    kinds += ["noises"] if "inversion" in kinds else []
     measured = STUDY["inverse"]["measured"]
     return kinds + (["measured", "spectrum", "residuals"] if measured else [])
+
+
+def experiment_tables():
+    """Tables of Experiments 2 to 5 that the report reads, by kind."""
+    experiment = STUDY["inverse"]["experiment"]
+    found = {}
+    if "inversion" in experiment["kinds"]:
+        found["sweeps"] = "eit/{subject}_inversion.tsv"
+        if experiment["baseline_pairs"]:
+            found["baselines"] = "eit/{subject}_baseline.tsv"
+    for kind in ("references", "disturbances"):
+        if kind in experiment["kinds"]:
+            found[kind] = f"eit/{{subject}}_{kind}.tsv"
+    if STUDY["inverse"]["measured"]:
+        found["measured_summaries"] = "measured/{subject}_summary.tsv"
+        found["measured_records"] = "measured/{subject}_record.json"
+        found["measured_estimates"] = "measured/{subject}_estimates.tsv"
+    return {
+        key: expand(result(f"{{subject}}/{name}"), subject=HEADS)
+        for key, name in found.items()
+    }
 
 
 def normalised(subjects):
@@ -370,6 +412,7 @@ def tables():
         found["relative_errors"] = expand(
             result("{subject}/eit/{subject}_relativeerror.tsv"), subject=HEADS
         )
+        found.update(experiment_tables())
     return found
 
 

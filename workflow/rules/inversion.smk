@@ -1,5 +1,8 @@
 # Experiments 2 to 5 of the ROM-pEIT paper: errors of estimates, references, real measurements.
 INVERSION = STUDY["inverse"]["experiment"]
+# Heads whose voltages are inverted with the study's model; see headcond.inverse.disturbance.
+CHANGES = ("same", "finer", "moved2", "moved5", "contact", "thicker", "spongy")
+DISTURBED_SAMPLES = 10
 
 
 rule sweep_inversion:
@@ -70,6 +73,11 @@ rule draw_inversion:
             category="Conductivity",
             caption="../report/inversion.rst",
         ),
+        noises_figure=report(
+            result("figures/{subject}_noises.png"),
+            category="Conductivity",
+            caption="../report/noises.rst",
+        ),
     log:
         result("logs/draw_inversion/{subject}.log"),
     conda:
@@ -129,13 +137,75 @@ rule draw_references:
         "../../scripts/draw_references.py"
 
 
+rule disturb_voltages:
+    input:
+        labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
+        head=result("{subject}/head/{subject}_head.h5"),
+        model=result("{subject}/rom/{subject}_rom.h5"),
+        truth=result("{subject}/eit/{subject}_truth.tsv"),
+    output:
+        voltages=result("{subject}/eit/{subject}_head-{change}_voltages.tsv"),
+    log:
+        result("logs/disturb_voltages/{subject}_{change}.log"),
+    benchmark:
+        result("benchmarks/disturb_voltages/{subject}_{change}.tsv")
+    wildcard_constraints:
+        change=alternatives(CHANGES),
+    conda:
+        "../../envs/fem.yaml"
+    resources:
+        mem_mb=growing(4000),
+    params:
+        source=source("disturb_voltages.py"),
+        change=lambda wildcards: wildcards.change,
+        samples=DISTURBED_SAMPLES,
+        seed=STUDY["seed"],
+        geometry=disturbed_geometry(),
+        backend=STUDY["rom"]["backend"],
+        preconditioner=STUDY["rom"]["preconditioner"],
+    script:
+        "../../scripts/disturb_voltages.py"
+
+
+rule compare_disturbances:
+    input:
+        head=result("{subject}/head/{subject}_head.h5"),
+        model=result("{subject}/rom/{subject}_rom.h5"),
+        truth=result("{subject}/eit/{subject}_truth.tsv"),
+        voltages=expand(
+            result("{{subject}}/eit/{{subject}}_head-{change}_voltages.tsv"),
+            change=CHANGES,
+        ),
+    output:
+        disturbances=result("{subject}/eit/{subject}_disturbances.tsv"),
+        disturbances_figure=report(
+            result("figures/{subject}_disturbances.png"),
+            category="Conductivity",
+            caption="../report/disturbances.rst",
+        ),
+    log:
+        result("logs/compare_disturbances/{subject}.log"),
+    conda:
+        "../../envs/fem.yaml"
+    params:
+        source=source("compare_disturbances.py"),
+        changes=list(CHANGES),
+        noise=STUDY["inverse"]["noise"],
+        reference=STUDY["inverse"]["reference"],
+        modes=STUDY["inverse"]["modes"],
+        seed=STUDY["seed"],
+        note=head_note,
+    script:
+        "../../scripts/compare_disturbances.py"
+
+
 rule import_measured:
     input:
         measured=measured_file,
     output:
-        measurement=result("measured/measurement.tsv"),
+        measurement=result("{subject}/measured/{subject}_measurement.tsv"),
     log:
-        result("logs/import_measured.log"),
+        result("logs/import_measured/{subject}.log"),
     conda:
         "../../envs/fem.yaml"
     params:
@@ -146,7 +216,7 @@ rule import_measured:
 
 rule estimate_measured:
     input:
-        measurement=result("measured/measurement.tsv"),
+        measurement=result("{subject}/measured/{subject}_measurement.tsv"),
         model=result("{subject}/rom/{subject}_rom.h5"),
     output:
         estimates=result("{subject}/measured/{subject}_estimates.tsv"),

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from headcond.figures.style import COLOURS, new_figure
 
 
-def errors(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) -> Figure:
-    """Draw relative errors against systems solved and against the noise.
+def systems(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) -> Figure:
+    """Draw relative errors of the outer tissues against the systems solved per pair (Fig. 5).
 
     Parameters
     ----------
@@ -19,49 +19,109 @@ def errors(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) -> 
     baseline : rows of `inverse.experiment.baseline`, or None.
     noise : V, at which snapshots were varied.
     """
-    names = list(dict.fromkeys(table["parameter"].dropna()))
-    each = table[table["mode"] == "each"]
-    most = each["snapshots"].max()
-    figure, axes = new_figure(7.6, 6.4, 2, 2)
+    each = table[(table["mode"] == "each") & (table["noise"] == noise)]
+    outer = list(dict.fromkeys(table["parameter"].dropna()))[:3]
+    figure, axes = new_figure(10.4, 3.9, 1, 3, sharey=True)
+    panels = {_spaced(outer[0]): outer[:1], _spaced(outer[-1]): outer[-1:],
+              "the outer three together": outer}  # fmt: skip
+    for panel, (title, names) in zip(axes[0], panels.items(), strict=True):
+        for colour, free, label in ((COLOURS[0], "outer", "reduced, inner tissues known"),
+                                    (COLOURS[2], "all", "reduced, all tissues free")):  # fmt: skip
+            rows = each[(each["free"] == free) & each["parameter"].isin(names)]
+            if not len(rows):
+                continue
+            grouped = rows.groupby("snapshots")
+            panel.plot(grouped["mean"].mean(), "o-", color=colour, markersize=3, label=label)
+            panel.plot(grouped["largest"].max(), "x", color=colour, markersize=4,
+                       label=f"{label}: largest")  # fmt: skip
+            # With few snapshots the bound is that of a wrong model.
+            panel.axhline(grouped["bound"].mean().iloc[-1], linestyle=":", color=colour,
+                          linewidth=1, label="median Cramér-Rao bound")  # fmt: skip
+        if baseline is not None and baseline["kept"].any():
+            kept = baseline["kept"] & baseline["parameter"].isin(names)
+            panel.plot(*history(baseline[kept]), "-", color=COLOURS[1],
+                       label="traditional, inner tissues known")  # fmt: skip
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        panel.set_title(title)
+        panel.set_xlabel("linear systems solved per pair")
+    axes[0, 0].set_ylabel("relative error (%), mean over pairs and samples")
+    handles, labels = axes[0, -1].get_legend_handles_labels()
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=3, fontsize=8)
+    return figure
+
+
+def errors(table: pd.DataFrame, noise: float) -> Figure:
+    """Draw errors of all tissues against snapshots and noise (Figs. 6 to 8), and by bound and mode.
+
+    Parameters
+    ----------
+    table : rows of `inverse.experiment.sweep`.
+    noise : V, at which snapshots were varied.
+    """
+    table = table[table["free"] == "all"].dropna(subset=["parameter"])
+    names = list(dict.fromkeys(table["parameter"]))
+    each = table[table["mode"] == table["mode"].iloc[0]]
+    last = table[table["snapshots"] == each["snapshots"].max()]
+    told = {"each": "per pair", "joint": "all pairs together"}
+    figure, axes = new_figure(8.6, 7.2, 2, 2)
     panel = axes[0, 0]
-    outer = names[:3]
-    part = each[(each["noise"] == noise) & each["parameter"].isin(outer)]
-    grouped = part.groupby("snapshots")
-    panel.plot(grouped["mean"].mean(), "o-", color=COLOURS[0], markersize=3,
-               label="reduced, all tissues free: mean")  # fmt: skip
-    panel.plot(grouped["largest"].max(), "x", color=COLOURS[0], label="reduced: largest")
-    if baseline is not None:
-        grid, mean = history(baseline[baseline["kept"]])
-        panel.plot(grid, mean, "-", color=COLOURS[1], label="traditional, inner fixed: mean")
-    panel.set_xscale("log")
-    panel.set_yscale("log")
-    panel.set_xlabel("linear systems solved per pair (snapshots)")
-    panel.set_ylabel("relative error (%)\n" + ", ".join(n.replace("_", " ") for n in outer))
-    panel.legend(fontsize=7)
-    _by_tissue(axes[0, 1], each[each["noise"] == noise], "snapshots", "mean", names)
-    axes[0, 1].set_xlabel("snapshots")
-    axes[0, 1].set_ylabel("mean relative error (%)")
-    panel = axes[1, 0]
-    rows = each[each["snapshots"] == most].assign(microvolt=lambda t: 1e6 * t["noise"])
-    _by_tissue(panel, rows, "microvolt", "mean", names)
+    _by_tissue(panel, each[each["noise"] == noise], "snapshots", names)
+    for colour, name in zip(COLOURS, names, strict=False):
+        one = last[(last["mode"] == each["mode"].iloc[0]) & (last["noise"] == noise)]
+        panel.axhline(one.set_index("parameter")["bound"][name], linestyle=":", color=colour,
+                      linewidth=1)  # fmt: skip
+    panel.set_xlabel("snapshots")
+    panel.set_title(f"{told[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV")
+    panel = axes[0, 1]
+    rows = last[last["mode"] == each["mode"].iloc[0]].assign(microvolt=lambda t: 1e6 * t["noise"])
+    _by_tissue(panel, rows, "microvolt", names)
     for colour, name in zip(COLOURS, names, strict=False):
         one = rows[rows["parameter"] == name].sort_values("microvolt")
         panel.plot(one["microvolt"], one["bound"], ":", color=colour, linewidth=1)
     panel.set_xscale("log")
+    ticks = sorted(rows["microvolt"].unique())
+    panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+    panel.minorticks_off()
     panel.set_xlabel("noise of one electrode (µV)")
-    panel.set_ylabel("mean relative error (%)\ndotted: median Cramér-Rao bound")
+    panel.set_title(f"{told[each['mode'].iloc[0]]}, {last['snapshots'].iloc[0]} snapshots")
+    for panel in axes[0]:
+        panel.set_ylabel("mean relative error (%)\ndotted: median Cramér-Rao bound")
+    last = last[last["noise"] == noise]
+    bars = [(mode, column, f"{label}: {text}") for mode, label in told.items()
+            if (last["mode"] == mode).any()
+            for column, text in (("mean", "mean error"), ("bound", "median bound"))]  # fmt: skip
+    if (last["mode"] == "each").any():
+        bars.append(("each", "variation", "per pair: variation over pairs"))
+    width = 0.8 / len(bars)
+    places = np.arange(len(names))
+    for n, (mode, column, label) in enumerate(bars):
+        values = last[last["mode"] == mode].set_index("parameter")[column].reindex(names)
+        axes[1, 0].bar(places + width * (n - (len(bars) - 1) / 2), values, width,
+                       color=COLOURS[n], label=label)  # fmt: skip
+    axes[1, 0].set_yscale("log")
+    axes[1, 0].set_ylabel(f"%, at {1e6 * noise:.2g} µV")
+    low, high = axes[1, 0].get_ylim()
+    axes[1, 0].set_ylim(low, 30 * high)  # room for the legend
     panel = axes[1, 1]
-    bars = [("each", "mean", "per pair, mean error"), ("joint", "mean", "joint, mean error"),
-            ("each", "variation", "variation over pairs")]  # fmt: skip
-    for shift, (mode, column, label) in enumerate(bars):
-        rows = table[(table["mode"] == mode) & (table["noise"] == noise)]
-        rows = rows[rows["snapshots"] == most].set_index("parameter")[column].reindex(names)
-        panel.bar(np.arange(len(names)) + 0.27 * (shift - 1), rows, 0.27, color=COLOURS[shift],
-                  label=label)  # fmt: skip
-    panel.set_yscale("log")
-    panel.set_xticks(np.arange(len(names)), [n.replace("_", "\n") for n in names], fontsize=7)
-    panel.set_ylabel(f"%, at {1e6 * noise:g} µV")
-    panel.legend(fontsize=7)
+    for n, (mode, label) in enumerate(told.items()):
+        part = last[last["mode"] == mode].set_index("parameter").reindex(names)
+        if part["judged"].sum():
+            panel.errorbar(places + 0.2 * (n - 0.5), part["rms_over_bound"],
+                           2 * part["sampling_error"], fmt="o", color=COLOURS[n], markersize=4,
+                           label=f"{label} (bar: two sampling errors)")  # fmt: skip
+    panel.axhline(1.0, color="0.5", linewidth=1)
+    panel.set_ylim(0, max(2.0, 1.3 * panel.get_ylim()[1]))
+    panel.set_xlim(-0.5, len(names) - 0.5)
+    panel.set_ylabel("RMS error / Cramér-Rao bound,\nwhere no wall is active")
+    for panel in axes[1]:
+        panel.set_xticks(places, [name.replace("_", "\n") for name in names], fontsize=7)
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(fontsize=7, loc="upper left")
+        else:
+            panel.text(0.5, 0.5, "every bound exceeds a tenth of the box,\nor a wall is active",
+                       ha="center", transform=panel.transAxes, fontsize=8)  # fmt: skip
     return figure
 
 
@@ -122,9 +182,13 @@ def _scalp(
     figure.colorbar(drawn, ax=panel, shrink=0.8)
 
 
-def _by_tissue(panel: Axes, rows: pd.DataFrame, x: str, y: str, names: list[str]) -> None:
+def _by_tissue(panel: Axes, rows: pd.DataFrame, x: str, names: list[str]) -> None:
     for colour, name in zip(COLOURS, names, strict=False):
         one = rows[rows["parameter"] == name].sort_values(x)
-        panel.plot(one[x], one[y], "o-", color=colour, markersize=3, label=name.replace("_", " "))
+        panel.plot(one[x], one["mean"], "o-", color=colour, markersize=3, label=_spaced(name))
     panel.set_yscale("log")
     panel.legend(fontsize=7, ncols=2)
+
+
+def _spaced(name: str) -> str:
+    return name.replace("_", " ")

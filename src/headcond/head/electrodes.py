@@ -16,6 +16,8 @@ from headcond.head.mesh import Electrodes, Mesh, triangle_areas
 AREA_FACTOR = 1.5
 # Triangles whose normal turns further than this away from the disc's belong to a fold.
 _NORMAL_COSINE = np.cos(np.radians(75.0))
+# Ways that a displaced electrode may go.
+_DIRECTIONS = 12
 
 
 def outer_surface(mesh: Mesh) -> np.ndarray:
@@ -95,6 +97,57 @@ def place_discs(
         faces.append(surface[patch])
         weights.append(part)
     return Electrodes(tuple(labels), centres, tuple(faces), tuple(weights))
+
+
+def displace_discs(
+    mesh: Mesh,
+    electrodes: Electrodes,
+    distance: float,
+    diameter: float,
+    generator: np.random.Generator,
+) -> Electrodes:
+    """Move every disc along the scalp in a random direction of its own.
+
+    Directions are tried in a random order until the new disc overlaps none of the others,
+    moved ones and those still to be moved, and lies on no fold; where none of `_DIRECTIONS` will
+    do the electrode stays.
+
+    Parameters
+    ----------
+    mesh : the head.
+    electrodes : discs on its surface.
+    distance : in the tangent plane before the way back onto the surface, m.
+    diameter : of the discs, m.
+    generator : see `headcond.random.generator`.
+
+    Returns
+    -------
+    The moved discs, with the same labels.
+    """
+    check_positive("distance", distance)
+    surface = outer_surface(mesh)
+    around = _triangle_graph(surface)
+    centres = electrodes.centres.copy()
+    faces, weights = list(electrodes.faces), list(electrodes.weights)
+    for n, label in enumerate(electrodes.labels):
+        normal = _unit(_area_vectors(mesh.nodes, electrodes.faces[n]).sum(axis=0))
+        first = _unit(np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))]))
+        turns = 2 * np.pi * (np.arange(_DIRECTIONS) + generator.random()) / _DIRECTIONS
+        steps = np.outer(np.cos(turns), first) + np.outer(np.sin(turns), np.cross(normal, first))
+        wanted = centres[n] + distance * generator.permutation(steps)
+        others = np.delete(centres, n, axis=0)
+        for centre, host in zip(*_project(mesh.nodes, surface, wanted)[:2], strict=True):
+            if len(others) and np.linalg.norm(others - centre, axis=1).min() < diameter:
+                continue
+            try:
+                patch, part = _disc(
+                    mesh.nodes, surface, around, centre, host, diameter, True, label
+                )
+            except InputError:  # a fold: another direction
+                continue
+            centres[n], faces[n], weights[n] = centre, surface[patch], part
+            break
+    return Electrodes(electrodes.labels, centres, tuple(faces), tuple(weights))
 
 
 def _project(

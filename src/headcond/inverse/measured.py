@@ -113,6 +113,7 @@ def fit(measurement: Measurement, model: ReducedModel, choices: Choices) -> Fitt
     table = pd.DataFrame(rows)
     certified = table["certified_error"].max()
     std = float(np.max(bound.noise / bound.scale))
+    reciprocal = screening.reciprocity_noise(measurement)
     facts = {
         "description": measurement.description,
         "frequency": measurement.frequency,
@@ -121,6 +122,7 @@ def fit(measurement: Measurement, model: ReducedModel, choices: Choices) -> Fitt
         "reference": measurement.reference,
         "kind": measurement.kind,
         "noise": std,
+        "reciprocity_noise": None if reciprocal is None else reciprocal[0],
         "bad_electrodes": {**dict.fromkeys(sorted(hand[0]), "named by hand"), **dead.electrodes,
                            **found.electrodes},
         "bad_patterns": {**dict.fromkeys(sorted(hand[1]), "named by hand"), **dead.patterns,
@@ -212,6 +214,19 @@ def fit_variants(
             facts.append({**found.facts, "variant": name})
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
     return Variants(joined["estimates"], joined["summary"], joined["residuals"], facts)
+
+
+def clearest_frequency(facts: Sequence[Mapping[str, Any]]) -> float:
+    """Frequency (Hz) at which reciprocity holds best; the lowest one where it says nothing.
+
+    Parameters
+    ----------
+    facts : of fits, see `Fitted`.
+    """
+    noise = {one["frequency"]: one["reciprocity_noise"] for one in facts}
+    if any(value is None for value in noise.values()):
+        return min(noise)
+    return min(noise, key=noise.__getitem__)
 
 
 def _bind(

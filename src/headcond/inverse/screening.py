@@ -18,6 +18,8 @@ OUTLIER = 3.5
 _MAD = 0.6745
 # Readings that vary by less than this part of the others' variation are those of a dead channel.
 _FLAT = 1e-3
+# Pairs of patterns from which reciprocity may be judged.
+_LEAST_CHECKS = 10
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,39 @@ def dead_channels(measurement: Measurement) -> Suspects:
         if row_share[m] > MOST_MISSING:
             patterns[name] = f"{100 * row_share[m]:.0f} % of its readings are missing"
     return Suspects(electrodes, patterns)
+
+
+def reciprocity_noise(measurement: Measurement) -> tuple[float, int] | None:
+    """Noise of one electrode from reciprocity, without any model of the head.
+
+    Injection and reading may change places: under pattern (a, b) the voltage between c and d is
+    that between a and b under pattern (c, d), per current. References cancel, so that the
+    difference of the two holds the noise of four readings, of variance 4 s^2.
+
+    Returns
+    -------
+    Standard deviation s in V at the mean current, and how many pairs of patterns without a common
+    electrode it comes from; None where readings are not signed or there are fewer than ten such
+    pairs. What is wrong with the head alone, as electrodes off their place, keeps reciprocity and
+    does not show in it.
+    """
+    if measurement.kind != "signed":
+        return None
+    labels = [*measurement.electrodes, measurement.reference]
+    readings = np.column_stack([measurement.voltages, np.zeros(len(measurement.pairs))])
+    readings = readings / measurement.current[:, None]
+    place = {label: n for n, label in enumerate(labels)}
+    found = []
+    for p, (a, b) in enumerate(measurement.pairs):
+        for q, (c, d) in enumerate(measurement.pairs[:p]):
+            if {a, b} & {c, d} or not {a, b, c, d} <= set(place):
+                continue
+            there = readings[p, place[c]] - readings[p, place[d]]
+            found.append(there - (readings[q, place[a]] - readings[q, place[b]]))
+    known = np.array(found)[np.isfinite(found)] if found else np.zeros(0)
+    if len(known) < _LEAST_CHECKS:
+        return None
+    return float(0.5 * np.sqrt(np.mean(known**2)) * measurement.current.mean()), len(known)
 
 
 def modified_z(values: np.ndarray) -> np.ndarray:

@@ -1,0 +1,120 @@
+"""Figures of Experiments 2 to 5 show what their tables hold, with words and units."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from headcond.figures import inversion, measured
+
+NAMES = ("scalp", "compact_bone", "spongy_bone", "csf", "gm", "wm")
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def sweep(noises=(2.6e-7, 8.2e-7, 8.2e-6)):
+    cases = [(count, 8.2e-7) for count in (1, 5, 15)] + [(15, noise) for noise in noises]
+    return pd.DataFrame([
+        {"snapshots": count, "noise": noise, "mode": mode, "free": free, "parameter": name,
+         "mean": (k + 1) * 20 / count, "largest": 90 / count,
+         "bound": k + 1.0 if count > 1 else 1e6, "variation": 3.0,
+         "judged": 5 if k < 3 else 0, "rms_over_bound": 1.1, "sampling_error": 0.3}
+        for count, noise in dict.fromkeys(cases)
+        for mode, free in (("each", "all"), ("each", "outer"), ("joint", "all"))
+        for k, name in enumerate(NAMES if free == "all" else NAMES[:3])
+    ])  # fmt: skip
+
+
+def baseline(kept=True):
+    return pd.DataFrame([
+        {"sample": 0, "pair": "A-Cz", "iteration": step, "systems": 4 * (step + 1),
+         "parameter": name, "relative_error": 50.0 / (step + 1), "kept": kept, "reason": ""}
+        for step in range(4) for name in NAMES[:3]
+    ])  # fmt: skip
+
+
+def line(panel, label):
+    return next(drawn for drawn in panel.get_lines() if drawn.get_label() == label)
+
+
+def test_errors_against_systems_are_those_of_the_outer_tissues():
+    figure = inversion.systems(sweep(), baseline(), 8.2e-7)
+    panels = figure.axes
+    assert [panel.get_title() for panel in panels] == [
+        "scalp", "spongy bone", "the outer three together"
+    ]  # fmt: skip
+    known = line(panels[0], "reduced, inner tissues known")
+    np.testing.assert_allclose(known.get_xdata(), [1, 5, 15])
+    np.testing.assert_allclose(known.get_ydata(), [20, 4, 20 / 15])
+    together = line(panels[2], "reduced, all tissues free")
+    np.testing.assert_allclose(together.get_ydata()[-1], 20 / 15 * np.mean([1, 2, 3]))
+    runs = line(panels[1], "traditional, inner tissues known")
+    np.testing.assert_allclose(runs.get_xdata(), [4, 8, 12, 16])
+    np.testing.assert_allclose(runs.get_ydata(), [50, 25, 50 / 3, 12.5])
+    assert panels[0].get_ylim()[1] < 1e4, "the bound of one snapshot does not rule the axis"
+    assert all("systems" in panel.get_xlabel() for panel in panels)
+
+
+@pytest.mark.parametrize("runs", [None, baseline(kept=False)])
+def test_without_runs_that_count_there_is_no_traditional_line(runs):
+    figure = inversion.systems(sweep(), runs, 8.2e-7)
+    labels = figure.axes[0].get_legend_handles_labels()[1]
+    assert "traditional, inner tissues known" not in labels
+
+
+@pytest.mark.parametrize("noises", [(2.6e-7, 8.2e-7, 8.2e-6), ()])
+def test_errors_against_snapshots_and_noise_have_their_bounds(noises):
+    figure = inversion.errors(sweep(noises), 8.2e-7)
+    first, second, bars, ratio = figure.axes
+    np.testing.assert_allclose(line(first, "gm").get_ydata(), [100, 20, 100 / 15])
+    count = max(len(noises), 1)
+    assert len(line(second, "wm").get_xdata()) == count
+    assert [text.get_text() for text in second.get_xticklabels()][-1] == ("8.2", "0.82")[count < 2]
+    heights = [bar.get_height() for bar in bars.containers[0]]
+    np.testing.assert_allclose(heights, 20 / 15 * np.arange(1, 7))
+    assert "RMS error" in ratio.get_ylabel() and "µV" in bars.get_ylabel()
+    drawn = [container for container in ratio.containers if len(container)]
+    assert len(drawn) == 2, "per pair and joint"
+
+
+def test_nothing_to_judge_is_said():
+    figure = inversion.errors(sweep().assign(judged=0), 8.2e-7)
+    told = [text.get_text() for text in figure.axes[3].texts]
+    assert any("tenth of the box" in text for text in told)
+
+
+def test_scatter_by_reference_lies_where_the_electrodes_are():
+    places = pd.DataFrame({"electrode": ["A", "B", "C"], "x": [-0.05, 0.05, 0.0],
+                           "y": [0.0, 0.0, 0.08], "spongy": [0.1, 0.5, 0.3]})  # fmt: skip
+    table = pd.DataFrame([
+        {"reference": reference, "weighting": weighting, "asked": name == "skull",
+         "std": std if name == "skull" else 1.0}
+        for weighting in ("plain", "covariance") for name in ("scalp", "skull")
+        for reference, std in (("A", 0.001), ("B", 0.002), ("C", 0.003), ("average", 0.01))
+    ])  # fmt: skip
+    figure = inversion.references(table, places)
+    fraction, plain, weighed = (panel.collections[0] for panel in figure.axes[:3])
+    np.testing.assert_allclose(fraction.get_array(), [0.1, 0.5, 0.3])
+    np.testing.assert_allclose(plain.get_offsets(), [[-50, 0], [50, 0], [0, 80]])
+    np.testing.assert_allclose(plain.get_array(), [1, 2, 3])
+    assert plain.get_clim() == weighed.get_clim() == (1.0, 3.0), "one scale, without the average"
+    assert "nose up" in figure.axes[0].get_xlabel() and "mS/m" in figure.axes[1].get_title()
+
+
+def test_estimates_of_patterns_lie_between_the_walls():
+    rows = pd.DataFrame([
+        {"frequency": 100.0, "parameter": name, "mode": mode, "converged": True,
+         "at_wall": wall, "estimate": value, "scaled_std": 0.05}
+        for name in ("scalp", "wm")
+        for mode, value, wall in (("each", 0.3, False), ("each", 0.6, True), ("joint", 0.4, False))
+    ])  # fmt: skip
+    figure = measured.conductivities(rows, {"scalp": (0.1, 0.6), "wm": (0.1, 0.6)}, 100.0)
+    low, high = figure.axes[0].get_ylim()
+    assert low < 0.1 and high > 0.6 and "S/m" in figure.axes[0].get_ylabel()
+    joint = line(figure.axes[0], "all patterns together")
+    np.testing.assert_allclose(joint.get_ydata(), 0.4)
+    np.testing.assert_allclose(line(figure.axes[0], "pattern, at a wall").get_ydata(), 0.6)
