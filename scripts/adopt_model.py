@@ -9,7 +9,7 @@ import numpy as np
 from headcond import io
 from headcond.checks import InputError
 from headcond.fem.operator import AffineOperator
-from headcond.rom.affine import operator_box
+from headcond.rom.affine import study_box
 from headcond.rom.model import ReducedModel
 
 
@@ -25,16 +25,15 @@ def main(given, adopted, folder, geometry, electrodes, settings, current, proven
                 "use the same settings of the head, or train anew."
             )
     trained, operator = ReducedModel.read(model), AffineOperator.read(operators)
-    box = operator_box(
-        settings["box"], operator.names, electrodes["contact_impedance"], settings["contact"]
-    )
+    box = study_box(settings, electrodes, operator.names)
     same = trained.box.names == box.names and all(
         np.allclose(getattr(trained.box, end), getattr(box, end)) for end in ("lower", "upper")
     )
+    same = same and dict(trained.box.fixed) == dict(box.fixed)
     if not same or trained.current != current or trained.sink != electrodes["sink"]:
         raise InputError(
             f"rom.trained: the model in {folder} has another box, current or sink than rom.box, "
-            "inverse.current and head.electrodes.sink: use the same, or train anew."
+            "rom.fixed, inverse.current and head.electrodes.sink: use the same, or train anew."
         )
     asked = settings["pairs"]
     count = asked if isinstance(asked, int) else len(asked)
