@@ -96,7 +96,7 @@ def test_a_measurement_becomes_the_studys_own_table(script, files, tmp_path):
 
 GEOMETRY = {"method": "bcc", "size": 0.01, "cut": [], "spongy": None, "anisotropic": []}
 ELECTRODES = {"sink": "E18", "contact_impedance": 5.0, "cap": "cube"}
-SETTINGS = {"box": "quartile", "contact": [], "pairs": 2}
+SETTINGS = {"box": "quartile", "contact": [], "fixed": {}, "pairs": 2}
 
 
 @pytest.fixture
@@ -146,6 +146,7 @@ def test_a_trained_model_is_taken_byte_by_byte(script, trained, tmp_path):
         ({"geometry": {"anisotropic": ["compact_bone"]}}, "with anisotropic"),
         ({"electrodes": {"cap": "eit32"}}, "with electrodes"),
         ({"settings": {"box": "full"}}, "another box, current or sink"),
+        ({"settings": {"fixed": {"csf": 1.79}}}, "another box, current or sink"),
         ({"settings": {"pairs": 3}}, "has 2 pairs, rom.pairs asks for 3"),
         ({"current": 1e-3}, "another box, current or sink"),
     ],
