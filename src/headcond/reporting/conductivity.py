@@ -159,7 +159,7 @@ def _subject_parts(
         "thickest in the axial slice nearest to the middle that has them all. Boxes: quartiles, "
         "whiskers: 5 to 95 %. What a map takes for air stands at half of the table's lowest value.",
         "tables": f"The {len(tables)} conductivity tables {', '.join(tables)}, estimated at once "
-        "by one network per axis, between uniform and blurred maps, on one colour scale; the "
+        "by one network per axis, beside uniform and blurred maps, on one colour scale; the "
         "framed squares are magnified.",
         "spread": "How far the three slicing axes lie apart: standard deviation of their "
         "predictions, in S/m and in % of their mean.",
