@@ -42,9 +42,9 @@ def main(head, operators, model, references, places, seed, noise, electrodes, se
     units = {"mean": "S/m", "std": "S/m"}
     io.write_table(references, found, units=units, provenance=provenance, truth=TABLE_2,
                    patterns=["-".join(pair) for pair in patterns])  # fmt: skip
-    table = pd.DataFrame({"electrode": discs.labels, "x": centres[:, 0], "y": centres[:, 1]})
+    table = pd.DataFrame({"electrode": discs.labels, **dict(zip("xyz", centres.T, strict=True))})
     table["spongy"] = spongy_fraction(mesh, centres)
-    io.write_table(places, table, units={"x": "m", "y": "m"}, provenance=provenance)
+    io.write_table(places, table, units=dict.fromkeys("xyz", "m"), provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -89,7 +89,8 @@ def test_nothing_to_judge_is_said():
 
 def test_scatter_by_reference_lies_where_the_electrodes_are():
     places = pd.DataFrame({"electrode": ["A", "B", "C"], "x": [-0.05, 0.05, 0.0],
-                           "y": [0.0, 0.0, 0.08], "spongy": [0.1, 0.5, 0.3]})  # fmt: skip
+                           "y": [0.0, 0.0, 0.08], "z": [0.0, 0.0, 0.1],
+                           "spongy": [0.1, 0.5, 0.3]})  # fmt: skip
     table = pd.DataFrame([
         {"reference": reference, "weighting": weighting, "asked": name == "skull",
          "std": std if name == "skull" else 1.0}
@@ -99,10 +100,19 @@ def test_scatter_by_reference_lies_where_the_electrodes_are():
     figure = inversion.references(table, places)
     fraction, plain, weighed = (panel.collections[0] for panel in figure.axes[:3])
     np.testing.assert_allclose(fraction.get_array(), [0.1, 0.5, 0.3])
-    np.testing.assert_allclose(plain.get_offsets(), [[-50, 0], [50, 0], [0, 80]])
+    x, y = plain.get_offsets().T
+    assert x[0] == -x[1] < 0 and x[2] == 0 and y[2] > 0, "left is left, the nose is up"
     np.testing.assert_allclose(plain.get_array(), [1, 2, 3])
     assert plain.get_clim() == weighed.get_clim() == (1.0, 3.0), "one scale, without the average"
-    assert "nose up" in figure.axes[0].get_xlabel() and "mS/m" in figure.axes[1].get_title()
+    assert figure.axes[0].get_ylabel() == "nose up" and "mS/m" in figure.axes[1].get_title()
+
+
+def test_flattened_positions_are_angles_from_the_vertex():
+    ball = np.array([[0, 0, 1.0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, -1]])
+    flat = inversion.flattened(ball)
+    np.testing.assert_allclose(flat[:5], [[0, 0], [90, 0], [-90, 0], [0, 90], [0, -90]], atol=1e-9)
+    high, low = inversion.flattened(np.vstack([ball, [[0.8, 0, 0.6], [0.8, 0, -0.6]]]))[6:]
+    assert high[0] == pytest.approx(90 - np.degrees(np.arcsin(0.6))) and low[0] > 120
 
 
 def test_estimates_of_patterns_lie_between_the_walls():

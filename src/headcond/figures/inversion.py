@@ -145,8 +145,8 @@ def references(table: pd.DataFrame, places: pd.DataFrame) -> Figure:
     Parameters
     ----------
     table : rows of `inverse.experiment.compare_references`.
-    places : electrode, x, y (m, in a plane view from above) and spongy, the fraction of
-        spongy bone under the electrode.
+    places : electrode, x, y, z (m, RAS) and spongy, the fraction of spongy bone under the
+        electrode. They are drawn by their angle from the vertex, as seen from the head's middle.
     """
     asked = table[table["asked"]]
     figure, axes = new_figure(9.6, 3.6, 1, 3)
@@ -165,19 +165,34 @@ def references(table: pd.DataFrame, places: pd.DataFrame) -> Figure:
     return figure
 
 
+def flattened(positions: np.ndarray) -> np.ndarray:
+    """Positions (L, 3) on the scalp, RAS, as degrees from the vertex to the right and the front.
+
+    Azimuthal equidistant about the middle of their bounding box, so that low electrodes do not
+    hide below higher ones. Returns (L, 2).
+    """
+    arms = positions - 0.5 * (positions.min(axis=0) + positions.max(axis=0))
+    angle = np.degrees(np.arccos(arms[:, 2] / np.linalg.norm(arms, axis=1)))
+    away = np.hypot(arms[:, 0], arms[:, 1])
+    return arms[:, :2] * (angle / np.maximum(away, 1e-12))[:, None]
+
+
 def _scalp(
     figure: Figure, panel: Axes, places: pd.DataFrame, series: pd.Series, title: str,
     low: float | None, high: float | None,
 ) -> None:  # fmt: skip
     values = series.reindex(places["electrode"]).to_numpy()
-    drawn = panel.scatter(1e3 * places["x"], 1e3 * places["y"], c=values, s=130, cmap="viridis",
-                          vmin=low, vmax=high, edgecolors="0.3", linewidths=0.5)  # fmt: skip
-    for one in places.itertuples():
-        panel.annotate(one.electrode, (1e3 * one.x, 1e3 * one.y), fontsize=4, ha="center",
-                       va="center", color="white")  # fmt: skip
+    flat = flattened(places[["x", "y", "z"]].to_numpy())
+    many = len(places) > 60
+    drawn = panel.scatter(*flat.T, c=values, s=60 if many else 150, cmap="viridis", vmin=low,
+                          vmax=high, edgecolors="0.3", linewidths=0.4)  # fmt: skip
+    for (x, y), label, value in zip(flat, places["electrode"], drawn.norm(values), strict=True):
+        panel.annotate(label, (x, y), fontsize=3 if many else 5, ha="center", va="center",
+                       color="black" if value > 0.6 else "white")  # fmt: skip
     panel.set_aspect("equal")
     panel.set_title(title, fontsize=8)
-    panel.set_xlabel("left - right (mm), nose up", fontsize=7)
+    panel.set_xlabel("degrees from the vertex, right ->", fontsize=7)
+    panel.set_ylabel("nose up", fontsize=7)
     panel.tick_params(labelsize=6)
     figure.colorbar(drawn, ax=panel, shrink=0.8)
 
