@@ -78,19 +78,20 @@ def main(arguments: argparse.Namespace) -> None:
 
 def draw(table: pd.DataFrame):
     """Differences from the finest mesh against nodes, a line per pair."""
-    figure, axes = new_figure(5.6, 4.0)
+    figure, axes = new_figure(7.2, 4.0)
     panel, finest = axes[0, 0], table["nodes"].max()
     coarse = table[table["nodes"] < finest]
     for number, (pair, part) in enumerate(coarse.groupby("pair")):
         panel.plot(part["nodes"], part["difference_mean_percent"], "o-", label=pair,
                    color=COLOURS[number % len(COLOURS)])  # fmt: skip
     limit = 100 * (table["certified_uV"] / table["rms_uV"]).max()
-    panel.axhline(limit, color="0.4", linestyle="--", label="certified part of the reduction")
-    panel.set_xscale("log")
+    panel.axhline(limit, color="0.4", linestyle="--", label="reduction, certified")
     panel.set_yscale("log")
-    panel.set_xlabel(f"nodes (difference from {finest} nodes)")
-    panel.set_ylabel("difference of passive potentials (%)")
-    panel.legend(ncols=2, fontsize=7)
+    nodes = sorted(coarse["nodes"].unique())
+    panel.set_xticks(nodes, [f"{count:,}".replace(",", " ") for count in nodes])
+    panel.set_xlabel(f"nodes (differences are from {finest} nodes)")
+    panel.set_ylabel("passive potentials off by, mean (%)")
+    figure.legend(loc="outside right center", fontsize=8)
     return figure
 
 
