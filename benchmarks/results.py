@@ -1,11 +1,12 @@
-"""The errors of a study's conductivity maps and fields as a page of Markdown tables.
+"""The errors of a study's maps, fields and reduced models as a page of Markdown tables.
 
 python benchmarks/results.py --study results/condnet-heads
 
 It reads tables/condnet_errors.tsv (and condnet_lens.tsv, where heads are generated) and
 tms/globalerror.tsv of a study, which hold more digits, and prints what docs/results.md shows: the
 maps' errors, and the global errors of the fields over the test heads (Table III of the
-CondNet paper), for both denominators; of the first table every head.
+CondNet paper), for both denominators; of the first table every head. Of Experiment 1 of the
+ROM-pEIT paper it prints SUBJECT/rom/SUBJECT_convergence.tsv (docs/accuracy-rom.md).
 """
 
 import argparse
@@ -17,6 +18,7 @@ from headcond import io
 from headcond.metrics import AVERAGE
 from headcond.reporting.conductivity import judged, lens_table, score_table
 from headcond.reporting.field_tables import error_parts
+from headcond.reporting.impedance import convergence_table
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -29,12 +31,14 @@ def markdown(table: pd.DataFrame) -> str:
 
 def page(study: Path) -> str:
     """Tables of one finished study, with what made them."""
-    return "\n\n".join([*map_lines(study), *field_lines(study)]) + "\n"
+    return "\n\n".join([*map_lines(study), *field_lines(study), *rom_lines(study)]) + "\n"
 
 
 def map_lines(study: Path) -> list[str]:
     """Paragraphs on the conductivity maps."""
     path = study / "tables" / "condnet_errors.tsv"
+    if not path.exists():
+        return []
     scores, side = io.read_table(path), io.read_json(io.sidecar_path(path))
     made = side["provenance"]
     heads = int(scores["heads"].max())
@@ -66,6 +70,26 @@ def field_lines(study: Path) -> list[str]:
     for number, part in enumerate(error_parts(errors)):
         table = part.table if number == 0 else error_parts(average)[number].table
         lines += [f"{part.title}, in %:", markdown(table)]
+    return lines
+
+
+def rom_lines(study: Path) -> list[str]:
+    """Paragraphs on Experiment 1 of the ROM-pEIT paper, for every head of it."""
+    lines = []
+    for path in sorted(study.glob("*/rom/*_convergence.tsv")):
+        beside = io.read_json(io.sidecar_path(path))
+        table = convergence_table(io.read_table(path)).drop(columns=["certificate"])
+        enough = beside["snapshots_to_a_tenth_of_the_noise"]
+        rule = ", ".join(f"{norm} {count}" for norm, count in enough.items())
+        digits = dict.fromkeys(table, ".3g") | {"snapshots": ".0f", "of": ".0f"}
+        shown = table.astype(object)
+        for name in table.columns[1:]:
+            shown[name] = [format(value, digits[name]) for value in table[name]]
+        lines += [
+            f"{path.name.split('_')[0]}: the largest error of a passive potential stays below a "
+            f"tenth of the noise from so many snapshots on: {rule}.",
+            *(markdown(part.drop(columns="norm")) for _, part in shown.groupby("norm")),
+        ]
     return lines
 
 

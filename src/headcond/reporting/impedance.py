@@ -173,7 +173,7 @@ def convergence_table(summary: pd.DataFrame) -> pd.DataFrame:
         "effectivity_max": ("largest effectivity", 1.0),
         "violated": ("bounds below the error", 1),
         "judged": ("of", 1),
-        "orthogonality_max": ("orthogonality |V'MV - I|", 1.0),
+        "orthogonality_max": ("orthogonality, V'MV - I", 1.0),
     }
     table = {
         "norm": summary["norm"],
