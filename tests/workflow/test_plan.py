@@ -26,7 +26,7 @@ ON_DEMAND = {
     "sample_stability", "measure_convergence", "draw_convergence", "sweep_inversion",
     "baseline_inversion", "draw_inversion", "compare_references", "draw_references",
     "import_measured", "estimate_measured", "draw_tables", "disturb_voltages",
-    "compare_disturbances",
+    "compare_disturbances", "draw_basis",
 }  # fmt: skip
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}

@@ -18,7 +18,7 @@ EIT = """
 wings: [eit]
 cohort: {voxel_size_mm: 2.5, train: [], test: [sub-01]}
 head: {subjects: [sub-01], mesh: {size: 0.012}}
-rom: {pairs: 3, batch: 3, snapshots: 6, training_points: 200, validation_points: 2}
+rom: {pairs: 3, batch: 3, snapshots: 6, training_points: 200, validation_points: 2, mode: each}
 inverse: {samples: 2}
 """
 # Networks of so few epochs estimate badly, but they are networks.

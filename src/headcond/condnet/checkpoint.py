@@ -20,8 +20,8 @@ from headcond.io import atomic, check_whole, versions
 
 FORMAT = "headcond CondNet 1"
 UNREADABLE = (
-    OSError, EOFError, RuntimeError, ValueError, KeyError, TypeError, pickle.UnpicklingError,
-    zipfile.BadZipFile,
+    OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
+    pickle.UnpicklingError, zipfile.BadZipFile,
 )  # fmt: skip
 """What torch raises on a file that is damaged or holds more than tensors and plain values."""
 
