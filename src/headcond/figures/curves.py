@@ -131,6 +131,8 @@ def bound_and_error(table: pd.DataFrame) -> Figure:
     panel.plot([low, high], [low, high], "-", color="0.4", linewidth=1, label="bound = error")
     panel.set_xlim(low, high)
     panel.set_ylim(low, high)
+    # Numbers between powers of ten, written across, would run into each other.
+    panel.tick_params(axis="x", which="both", rotation=45)
     panel.set_xlabel("true error, energy norm (W$^{1/2}$)")
     panel.set_ylabel("certified bound (W$^{1/2}$)")
     panel.legend(loc="upper left")
