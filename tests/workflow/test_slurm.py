@@ -17,7 +17,7 @@ EIT = """
 wings: [eit]
 cohort: {voxel_size_mm: 2.5, train: [], test: [sub-01]}
 head: {subjects: [sub-01], mesh: {size: 0.012}}
-rom: {pairs: 4, batch: 4, snapshots: 8, training_points: 200, validation_points: 2}
+rom: {pairs: 4, batch: 4, mode: each, snapshots: 8, training_points: 200, validation_points: 2}
 inverse: {samples: 2}
 """
 # What a study says in numbers: equal to the last digit on one machine at one number of ranks.
