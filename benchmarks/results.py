@@ -19,6 +19,7 @@ from headcond.metrics import AVERAGE
 from headcond.reporting.conductivity import judged, lens_table, score_table
 from headcond.reporting.field_tables import error_parts
 from headcond.reporting.impedance import convergence_table
+from headcond.rom.experiment import certificates
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -89,8 +90,19 @@ def rom_lines(study: Path) -> list[str]:
             f"{path.name.split('_')[0]}: the largest error of a passive potential stays below a "
             f"tenth of the noise from so many snapshots on: {rule}.",
             *(markdown(part.drop(columns="norm")) for _, part in shown.groupby("norm")),
+            "The bounds over all of it (`headcond.rom.experiment.certificates`):",
+            markdown(bounds_table(path.parent)),
         ]
     return lines
+
+
+def bounds_table(folder: Path) -> pd.DataFrame:
+    """`certificates` of all batches in a head's folder, a row per quantity."""
+    errors = [io.read_table(path) for path in sorted(folder.glob("*_batch-*_errors.tsv"))]
+    found = certificates(pd.concat(errors, ignore_index=True)).set_index("norm").T
+    return found.map(lambda value: "" if pd.isna(value) else format(value, ".6g")).reset_index(
+        names="quantity"
+    )
 
 
 def main() -> None:

@@ -15,6 +15,7 @@ from headcond.figures.style import save
 from headcond.reporting.impedance import convergence_table
 from headcond.rom.affine import latin_hypercube, named_box
 from headcond.rom.experiment import (
+    certificates,
     concave_ratio,
     enough_snapshots,
     history_table,
@@ -167,3 +168,23 @@ def test_report_table_says_which_bound_is_a_certificate(measured):
     assert table["largest of a passive potential (µV)"].tolist() == pytest.approx(
         (1e6 * found["passive_error_max"]).tolist()
     )
+
+
+def test_certificates_count_every_bound(measured):
+    _, factors, test, errors, _ = measured
+    errors = errors.copy()
+    ratio = concave_ratio(factors, BOX, test)
+    errors["concave_bound"] = np.where(
+        errors["norm"] == "euclidean", errors["bound"] * ratio[errors["point"]], np.nan
+    )
+    found = certificates(errors).set_index("norm")
+    assert found.loc["energy", ["violated", "lower_violated"]].tolist() == [0, 0]
+    assert 0 < found.loc["energy", "of_limit"] <= 1 + 1e-9
+    assert found.loc["euclidean", "proven_violated"] == 0
+    assert found.loc["euclidean", "above_proven"] == pytest.approx(np.mean(ratio > 1))
+    assert found.loc["euclidean", "ratio_max"] == pytest.approx(ratio.max())
+    wrong = errors.assign(lower=errors["bound"] * 1.01, concave_bound=0.0)
+    found = certificates(wrong).set_index("norm")
+    judged = errors[errors["judged"]].groupby("norm").size()
+    assert found.loc["energy", "lower_violated"] > 0
+    assert found.loc["euclidean", "proven_violated"] == judged["euclidean"]

@@ -41,7 +41,7 @@ class Checkout:
     def run(self, *arguments, environment=None, fails=False):
         """Run Snakemake to its end and return what it prints."""
         process = self.start(*arguments, environment=environment)
-        output, _ = process.communicate(timeout=10_000)
+        output, _ = process.communicate(timeout=3000)
         assert (process.returncode != 0) == fails, f"{arguments}:\n{output[-6000:]}"
         return output
 

@@ -24,7 +24,7 @@ from headcond import io
 pytestmark = pytest.mark.faults
 
 KILLS = int(os.environ.get("HEADCOND_KILLS", "30"))
-WAIT = 10_000  # seconds for one run, which ends in a minute on two idle cores
+WAIT = 3000  # seconds for one run, which ends in a minute on two idle cores
 SEED = int(os.environ.get("HEADCOND_FAULT_SEED", "8"))
 # Processor time of jobs between two kills, s, on average: about as much as a job takes.
 WORK = 2.0

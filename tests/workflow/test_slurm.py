@@ -11,7 +11,7 @@ import pytest
 pytestmark = pytest.mark.slurm
 
 ROOT = Path(__file__).resolve().parents[2]
-WAIT = 10_000  # seconds; two idle cores need a few hundred
+WAIT = 3000  # seconds; two idle cores need a few hundred
 
 EIT = """
 wings: [eit]

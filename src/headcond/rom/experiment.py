@@ -100,6 +100,47 @@ def summary(errors: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def certificates(errors: pd.DataFrame) -> pd.DataFrame:
+    """How the bounds stood over all pairs, points and numbers of snapshots, a row per norm.
+
+    Parameters
+    ----------
+    errors : rows of `validation.validate` with the column `norm`, and for the Euclidean norm
+        `concave_bound`, the bound with the proven stability factor.
+
+    Returns
+    -------
+    Of judged errors: `judged`; `violated`, bounds below them; mean and largest effectivity;
+    `of_limit`, the largest part of its limit that an effectivity reaches (energy);
+    `lower_violated`, lower bounds above the error (energy); `proven_violated`, proven bounds below
+    it (Euclidean). Of points: `above_proven`, the share at which the interpolated factor lies
+    above the proven one, and their mean and largest ratio (Euclidean).
+    """
+    rows = []
+    for norm, part in errors.groupby("norm"):
+        judged = part[part["judged"].astype(bool)]
+        row = {
+            "norm": norm, "judged": len(judged), "violated": int(part["violated"].sum()),
+            "effectivity_mean": judged["effectivity"].mean(),
+            "effectivity_max": judged["effectivity"].max(),
+        }  # fmt: skip
+        if norm == "energy":
+            row["of_limit"] = (judged["effectivity"] / judged["limit"]).max()
+            row["lower_violated"] = int(
+                (judged["lower"] > judged["error"] + judged["accuracy"]).sum()
+            )
+        if norm == "euclidean":
+            too_low = judged["error"] > judged["concave_bound"] + judged["accuracy"]
+            points = part.drop_duplicates("point")
+            ratio = points["concave_bound"] / points["bound"]
+            row |= {
+                "proven_violated": int(too_low.sum()), "above_proven": (ratio > 1).mean(),
+                "ratio_mean": ratio.mean(), "ratio_max": ratio.max(),
+            }  # fmt: skip
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
 def enough_snapshots(table: pd.DataFrame, noise: float, part: float = 0.1) -> int | None:
     """The paper's stopping rule: least snapshots whose error is far below the noise.
 

@@ -165,8 +165,6 @@ class ReducedModel:
         ||u_N|| - bound <= ||u|| (infinite where that is not positive).
         """
         theta, shape = self._theta(sigma, outside)
-        if any(not len(pair.residual_factor) for pair in self.pairs):
-            raise InputError("This reduced model was written without bounds (`lighter`).")
         factor = self._stability_factor(theta)
         out = np.empty((len(theta), len(self.pairs)))
         for number, pair in enumerate(self._first(snapshots)):

@@ -86,7 +86,18 @@ class PairModel:
         return value, slope
 
     def residual(self, theta: np.ndarray, reference: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Coefficients z (S, N), residual norm (S,) and its slack (S,) at theta (S, Q)."""
+        """Coefficients z (S, N), residual norm (S,) and its slack (S,) at theta (S, Q).
+
+        Raises
+        ------
+        InputError
+            If the model was written without bounds: a missing factor is no residual of zero.
+        """
+        if not len(self.residual_factor):
+            raise InputError(
+                f"Pair {self.source}-{self.sink}: this reduced model was written without bounds "
+                "(`ReducedModel.lighter`): take the whole one."
+            )
         solution = self.solve(theta)
         norm, slack = residual_norm(
             self.residual_factor, self.residual_defect, theta / reference, solution
