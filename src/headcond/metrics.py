@@ -324,7 +324,10 @@ def fit_blur(
             break
     best = int(np.argmin(found))
     if best == len(grid) - 1:
-        raise InputError(f"No Gaussian up to {largest} voxels fits: the widest one fits best.")
+        raise InputError(
+            f"No Gaussian up to {largest} voxels makes the uniform map resemble the estimated one: "
+            "the networks give hardly any anatomy. Train them for longer (condnet.epochs)."
+        )
     ends = grid[max(best - 1, 0)], grid[best + 1]
     result = scipy.optimize.minimize_scalar(
         difference, bounds=ends, method="bounded", options={"xatol": 1e-4}

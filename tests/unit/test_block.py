@@ -61,19 +61,20 @@ def test_single_precision_cycle_is_nearly_symmetric_positive_and_linear(matrix, 
     assert np.sqrt(energy.max()) < 0.5
 
 
-def test_two_levels_by_hand_give_the_same_as_dense_algebra():
+@pytest.mark.parametrize(("dtype", "accuracy"), [(np.float32, 2e-6), (np.float64, 1e-13)])
+def test_two_levels_by_hand_give_the_same_as_dense_algebra(dtype, accuracy):
     matrix = laplacian(4).astype(np.float64)
     n = matrix.shape[0]
     prolong = sparse.csr_matrix((np.ones(n), (np.arange(n), np.arange(n) // 4)), (n, n // 4))
     coarse = prolong.T @ matrix @ prolong
-    cycle = multigrid.BlockCycle([matrix, sparse.csr_matrix(coarse)], [prolong])
+    cycle = multigrid.BlockCycle([matrix, sparse.csr_matrix(coarse)], [prolong], dtype)
     r = loads_for(matrix, 3)
     dense, p = matrix.toarray(), prolong.toarray()
     lower = np.tril(dense)
     x = np.linalg.solve(lower, r)
     x += p @ np.linalg.pinv(coarse.toarray(), rcond=1e-10) @ (p.T @ (r - dense @ x))
     x += np.linalg.solve(lower.T, r - dense @ x)
-    np.testing.assert_allclose(cycle(r), x, atol=2e-6 * np.abs(x).max())
+    np.testing.assert_allclose(cycle(r), x, atol=accuracy * np.abs(x).max())
 
 
 def test_dependent_right_hand_sides_are_no_breakdown(matrix):

@@ -39,7 +39,7 @@ inverse: {samples: 2}
 TMS = """
 wings: [tms]
 cohort: {voxel_size_mm: 2.5, train: [sub-01], test: [sub-02]}
-condnet: {epochs: 2, validation: slice}
+condnet: {epochs: 12, validation: slice}
 head: {subjects: [sub-02]}
 """
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sparse
 import scipy.sparse.linalg as sparse_linalg
 
@@ -54,7 +55,7 @@ class Backend(Protocol):
     def precondition(self, residual: np.ndarray) -> np.ndarray:
         """Apply the preconditioner to one vector."""
 
-    def block_cycle(self) -> multigrid.BlockCycle | None:
+    def block_cycle(self, dtype: npt.DTypeLike = np.float32) -> multigrid.BlockCycle | None:
         """Return its V-cycle for blocks of vectors; None if it has none."""
 
     def close(self) -> None:
@@ -129,7 +130,7 @@ class Direct:
         """Return the solution with u_0 = 0."""
         return np.concatenate(([0.0], self._factor.solve(residual[1:])))
 
-    def block_cycle(self) -> None:
+    def block_cycle(self, dtype: npt.DTypeLike = np.float32) -> None:
         """Return None: the factor solves a block as it solves its columns."""
 
     def close(self) -> None:
@@ -169,9 +170,9 @@ class PyAMG:
         """Apply one V-cycle."""
         return self._cycle(residual)
 
-    def block_cycle(self) -> multigrid.BlockCycle:
+    def block_cycle(self, dtype: npt.DTypeLike = np.float32) -> multigrid.BlockCycle:
         """Return the V-cycle for blocks of vectors."""
-        return multigrid.from_pyamg(self._hierarchy)
+        return multigrid.from_pyamg(self._hierarchy, dtype)
 
     def close(self) -> None:
         """Free the memory."""
@@ -275,9 +276,9 @@ class Petsc:
         ksp.setOperators(self._matrix, other._ksp.getOperators()[1])
         return ksp
 
-    def block_cycle(self) -> multigrid.BlockCycle | None:
+    def block_cycle(self, dtype: npt.DTypeLike = np.float32) -> multigrid.BlockCycle | None:
         """Return GAMG's V-cycle for blocks of vectors, in one process."""
-        return multigrid.from_petsc(self._ksp.getPC()) if self._blocks else None
+        return multigrid.from_petsc(self._ksp.getPC(), dtype) if self._blocks else None
 
     def solve(
         self, load: np.ndarray, reduction: float, max_iterations: int

@@ -1,8 +1,9 @@
-"""A multigrid V-cycle in single precision, applied to many vectors at once.
+"""A multigrid V-cycle applied to many vectors at once.
 
 Block conjugate gradients read a matrix once for all their right-hand sides; so does this
-cycle. It smooths by one Gauss-Seidel sweep forward before and one backward after the coarser
-correction: symmetric, so a preconditioner of conjugate gradients.
+cycle, in single precision there and in double precision as a Riesz map. It smooths by one
+Gauss-Seidel sweep forward before and one backward after the coarser correction: symmetric,
+so a preconditioner of conjugate gradients.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import scipy.sparse as sparse
 
-from headcond.fem.sweeps import STRIP, add_product, sweep_back, sweep_from_zero
+from headcond.fem.sweeps import add_product, strip, sweep_back, sweep_from_zero
 
 # Below this part of the largest, an eigenvalue of the coarsest level is the constants'.
 _COARSE_ZERO = 1e-10
@@ -27,10 +29,10 @@ class Level:
 
     Attributes
     ----------
-    matrix : (n, n) float32 CSR with sorted indices.
+    matrix : (n, n) CSR with sorted indices.
     middle : (n,) where in the matrix's entries each row's diagonal stands.
-    inverse_diagonal : (n,) float32.
-    prolong, restrict : (n, m) and (m, n) float32 CSR, transposes of each other.
+    inverse_diagonal : (n,).
+    prolong, restrict : (n, m) and (m, n) CSR, transposes of each other.
     """
 
     matrix: sparse.csr_matrix
@@ -47,22 +49,26 @@ class BlockCycle:
     ----------
     matrices : (n_l, n_l) CSR of the levels, finest first.
     prolongations : (n_l, n_{l+1}) CSR, one fewer.
+    dtype : float32, or float64 where the cycle's symmetry must hold to round-off.
     """
 
     def __init__(
-        self, matrices: list[sparse.csr_matrix], prolongations: list[sparse.csr_matrix]
+        self,
+        matrices: list[sparse.csr_matrix],
+        prolongations: list[sparse.csr_matrix],
+        dtype: npt.DTypeLike = np.float32,
     ) -> None:
-        self._levels = []
+        self._dtype, self._levels = np.dtype(dtype), []
         for matrix, prolong in zip(matrices[:-1], prolongations, strict=True):
-            single = _single(matrix)
-            rows = np.repeat(np.arange(len(single.indptr) - 1), np.diff(single.indptr))
+            copy = _copy(matrix, dtype)
+            rows = np.repeat(np.arange(len(copy.indptr) - 1), np.diff(copy.indptr))
             self._levels.append(
                 Level(
-                    single,
-                    np.flatnonzero(single.indices == rows),
-                    (1.0 / matrix.diagonal()).astype(np.float32),
-                    _single(prolong),
-                    _single(prolong.T),
+                    copy,
+                    np.flatnonzero(copy.indices == rows),
+                    (1.0 / matrix.diagonal()).astype(dtype),
+                    _copy(prolong, dtype),
+                    _copy(prolong.T, dtype),
                 )
             )
         if matrices[-1].shape[0] > _LARGEST_COARSE:
@@ -73,7 +79,7 @@ class BlockCycle:
         coarse = matrices[-1].toarray()
         self._coarse = np.linalg.pinv(
             0.5 * (coarse + coarse.T), rcond=_COARSE_ZERO, hermitian=True
-        ).astype(np.float32)
+        ).astype(dtype)
 
     @property
     def sizes(self) -> list[int]:
@@ -88,7 +94,8 @@ class BlockCycle:
         scale = np.linalg.norm(residual, axis=0)
         scale[scale == 0] = 1.0
         rows, count = residual.shape
-        load = np.zeros((rows, -(-count // STRIP) * STRIP), np.float32)  # the kernels' width
+        width = strip(self._dtype)
+        load = np.zeros((rows, -(-count // width) * width), self._dtype)
         np.divide(residual, scale, out=load[:, :count], casting="same_kind")
         return self._cycle(0, load)[:, :count] * scale
 
@@ -100,7 +107,7 @@ class BlockCycle:
         indptr, middle, inverse = level.matrix.indptr, level.middle, level.inverse_diagonal
         x, rest = np.empty_like(load), np.empty_like(load)
         sweep_from_zero(indptr, middle, *entries, inverse, load, x, rest)
-        low = np.zeros((level.restrict.shape[0], load.shape[1]), np.float32)
+        low = np.zeros((level.restrict.shape[0], load.shape[1]), self._dtype)
         up, down = level.restrict, level.prolong
         add_product(up.indptr, up.indices, up.data, rest, low)
         add_product(down.indptr, down.indices, down.data, self._cycle(depth + 1, low), x)
@@ -108,22 +115,23 @@ class BlockCycle:
         return x
 
 
-def from_petsc(preconditioner: Any) -> BlockCycle:
+def from_petsc(preconditioner: Any, dtype: npt.DTypeLike = np.float32) -> BlockCycle:
     """Copy the hierarchy of a PETSc multigrid preconditioner (PC) of one process."""
     depth = preconditioner.getMGLevels()
     matrices = [
         _csr(preconditioner.getMGSmoother(number).getOperators()[0]) for number in range(depth)
     ]
     prolongations = [_csr(preconditioner.getMGInterpolation(number)) for number in range(1, depth)]
-    return BlockCycle(matrices[::-1], prolongations[::-1])
+    return BlockCycle(matrices[::-1], prolongations[::-1], dtype)
 
 
-def from_pyamg(hierarchy: Any) -> BlockCycle:
+def from_pyamg(hierarchy: Any, dtype: npt.DTypeLike = np.float32) -> BlockCycle:
     """Copy the hierarchy of a PyAMG solver."""
     levels = hierarchy.levels
     return BlockCycle(
         [sparse.csr_matrix(level.A) for level in levels],
         [sparse.csr_matrix(level.P) for level in levels[:-1]],
+        dtype,
     )
 
 
@@ -134,11 +142,11 @@ def _csr(matrix: Any) -> sparse.csr_matrix:
     return out
 
 
-def _single(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
+def _copy(matrix: sparse.csr_matrix, dtype: npt.DTypeLike) -> sparse.csr_matrix:
     # A copy: sorting must not touch indices that it would share with the caller's matrix.
-    single = sparse.csr_matrix(matrix, dtype=np.float32, copy=True)
-    single.sort_indices()
-    single.indptr, single.indices = (
-        part.astype(np.int32, copy=False) for part in (single.indptr, single.indices)
+    copy = sparse.csr_matrix(matrix, dtype=dtype, copy=True)
+    copy.sort_indices()
+    copy.indptr, copy.indices = (
+        part.astype(np.int32, copy=False) for part in (copy.indptr, copy.indices)
     )
-    return single
+    return copy

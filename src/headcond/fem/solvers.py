@@ -26,7 +26,7 @@ _RESTARTS = 6
 # The recursion residual of CG runs ahead of the true one; a little reserve saves restarts.
 _RESERVE = 0.8
 # Right-hand sides solved together. Fewer than the least go faster one by one.
-BLOCK, _LEAST = 16, 4
+BLOCK, _LEAST = 16, 3
 
 
 class ConvergenceError(RuntimeError):
@@ -75,13 +75,14 @@ class Solver:
         self._communicator = communicator
         self._block = block
         self._cycle: BlockCycle | None = None
+        self._map: BlockCycle | None = None
 
     def solve(self, loads: np.ndarray, guess: np.ndarray | None = None,
               tolerance: float | None = None,
               name: str | Sequence[str] = "") -> Solution:  # fmt: skip
         """Solve A x = b for one or several right-hand sides.
 
-        Four and more right-hand sides of a multigrid solver in one process are solved in
+        Three and more right-hand sides of a multigrid solver in one process are solved in
         blocks (`headcond.fem.block`): to the same true residual, several times faster each.
 
         Collective on the communicator: every rank passes the same loads and receives the
@@ -150,14 +151,23 @@ class Solver:
         and, on the quotient, positive definite; so it serves as a Riesz map.
         """
         columns = _columns("residual", residual, self.matrix.shape[0])
+        if self._map is None:  # another smoother than that of ranks: one map for all calls
+            self._map = self._backend.block_cycle(np.float64)
+        if self._map is not None:
+            return _project(self._map(_project(columns))).reshape(np.shape(residual))
         out = np.empty_like(columns)
         for k in range(columns.shape[1]):
             out[:, k] = project(self._backend.precondition(project(columns[:, k])))
         return out.reshape(np.shape(residual))
 
+    @property
+    def reusable(self) -> bool:
+        """Whether `make_solver(..., reuse=)` takes this solver: it has a preconditioner."""
+        return not isinstance(self._backend, Direct)
+
     def close(self) -> None:
         """Free the back end's memory; collective on the communicator."""
-        self._cycle = None
+        self._cycle = self._map = None
         self._backend.close()
 
     def _solve_together(
@@ -258,7 +268,7 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
     other = None
     if reuse is not None:
         other = reuse._backend
-        if backend == "direct" or not isinstance(other, kinds[backend]):
+        if not reuse.reusable or not isinstance(other, kinds[backend]):
             raise InputError(
                 f"A solver with the back end {backend!r} cannot reuse this preconditioner: reuse "
                 "one of 'petsc' or 'pyamg' with the same back end."

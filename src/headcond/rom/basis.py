@@ -11,6 +11,7 @@ from headcond.parallel import SerialCommunicator
 
 _DROP = 1e-14  # of a vector's norm: what is left of one that the basis already spans
 _ACCURATE = 1e-13
+_KEPT = 0.5  # of a unit vector's length: less is lost to what it should be orthogonal to
 _PASSES = 10
 
 
@@ -111,21 +112,25 @@ def orthonormalise(
         raise AccuracyError(f"basis of {n} vectors extended by {count}", 2.0, _ACCURATE)
     length = np.sqrt(np.maximum(squares, 0.0))
     outer, mix = np.zeros((n, count)), np.eye(count)
-    dropped, error = np.zeros(count), np.inf
+    dropped, error, settled = np.zeros(count), np.inf, count == 0
     for step in range(_PASSES):
         along = space.inner(basis, image)
         gram = space.inner(added, image)
         error = np.max(np.abs(along), initial=0.0)
         error = max(error, np.max(np.abs(gram - np.eye(len(gram))), initial=0.0))
-        if step and error <= _ACCURATE:
+        if settled and error <= _ACCURATE:
             return added, np.concatenate((outer, mix)), dropped
         added -= basis @ along
         outer += along @ mix
-        kept, triangle = _orthonormalise_within(space, added, _DROP * length)
+        # The image is kept up with the vectors, as an application may cost a multigrid cycle.
+        # It is that of the vectors to round-off unless they lost length in this very pass.
+        image = space.apply(added)
+        kept, triangle = _orthonormalise_within(space, added, image, _DROP * length)
         lost = np.setdiff1d(np.arange(len(length)), kept)
         dropped += _DROP * length[lost] @ np.abs(mix[lost])
+        settled = bool(step) and np.all(np.diag(triangle[:, kept]) > _KEPT)
         added, mix, length = added[:, : len(kept)], triangle @ mix, np.ones(len(kept))
-        image = space.apply(added)
+        image = image[:, : len(kept)]
     raise AccuracyError(f"basis of {n} vectors extended by {count}", float(error), _ACCURATE)
 
 
@@ -152,13 +157,13 @@ def orthogonality(space: Space, basis: np.ndarray) -> float:
 
 
 def _orthonormalise_within(
-    space: Space, vectors: np.ndarray, least: np.ndarray
+    space: Space, vectors: np.ndarray, image: np.ndarray, least: np.ndarray
 ) -> tuple[list[int], np.ndarray]:
-    # The leading columns of `vectors` become orthonormal, in place; those no longer than
-    # `least` are left out. Returns the kept columns and T with leading @ T = given.
+    # The leading columns of `vectors` become orthonormal, in place, and `image` what M makes
+    # of them; those no longer than `least` are left out. Returns the kept columns and T with
+    # leading @ T = given.
     count = vectors.shape[1]
     triangle, kept = np.zeros((count, count)), []
-    image = space.apply(vectors)
     follows = image is not vectors  # the Euclidean image is the vectors themselves
     for j in range(count):
         r = len(kept)

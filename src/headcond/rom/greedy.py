@@ -239,7 +239,7 @@ def _extend(problem: Problem, pairs: Sequence[GrowingPair], index: int) -> None:
     # One snapshot for every pair at sample point `index`, and its share of the residual basis.
     names = ", ".join(pair.label for pair in pairs)
     start = time.perf_counter()
-    solver = problem.solver_factory(problem.matrix(problem.sample[index]))
+    solver = problem.solver(index)
     loads = np.stack([pair.load for pair in pairs], axis=1)
     guess = np.stack([pair.guess(index) for pair in pairs], axis=1)
     found = solver.solve(loads, guess=guess, name=f"snapshot of {names}")
