@@ -46,6 +46,8 @@ def steps(folder: Path) -> dict[str, list[Path]]:
         results = [
             path for path in side.parent.iterdir() if path != side and io.sidecar_path(path) == side
         ]
+        if not results and "sha256" in made:
+            continue  # of a file that was temporary
         name = f"{made['rule']} {json.dumps(made['wildcards'], sort_keys=True)}"
         found.setdefault(name, []).extend(results or [side])
     return found
