@@ -6,6 +6,7 @@ import difflib
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from headcond.choices import check_choices, check_cohort
 from headcond.study_paths import REPOSITORY, report_path
 
 MOST_ENTRIES = 100_000  # of a study file; aliases of aliases in YAML make billions of a few
+MODULES = REPOSITORY / "envs" / "modules.yaml"
 SCHEMA = REPOSITORY / "workflow" / "schemas" / "config.schema.yaml"
 
 
@@ -32,16 +34,31 @@ def read(*paths: str | Path) -> dict[str, Any]:
     """
     study: dict[str, Any] = {}
     for path in paths:
-        try:
-            content = yaml.safe_load(Path(path).read_text())
-        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-            raise InputError(
-                f"{path}: cannot be read as YAML ({error}). Compare it with config.yaml."
-            ) from error
-        if not isinstance(content, dict):
-            raise InputError(f"{path}: a study file is a mapping of keys, like config.yaml.")
-        study = merge(study, content)
+        study = merge(study, _mapping(path, "a study file", "config.yaml"))
     return check(study)
+
+
+def modules(path: str | Path = MODULES) -> dict[str, list[str]]:
+    """Names of a site's environment modules by group of steps.
+
+    Raises
+    ------
+    InputError
+        If the file is no mapping of the groups to lists of names.
+    """
+    content = _mapping(path, "it", "the one in envs")
+    groups = {conda.stem for conda in MODULES.parent.glob("*.yaml")} - {"modules", "snakemake"}
+    if set(content) != groups:
+        raise InputError(f"{path}: it has the keys {', '.join(sorted(groups))} and no others.")
+    for group, names in content.items():
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and re.fullmatch(r"[\w./+@-]+", name) for name in names
+        ):
+            raise InputError(
+                f"{path}: {group} is {names!r}; write a list of names that `module load` takes, "
+                "such as [python/3.11], or []."
+            )
+    return content
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
@@ -95,6 +112,18 @@ def use_this_environment() -> None:
             os.environ[name] = os.pathsep.join([first, *known])
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         os.environ.setdefault(name, "1")
+
+
+def _mapping(path: str | Path, what: str, example: str) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(Path(path).read_text())
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{path}: cannot be read as YAML ({error}). Compare it with {example}."
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: {what} is a mapping of keys, like {example}.")
+    return content
 
 
 def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -70,7 +70,7 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
     known = rules(checkout.folder)
     assert len(known) > 35
     for name, directives in known.items():
-        for needed in ("input", "output", "log", "conda", "params"):
+        for needed in ("input", "output", "log", "conda", "envmodules", "params"):
             if (name, needed) != ("generate_head", "input"):  # it comes from nothing but its seed
                 assert needed in directives, f"{name} has no {needed}"
         for kind in ("input", "output", "params"):
@@ -78,7 +78,9 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
                 named = re.match(r"\w+=|\*\*\w+\(|unpack\(", entry)
                 assert named, f"{name}: {kind} without a name: {entry}"
         assert f'source=source("{name}.py")' in directives["params"], name
-        assert re.search(r'"\.\./\.\./envs/\w+\.yaml"', directives["conda"]), name
+        group = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', directives["conda"])
+        assert group, name
+        assert f'*MODULES["{group[1]}"]' in directives["envmodules"], name
         assert f"logs/{name}" in directives["log"], f"{name} logs elsewhere"
         fixed = re.search(r"(mem_mb|runtime)=\d", directives.get("resources", ""))
         assert not fixed, f"{name}: {fixed} does not grow with the attempt: growing(...)"
@@ -90,6 +92,26 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
             assert f"scripts/{name}.py" in directives["shell"], name
     written = {path.stem for path in (checkout.folder / "scripts").glob("*.py")}
     assert written == set(known) | HELPERS
+
+
+def test_a_sites_modules_are_loaded_by_the_steps_that_need_them(make_checkout):
+    """With a shell function in the place of `module`; heads are the group mri."""
+    checkout = make_checkout("modules")
+    names = checkout.folder / "envs" / "modules.yaml"
+    names.write_text(names.read_text().replace("mri: []", "mri: [site/python, site/itk-5]"))
+    study = checkout.study("small", "wings: [eit]\ncohort: {voxel_size_mm: 2.5, train: []}\n")
+    arguments = ("--cores", 1, "--until", "generate_head", "--configfile", study)
+    told = checkout.folder / "told"
+    module = {"BASH_FUNC_module%%": f'() {{ echo "$@" >> {told}; }}'}
+    checkout.run(*arguments, environment=module)
+    assert not told.exists(), "nobody has asked for modules"
+    checkout.run(*arguments, "--forceall", "--sdm", "env-modules", environment=module)
+    assert set(told.read_text().splitlines()) == {"purge", "load site/python site/itk-5"}
+    for broken in ("mri: site/python", "mri: ['rm -rf *']", "mir: []"):
+        names.write_text(names.read_text().replace("mri: [site/python, site/itk-5]", broken))
+        output = checkout.run("-n", *arguments, fails=True)
+        assert "envs/modules.yaml: " in output and "Traceback" not in output, output
+        names.write_text(names.read_text().replace(broken, "mri: [site/python, site/itk-5]"))
 
 
 def test_mpi_rules_take_launcher_and_ranks_from_their_resources(checkout):

@@ -36,6 +36,8 @@ if "trained" in STUDY["rom"]:
             result("logs/adopt_model/{subject}.log"),
         conda:
             "../../envs/fem.yaml"
+        envmodules:
+            *MODULES["fem"],
         params:
             source=source("adopt_model.py"),
             folder=STUDY["rom"]["trained"],

@@ -19,6 +19,8 @@ if GENERATED:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
+        envmodules:
+            *MODULES["mri"],
         resources:
             mem_mb=growing(3000),
         params:
@@ -48,6 +50,8 @@ if COHORT["source"] == "labels":
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
+        envmodules:
+            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -78,6 +82,8 @@ if COHORT["source"] == "bids":
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
+        envmodules:
+            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -101,6 +107,8 @@ rule import_scan:
         subject=alternatives(SCANS),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("import_scan.py"),
     script:

@@ -16,6 +16,7 @@ studies.use_this_environment()
 
 try:
     STUDY = studies.check(config)
+    MODULES = studies.modules()
 except InputError as error:
     raise WorkflowError(f"Study refused. {error}") from None
 

@@ -23,6 +23,8 @@ rule train_axis:
         result("benchmarks/train_axis/{axis}.tsv")
     conda:
         "../../envs/condnet.yaml"
+    envmodules:
+        *MODULES["condnet"],
     threads: 1
     resources:
         mem_mb=growing(TRAINING_MB),
@@ -55,6 +57,8 @@ rule predict_axis:
         result("benchmarks/predict_axis/{subject}_{axis}.tsv")
     conda:
         "../../envs/condnet.yaml"
+    envmodules:
+        *MODULES["condnet"],
     resources:
         mem_mb=growing(3000),
     params:
@@ -85,6 +89,8 @@ rule average_axes:
         result("logs/average_axes/{subject}.log"),
     conda:
         "../../envs/condnet.yaml"
+    envmodules:
+        *MODULES["condnet"],
     params:
         source=source("average_axes.py"),
     script:
@@ -108,6 +114,8 @@ rule rescale_conductivity:
         result("logs/rescale_conductivity/{subject}_{space}map.log"),
     conda:
         "../../envs/condnet.yaml"
+    envmodules:
+        *MODULES["condnet"],
     resources:
         mem_mb=growing(3000),
     params:
@@ -133,6 +141,8 @@ rule return_conductivity:
         result("logs/return_conductivity/{subject}_{table}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("return_conductivity.py"),
         table="{table}",
@@ -149,6 +159,8 @@ rule measure_domain:
         result("logs/measure_domain.log"),
     conda:
         "../../envs/condnet.yaml"
+    envmodules:
+        *MODULES["condnet"],
     params:
         source=source("measure_domain.py"),
         subjects=COHORT["train"],
@@ -169,6 +181,8 @@ rule judge_domain:
         result("logs/judge_domain/{subject}.log"),
     conda:
         "../../envs/condnet.yaml"
+    envmodules:
+        *MODULES["condnet"],
     params:
         source=source("judge_domain.py"),
         normalisation=PREPARATION,
@@ -187,6 +201,8 @@ rule uniform_conductivity:
         result("logs/uniform_conductivity/{subject}_{space}{table}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("uniform_conductivity.py"),
         table="{table}",
@@ -211,6 +227,8 @@ rule blur_uniform:
         result("logs/blur_uniform/{subject}_{space}{table}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -233,6 +251,8 @@ rule conform_truth:
         result("logs/conform_truth/{subject}_{table}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("conform_truth.py"),
     script:
@@ -267,6 +287,8 @@ rule compare_conductivity:
         result("logs/compare_conductivity/{subject}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("compare_conductivity.py"),
         subject="{subject}",

@@ -13,6 +13,8 @@ rule sample_stability:
         result("benchmarks/sample_stability/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -44,6 +46,8 @@ rule measure_convergence:
         result("benchmarks/measure_convergence/{subject}_{batch}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(8000),
         runtime=growing(480),
@@ -84,6 +88,8 @@ rule draw_convergence:
         result("logs/draw_convergence/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_convergence.py"),
         note=head_note,
@@ -107,6 +113,8 @@ rule draw_basis:
         result("logs/draw_basis/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_basis.py"),
         note=head_note,

@@ -19,6 +19,8 @@ rule summarise_scores:
         result("logs/summarise_scores.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("summarise_scores.py"),
     script:
@@ -35,6 +37,8 @@ rule sample_patches:
         result("logs/sample_patches/{subject}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("sample_patches.py"),
         models=MODELS,
@@ -55,6 +59,8 @@ rule draw_volumes:
         result("logs/draw_volumes.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     resources:
         mem_mb=growing(3000),
     params:
@@ -85,6 +91,8 @@ rule draw_conductivity:
         result("logs/draw_conductivity/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_conductivity.py"),
         note=picture_note,
@@ -113,6 +121,8 @@ rule draw_tables:
         result("logs/draw_tables/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_tables.py"),
         note=picture_note,
@@ -136,6 +146,8 @@ rule draw_spread:
         result("logs/draw_spread/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_spread.py"),
         note=picture_note,
@@ -159,6 +171,8 @@ rule draw_profile:
         result("logs/draw_profile/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_profile.py"),
         note=picture_note,
@@ -183,6 +197,8 @@ rule draw_patches:
         result("logs/draw_patches/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_patches.py"),
         note=picture_note,

@@ -15,6 +15,8 @@ if STUDY["head"]["source"] == "cohort":
             result("logs/label_head/{subject}.log"),
         conda:
             "../../envs/fem.yaml"
+        envmodules:
+            *MODULES["fem"],
         params:
             source=source("label_head.py"),
         script:
@@ -37,6 +39,8 @@ if STUDY["head"]["source"] == "colin27":
             subject=alternatives(HEADS),
         conda:
             "../../envs/fem.yaml"
+        envmodules:
+            *MODULES["fem"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -58,6 +62,8 @@ if STUDY["head"]["source"] == "file":
             result("logs/import_mesh/{subject}.log"),
         conda:
             "../../envs/fem.yaml"
+        envmodules:
+            *MODULES["fem"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -86,6 +92,8 @@ if STUDY["head"]["source"] != "file":
             result("benchmarks/build_mesh/{subject}.tsv")
         conda:
             "../../envs/fem.yaml"
+        envmodules:
+            *MODULES["fem"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -110,6 +118,8 @@ rule assemble_operators:
         result("benchmarks/assemble_operators/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -135,6 +145,8 @@ rule solve_forward:
         result("benchmarks/solve_forward/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(8000),
     params:

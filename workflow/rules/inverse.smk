@@ -14,6 +14,8 @@ rule simulate_voltages:
         result("benchmarks/simulate_voltages/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -41,6 +43,8 @@ rule invert_voltages:
         result("benchmarks/invert_voltages/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     params:
         source=source("invert_voltages.py"),
         noise=STUDY["inverse"]["noise"],

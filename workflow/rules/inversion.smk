@@ -18,6 +18,8 @@ rule sweep_inversion:
         result("benchmarks/sweep_inversion/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -42,6 +44,8 @@ rule baseline_inversion:
         result("benchmarks/baseline_inversion/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
         runtime=growing(480),
@@ -82,6 +86,8 @@ rule draw_inversion:
         result("logs/draw_inversion/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_inversion.py"),
         noise=STUDY["inverse"]["noise"],
@@ -104,6 +110,8 @@ rule compare_references:
         result("benchmarks/compare_references/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -130,6 +138,8 @@ rule draw_references:
         result("logs/draw_references/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_references.py"),
         note=head_note,
@@ -153,6 +163,8 @@ rule disturb_voltages:
         change=alternatives(CHANGES),
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -187,6 +199,8 @@ rule compare_disturbances:
         result("logs/compare_disturbances/{subject}.log"),
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     params:
         source=source("compare_disturbances.py"),
         changes=list(CHANGES),
@@ -208,6 +222,8 @@ rule import_measured:
         result("logs/import_measured/{subject}.log"),
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     params:
         source=source("import_measured.py"),
     script:
@@ -244,6 +260,8 @@ rule estimate_measured:
         result("benchmarks/estimate_measured/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     params:
         source=source("estimate_measured.py"),
         noise=STUDY["inverse"]["noise"],

@@ -15,6 +15,8 @@ rule align_t2:
         result("benchmarks/align_t2/{subject}.tsv")
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("align_t2.py"),
         seed=STUDY["seed"],
@@ -39,6 +41,8 @@ rule conform_labels:
         result("logs/conform_labels/{subject}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("conform_labels.py"),
         neck=COHORT["neck"],
@@ -58,6 +62,8 @@ rule correct_bias:
         result("benchmarks/correct_bias/{subject}_{contrast}.tsv")
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("correct_bias.py"),
         shrink=STUDY["mri"]["bias_shrink"],
@@ -74,6 +80,8 @@ rule normalise_intensity:
         result("logs/normalise_intensity/{subject}_{contrast}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("normalise_intensity.py"),
         method=STUDY["mri"]["normalisation"],
@@ -95,6 +103,8 @@ rule register_template:
         result("benchmarks/register_template/{subject}.tsv")
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("register_template.py"),
     script:
@@ -117,6 +127,8 @@ rule draw_alignment:
         result("logs/draw_alignment/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_alignment.py"),
         note=picture_note,
@@ -138,6 +150,8 @@ rule warp_template:
         result("benchmarks/warp_template/{subject}.tsv")
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("warp_template.py"),
     script:

@@ -14,6 +14,8 @@ rule draw_losses:
         result("logs/draw_losses.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_losses.py"),
         note=study_note(),
@@ -39,6 +41,8 @@ rule draw_anatomy:
         result("logs/draw_anatomy/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_anatomy.py"),
         note=picture_note,
@@ -71,6 +75,8 @@ rule draw_efield:
         result("logs/draw_efield/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_efield.py"),
         note=picture_note,
@@ -100,6 +106,8 @@ rule draw_differences:
         result("logs/draw_differences/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_differences.py"),
         note=picture_note,
@@ -129,6 +137,8 @@ rule draw_sagittal:
         result("logs/draw_sagittal.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_sagittal.py"),
         note=study_note(),
@@ -157,6 +167,8 @@ rule draw_head:
         result("logs/draw_head/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_head.py"),
         note=head_note,
@@ -183,6 +195,8 @@ rule draw_forward:
         result("logs/draw_forward/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     resources:
         mem_mb=growing(6000),
     params:
@@ -211,6 +225,8 @@ rule draw_rom:
         result("logs/draw_rom/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_rom.py"),
         note=head_note,
@@ -231,6 +247,8 @@ rule draw_estimates:
         result("logs/draw_estimates/{subject}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("draw_estimates.py"),
         note=head_note,
@@ -250,6 +268,8 @@ rule report_study:
         result("logs/report_study.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("report_study.py"),
         study=STUDY,

@@ -13,6 +13,8 @@ rule train_basis:
         result("benchmarks/train_basis/{subject}_{batch}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     threads: 2
     resources:
         mpi="mpirun --bind-to none --oversubscribe",
@@ -55,6 +57,8 @@ rule merge_basis:
         result("logs/merge_basis/{subject}.log"),
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     params:
         source=source("merge_basis.py"),
     script:
@@ -80,6 +84,8 @@ if STUDY["rom"]["corrected"]:
             result("benchmarks/form_cross/{subject}.tsv")
         conda:
             "../../envs/fem.yaml"
+        envmodules:
+            *MODULES["fem"],
         resources:
             mem_mb=growing(8000),
         params:
@@ -100,6 +106,8 @@ rule validate_rom:
         result("benchmarks/validate_rom/{subject}.tsv")
     conda:
         "../../envs/fem.yaml"
+    envmodules:
+        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:

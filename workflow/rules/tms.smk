@@ -16,6 +16,8 @@ if FINE:
             result("benchmarks/refine_labels/{subject}.tsv")
         conda:
             "../../envs/mri.yaml"
+        envmodules:
+            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -40,6 +42,8 @@ rule place_coil:
         result("logs/place_coil/{subject}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("place_coil.py"),
         position=STUDY["tms"]["position"],
@@ -67,6 +71,8 @@ rule solve_efield:
         result("benchmarks/solve_efield/{subject}_{model}.tsv")
     conda:
         "../../envs/tms.yaml"
+    envmodules:
+        *MODULES["tms"],
     threads: 2
     resources:
         mem_mb=growing(3000),
@@ -96,6 +102,8 @@ rule compare_efield:
         result("logs/compare_efield/{subject}.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("compare_efield.py"),
         subject="{subject}",
@@ -118,6 +126,8 @@ rule summarise_efield:
         result("logs/summarise_efield.log"),
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     params:
         source=source("summarise_efield.py"),
     script:
@@ -138,6 +148,8 @@ rule subvoxel_conductivity:
         result("benchmarks/subvoxel_conductivity/{subject}_{table}.tsv")
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -170,6 +182,8 @@ rule sample_efield:
         result("logs/sample_efield/{subject}_{model}.log"),
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES["report"],
     params:
         source=source("sample_efield.py"),
         subject="{subject}",
@@ -193,6 +207,8 @@ rule scan_positions:
         result("benchmarks/scan_positions/{subject}.tsv")
     conda:
         "../../envs/mri.yaml"
+    envmodules:
+        *MODULES["mri"],
     threads: 2
     resources:
         mem_mb=growing(5000),
