@@ -18,7 +18,7 @@ torch=$(grep -E '^torch==' "$root/requirements.lock" | cut -d' ' -f1)
 fail() { echo "install: $*" >&2; exit 1; }
 
 digest=$(cat "$root/requirements.lock" "$root/requirements.hashes" "$root/pyproject.toml" "$here/install.sh" \
-    "$here/build_petsc.sh" <(echo "$flavour $(realpath -m "$venv")") | sha256sum | cut -c1-12)
+    "$here/build_petsc.sh" "$here/torch.sha256" <(echo "$flavour $(realpath -m "$venv")") | sha256sum | cut -c1-12)
 stamp=$venv/.headcond-$digest
 # An environment does not survive being moved, so its own path is part of the check.
 if [ -e "$stamp" ] && "$venv/bin/python" -c 'import headcond' 2>/dev/null; then
@@ -43,6 +43,8 @@ fi
 venv=$(cd "$venv" && pwd)
 pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
+report=$(mktemp)
+trap 'rm -f "$report"' EXIT
 echo "== uv"
 pip install -q 'uv>=0.5'
 
@@ -54,19 +56,27 @@ sys.exit(torch.__version__.split('+')[0] != '${torch#torch==}' or have != '$flav
 then
     echo "== $torch is there"
 elif [ "$flavour" = cuda ]; then
-    # uv takes the default index's build, which is the CUDA one on Linux, with its companions.
+    # The default index's build is the CUDA one on Linux; uv brings its companions.
     echo "== $torch, CUDA build (several GB)"
-    "$venv/bin/python" -m uv pip install --python "$venv/bin/python" --reinstall-package torch "$torch"
+    pip install --no-deps --force-reinstall --report "$report" "$torch"
+    "$venv/bin/python" -m uv pip install --python "$venv/bin/python" "$torch"
 else
     index=${HEADCOND_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}
     echo "== $torch, CPU build"
     # A file that pip's own configuration names (find-links) wins over any index.
-    if ! pip install -q --no-index --no-deps --force-reinstall "$torch" 2>/dev/null &&
-        ! pip install --no-deps --force-reinstall --index-url "$index" "$torch"; then
+    if ! pip install -q --no-index --no-deps --force-reinstall --report "$report" "$torch" \
+            2>/dev/null &&
+        ! pip install --no-deps --force-reinstall --report "$report" --index-url "$index" "$torch"
+    then
         echo "install: $index gave no $torch; going on with the default index, whose build may" \
             "bring several GB of CUDA packages. HEADCOND_TORCH_INDEX names another index." >&2
+        pip install --no-deps --report "$report" "$torch"
         pip install "$torch"
     fi
+fi
+if [ -s "$report" ] && ! "$venv/bin/python" "$here/torch_hashes.py" check "$report"; then
+    pip uninstall -q -y torch
+    fail "torch was removed again; see docs/reliability.md, Supply chain."
 fi
 
 echo "== packages of requirements.lock, their files checked by requirements.hashes"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compile requirements.in into requirements.lock for the CPU build of torch, and the hashes of
-# all files of the locked versions but torch's, which differ per build, into requirements.hashes.
+# all files of the locked versions into requirements.hashes; torch's, which differ per build, into
+# envs/torch.sha256.
 #
 #   envs/lock.sh VENV
 set -euo pipefail
@@ -25,3 +26,7 @@ mv requirements.lock.new requirements.lock
     --no-emit-package uv --no-emit-package torch --constraints requirements.lock \
     -o requirements.hashes.new requirements.in
 mv requirements.hashes.new requirements.hashes
+# torch's own, of PyPI's builds and of the CPU builds that are within reach.
+pages=(https://pypi.org/simple/torch/ "${HEADCOND_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}/torch/")
+"$python" envs/torch_hashes.py list "${pages[@]}" ${links:+"$links"} > envs/torch.sha256.new
+mv envs/torch.sha256.new envs/torch.sha256
