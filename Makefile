@@ -82,7 +82,7 @@ licences: setup ## Write docs/licences.md: packages and data, from what is insta
 	@python envs/licences.py
 
 audit: setup ## Ask PyPI's advisories about every locked package (needs a network)
-	@python -m uv tool run pip-audit --no-deps --disable-pip -r requirements.lock
+	@python -m uv tool run pip-audit --strict --no-deps --disable-pip -r requirements.lock
 
 clean: ## Remove results and caches; the virtual environment stays
 	@rm -rf results .snakemake .pytest_cache .ruff_cache .hypothesis build lightning_logs

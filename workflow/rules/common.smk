@@ -23,13 +23,15 @@ except InputError as error:
 
 # Not for a plan, and not again in every job.
 onstart:
-    from headcond import preflight
+    from headcond import preflight, space
 
     try:
         preflight.check_output(STUDY)
         preflight.check_files(STUDY)
     except InputError as error:
         raise WorkflowError(f"Study refused. {error}") from None
+    if warning := space.shortage(STUDY):
+        logger.warning(warning)
 
 
 OUT = str(study_paths.folder(STUDY))

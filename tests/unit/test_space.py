@@ -1,0 +1,42 @@
+"""What a study needs on disk: more than it took, not many times as much, and told in time."""
+
+import shutil
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from headcond import space, study
+
+MEASURED = {  # MB of one subject, from the runs of these studies (docs/resources.md)
+    "config.yaml": {"sub-01": 56, "sub-04": 117},
+    "studies/condnet-heads.yaml": {"sub-01": 54, "sub-12": 168, "sub-patient12": 78},
+    "studies/tms-heads.yaml": {"sub-12": 573, "sub-14": 575},
+    "studies/experiment-1.yaml": {"sub-colin27": 144},
+}
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_estimate_lies_above_what_was_measured(name):
+    default, chosen = (
+        yaml.safe_load((study.REPOSITORY / file).read_text()) for file in ("config.yaml", name)
+    )
+    need = space.estimate(study.merge(default, chosen))
+    for subject, taken in MEASURED[name].items():
+        assert taken < need[subject] / 1e6 < 2.5 * taken, subject
+
+
+def test_a_want_of_space_is_told_with_the_place_and_the_way_out(tmp_path, monkeypatch):
+    chosen = study.read(study.REPOSITORY / "config.yaml") | {"results": str(tmp_path / "x")}
+    usage = SimpleNamespace(free=10**12)
+    monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
+    assert space.shortage(chosen) == ""
+    usage.free = 10**8
+    told = space.shortage(chosen)
+    assert str(tmp_path / "x" / "default") in told and "0.1 GB left" in told
+    assert "name another folder" in told
+    lying = tmp_path / "x" / "default" / "sub-01"
+    lying.mkdir(parents=True)
+    with open(lying / "big", "wb") as file:
+        file.truncate(10**9)  # results that are there already need no more room
+    assert space.shortage(chosen) == ""
