@@ -30,3 +30,4 @@ rule all:
     input:
         result("report.html") if set(WINGS) - {"predict"} else [],
         predictions(),
+        kept(),

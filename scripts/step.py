@@ -42,31 +42,40 @@ def run(main: Callable, snakemake) -> None:
         dict(snakemake.wildcards),
         dict(snakemake.input),
     )
-    refuse_politely(lambda: main(**arguments, provenance=record), terminal)
+
+    def tell(message: str) -> None:
+        where = f" (log: {snakemake.log[0]})" if log else ""
+        os.write(terminal, f"{snakemake.rule}: {message}{where}\n".encode())
+
+    refuse_politely(lambda: main(**arguments, provenance=record), tell)
 
 
-def refuse_politely(call: Callable, terminal: int | None = None) -> None:
+def refuse_politely(call: Callable, tell: Callable[[str], None] = lambda message: None) -> None:
     """Run `call`; an `InputError` ends the program with its message instead of a traceback.
 
     So does a disk that is full or read-only, whatever library met it. As the log may lie on that
-    disk, such a message goes to the file descriptor `terminal` too.
+    disk, and nobody looks into logs first, `tell` gets the message too, and that of any other
+    error, whose traceback goes to the log.
     """
     try:
         call()
         return
     except InputError as error:
-        told, disk = str(error), False
-    except (OSError, RuntimeError) as error:  # HDF5 reports some failures of a write as the latter
-        trouble = next((text for code, text in DISK.items() if _means(error, code)), None)
-        if trouble is None:
+        told = str(error)
+    except Exception as error:
+        # HDF5 reports some failures of a write as a RuntimeError.
+        trouble = isinstance(error, (OSError, RuntimeError)) and next(
+            (text for code, text in DISK.items() if _means(error, code)), None
+        )
+        if not trouble:
+            tell(f"{type(error).__name__}: {error}")
             raise
-        told, disk = f"{trouble} ({error})", True
+        told = f"{trouble} ({error})"
     # The file that could not be written is removed, but takes its room while the error's
     # traceback holds it open.
     gc.collect()
     logging.getLogger("headcond").error("%s", told)
-    if disk and terminal is not None:
-        os.write(terminal, f"{told}\n".encode())
+    tell(told)
     sys.exit(1)
 
 

@@ -123,6 +123,7 @@ def main(head, table, size, threads, provenance):
     print("printed")
     if size < 0:
         raise InputError("size: must be positive.")
+    assert 12 / size
     io.write_json(table, {"size": size, "threads": threads, "provenance": provenance})
 
 snakemake = SimpleNamespace(
@@ -142,13 +143,13 @@ def run_program(tmp_path, size):
         [sys.executable, program, SCRIPTS, "head.h5", table, log, str(size)],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.stdout == "" and done.stderr == "", "everything belongs into the log"
-    return done.returncode, table, log.read_text()
+    assert done.stdout == "", "everything belongs into the log"
+    return done, table, log.read_text()
 
 
 def test_a_script_gets_its_names_and_logs_to_its_file(tmp_path):
-    code, table, log = run_program(tmp_path, 4)
-    assert code == 0
+    done, table, log = run_program(tmp_path, 4)
+    assert done.returncode == 0 and done.stderr == ""
     made = io.read_json(table)
     assert made["size"] == 4 and made["threads"] == 3
     assert made["provenance"] == {
@@ -163,9 +164,19 @@ def test_a_script_gets_its_names_and_logs_to_its_file(tmp_path):
 
 
 def test_a_refused_script_ends_with_status_one_and_no_traceback(tmp_path):
-    code, table, log = run_program(tmp_path, -1)
-    assert code == 1 and not table.exists()
+    done, table, log = run_program(tmp_path, -1)
+    assert done.returncode == 1 and not table.exists()
     assert "size: must be positive." in log and "Traceback" not in log
+    where = tmp_path / "measure.log"
+    assert done.stderr == f"measure: size: must be positive. (log: {where})\n"
+
+
+def test_of_an_error_the_terminal_gets_one_line_and_the_log_the_traceback(tmp_path):
+    done, table, log = run_program(tmp_path, 0)
+    assert done.returncode == 1 and not table.exists()
+    where = tmp_path / "measure.log"
+    assert done.stderr == f"measure: ZeroDivisionError: division by zero (log: {where})\n"
+    assert "Traceback" in log
 
 
 def test_sidecars_carry_provenance_and_versions(tmp_path):

@@ -419,6 +419,19 @@ def tables():
     return found
 
 
+def kept():
+    """What a run makes again where it is missing, beside the report: results that people use."""
+    found = [*tables().values(), *figures().values()]
+    if "eit" in WINGS or "forward" in WINGS:
+        found.append(
+            expand(result("{subject}/head/{subject}_operators.h5"), subject=HEADS)
+        )
+    if "eit" in WINGS:
+        for name in ("rom/{subject}_rom.h5", "eit/{subject}_estimates.tsv"):
+            found.append(expand(result(f"{{subject}}/{name}"), subject=HEADS))
+    return found
+
+
 def field_labels(subject="{subject}"):
     """Path (pattern) of the labels on the grid of the fields."""
     space = FINE or "space-grid_"
