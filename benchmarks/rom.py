@@ -11,6 +11,8 @@ each-solve, each-cycle
     one greedy per pair; Riesz representers by solves, or by one V-cycle.
 joint-solve, joint-cycle
     the pairs share their snapshot points.
+joint-cycle2, joint-cycle3
+    with two and three V-cycles for a representer.
 paper
     the ROM-pEIT paper's: ILU(0)-CG from the reduced solution, Euclidean norm, classical
     Gram-Schmidt, always `--paper-snapshots` of them, and stability factors at `--stability`
@@ -41,6 +43,7 @@ from headcond.rom.settings import Settings
 from headcond.rom.stability import Stability, stability_factors
 
 WAYS = ("each-solve", "each-cycle", "joint-solve", "joint-cycle", "paper")
+MORE = ("joint-cycle2", "joint-cycle3")
 SECONDS = ("solve", "riesz", "orthogonal", "sweep")
 
 
@@ -111,7 +114,7 @@ def train_way(way, operator, box, pairs, arguments):
         max_snapshots=arguments.snapshots, reading_noise=arguments.noise or None,
     )  # fmt: skip
     preconditioner = arguments.preconditioner
-    mode, riesz = "each", "solve"
+    mode, riesz, cycles = "each", "solve", 1
     if way == "paper":
         points = latin_hypercube(box, len(box.names) + 3, np.random.default_rng(0))
         ones = np.ones(len(points))
@@ -124,8 +127,10 @@ def train_way(way, operator, box, pairs, arguments):
         preconditioner = "ilu"
     else:
         mode, riesz = way.split("-")
+        if riesz[-1].isdigit():
+            riesz, cycles = riesz[:-1], int(riesz[-1])
     factory = partial(make_solver, backend="petsc", preconditioner=preconditioner)
-    rule = Settings(**{**vars(rule), "riesz": riesz})
+    rule = Settings(**{**vars(rule), "riesz": riesz, "cycles": cycles})
     model = train_pairs(operator, pairs, box, rule, solver_factory=factory, mode=mode)
     return model, factory
 
@@ -152,7 +157,7 @@ def cold(operator, box, pair, number, solver_factory, way, arguments) -> float:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("operators")
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--ways", nargs="+", choices=WAYS + MORE, default=list(WAYS))
     parser.add_argument("--pairs", type=int, default=8)
     parser.add_argument("--noise", type=float, default=0.0, help="V; 0 for a number of snapshots")
     parser.add_argument("--snapshots", type=int, default=40)

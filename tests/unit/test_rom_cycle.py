@@ -12,7 +12,7 @@ from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.rom.affine import latin_hypercube, named_box
 from headcond.rom.basis import AccuracyError
-from headcond.rom.cycle import spectral_bounds
+from headcond.rom.cycle import accelerated, spectral_bounds
 from headcond.rom.greedy import load_basis, train_pairs
 from headcond.rom.growth import pair_folder
 from headcond.rom.model import ReducedModel
@@ -57,19 +57,35 @@ def test_a_map_that_is_not_symmetric_is_refused():
         spectral_bounds(MATRIX, lambda v: scale * solver.apply_preconditioner(v))
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 6])
+def test_several_cycles_lie_within_their_bounds_and_stay_symmetric(steps):
+    solver = AMG(MATRIX)
+    size = MATRIX.shape[0]
+    given = spectral_bounds(MATRIX, solver.apply_preconditioner)
+    apply, low, high = accelerated(MATRIX, solver.apply_preconditioner, *given, steps)
+    values, vectors = np.linalg.eigh(MATRIX.toarray())
+    root = vectors[:, 1:] * np.sqrt(values[1:])
+    dense = apply(np.eye(size))
+    np.testing.assert_allclose(dense, dense.T, atol=1e-12 * np.abs(dense).max())
+    exact = np.linalg.eigvalsh(root.T @ (0.5 * (dense + dense.T)) @ root)
+    assert low <= exact[0] and exact[-1] <= high
+    assert high / low < (given[1] / given[0]) ** (1.0 / steps**0.5) * 1.001
+    assert exact[-1] / exact[0] > 0.5 * high / low
+
+
 @pytest.fixture(scope="module", params=["pyamg", "petsc"])
 def trained(request, tmp_path_factory):
     if request.param == "petsc":
         pytest.importorskip("petsc4py")
     solver = partial(make_solver, backend=request.param)
     found = {}
-    for riesz in ("solve", "cycle"):
-        state = tmp_path_factory.mktemp(riesz)
-        rule = Settings(max_snapshots=8, training=100, riesz=riesz)
+    for name, riesz, cycles in (("solve", "solve", 1), ("cycle", "cycle", 1), ("3", "cycle", 3)):
+        state = tmp_path_factory.mktemp(name)
+        rule = Settings(max_snapshots=8, training=100, riesz=riesz, cycles=cycles)
         model = train_pairs(OPERATOR, PAIRS, BOX, rule, solver_factory=solver, state=state,
                             keep_bases=True)  # fmt: skip
         bases = {s: load_basis(state / pair_folder(OPERATOR, s)) for s, _ in PAIRS}
-        found[riesz] = model, bases
+        found[name] = model, bases
     return solver, found
 
 
@@ -77,14 +93,14 @@ def test_bound_holds_within_its_effectivity_limit(trained, tmp_path):
     solver, found = trained
     points = latin_hypercube(BOX, 12, np.random.default_rng(5))[1:]
     mean = {}
-    for riesz, (model, bases) in found.items():
+    for name, (model, bases) in found.items():
         table = validate(model, OPERATOR, solver, points, bases=bases, snapshots=[1, 4, 8])
         assert table.judged.all() and not table.violated.any()
         assert (table.bound >= table.error).all()
         assert (table.lower <= table.error).all()
         assert (table.effectivity <= table.limit * (1 + 1e-6)).all()
-        mean[riesz] = table.effectivity.mean()
-    assert mean["solve"] < mean["cycle"] < 6
+        mean[name] = table.effectivity.mean()
+    assert mean["solve"] < mean["3"] < mean["cycle"] < 6
     model, _ = found["cycle"]
     assert model.pairs[0].spread > 1
     model.write(tmp_path / "rom.h5")

@@ -28,7 +28,7 @@ SETTINGS = {
     "box": "merged_skull", "contact": [2.0, 10.0], "fixed": {}, "pairs": 4,
     "batch": 2, "snapshots": 5,
     "training_points": 50, "tolerance": 0.0, "reading_noise": 0.0, "mode": "joint",
-    "ranks_per_solve": 1, "norm": "energy", "riesz": "cycle",
+    "ranks_per_solve": 1, "norm": "energy", "riesz": "cycle", "cycles": 2,
     "corrected": True, "backend": "pyamg", "preconditioner": "gamg",
 }  # fmt: skip
 ELECTRODES = {"sink": "E0", "contact_impedance": 5.0}

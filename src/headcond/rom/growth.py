@@ -24,7 +24,7 @@ from headcond.rom.basis import (
     orthonormalise,
 )
 from headcond.rom.bounds import ResidualBasis, Riesz, energy_bounds, residual_loads
-from headcond.rom.cycle import CycleSpace, spectral_bounds
+from headcond.rom.cycle import CycleSpace, accelerated, spectral_bounds
 from headcond.rom.pair import PairModel
 from headcond.rom.saved import COLUMNS
 from headcond.rom.settings import Settings, training_digest
@@ -108,12 +108,16 @@ class Problem:
         settings, solver = self.settings, self._solver
         if settings.riesz == "cycle":
             lowest, highest = spectral_bounds(matrix, solver.apply_preconditioner)
+            cycle, lowest, highest = accelerated(
+                matrix, solver.apply_preconditioner, lowest, highest, settings.cycles
+            )
             self.spread = highest / lowest
             self.residual_space = CycleSpace(
-                solver.apply_preconditioner, lowest, len(matrix.indptr) - 1,
-                self.space.communicator,
-            )  # fmt: skip
-            _logger.info("Riesz map by one cycle: spectrum %.4f to %.4f", lowest, highest)
+                cycle, lowest, len(matrix.indptr) - 1, self.space.communicator
+            )
+            _logger.info(
+                "Riesz map by cycles, %d: spectrum %.4f to %.4f", settings.cycles, lowest, highest
+            )
             return
         value, residual = second_eigenvalue(matrix, solver, matrix.diagonal())
         if residual >= value:

@@ -36,9 +36,11 @@ class Settings:
     norm : "energy", or "euclidean" as in the paper.
     stability : stability factors, for the Euclidean norm.
     orthogonalisation : "repeated" until orthogonal, or "classical" Gram-Schmidt as eq. 7.
-    riesz : Riesz map of the energy bound: "solve", or "cycle", one V-cycle of the solver at
-        the reference with its measured spectral bound: cheaper, and wider by at most the root
-        of that spectrum's spread.
+    riesz : Riesz map of the energy bound: "solve", or "cycle", V-cycles of the solver at the
+        reference with their measured spectral bound: cheaper, and wider by at most the root of
+        that spectrum's spread.
+    cycles : V-cycles of one Riesz map, joined by Chebyshev's iteration: more of them cost more
+        and give a sharper bound.
     riesz_tolerance : true relative residual of the Riesz solves; their error is in the bound.
     """
 
@@ -52,13 +54,14 @@ class Settings:
     stability: Stability | None = None
     orthogonalisation: str = "repeated"
     riesz: str = "solve"
+    cycles: int = 1
     riesz_tolerance: float = 1e-12
 
     def __post_init__(self) -> None:
         check_option("norm", self.norm, NORMS)
         check_option("orthogonalisation", self.orthogonalisation, ORTHOGONALISATIONS)
         check_option("riesz", self.riesz, RIESZ)
-        for name in ("current", "training", "max_snapshots", "riesz_tolerance"):
+        for name in ("current", "training", "max_snapshots", "riesz_tolerance", "cycles"):
             check_positive(name, getattr(self, name))
         for name in ("tolerance", "reading_noise"):
             if getattr(self, name) is not None:
@@ -83,6 +86,7 @@ def study_settings(rom: Mapping[str, Any], current: float, seed: int) -> Setting
         current=current, training=rom["training_points"], seed=seed,
         max_snapshots=rom["snapshots"], tolerance=rom["tolerance"] or None,
         reading_noise=rom["reading_noise"] or None, norm=rom["norm"], riesz=rom["riesz"],
+        cycles=rom["cycles"],
     )  # fmt: skip
 
 
@@ -98,7 +102,8 @@ def training_digest(operator: AffineOperator, box: Box, settings: Settings) -> s
     """Digest of all that decides a training's result besides the pair."""
     facts: list[Any] = [operator_digest(operator), box.names, box.lower.tolist(),
                         box.upper.tolist(), sorted(box.fixed.items())]  # fmt: skip
-    facts += [getattr(settings, f.name) for f in fields(settings) if f.name != "stability"]
+    unused = {"stability"} | ({"cycles"} if settings.riesz == "solve" else set())
+    facts += [getattr(settings, f.name) for f in fields(settings) if f.name not in unused]
     if settings.stability is not None:
         known = settings.stability
         facts += [known.method, known.sigma.tolist(), known.values.tolist()]
