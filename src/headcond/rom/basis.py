@@ -10,7 +10,6 @@ import scipy.sparse as sparse
 from headcond.parallel import SerialCommunicator
 
 _DROP = 1e-14  # of a vector's norm: what is left of one that the basis already spans
-_ACCURATE = 1e-13
 _KEPT = 0.5  # of a unit vector's length: less is lost to what it should be orthogonal to
 _PASSES = 10
 
@@ -38,6 +37,7 @@ class Space:
     ----------
     rows : the slice of rows that this rank holds ("local" below; the rest has none of it).
     size : length of a whole vector.
+    accuracy : largest entry of |V' M V - I| that `orthonormalise` leaves.
 
     Parameters
     ----------
@@ -46,6 +46,8 @@ class Space:
     size : length of a whole vector.
     communicator : ranks that share the rows; this process alone by default.
     """
+
+    accuracy = 1e-13
 
     def __init__(
         self, matrix: sparse.csr_matrix | None, size: int, communicator: Any = None
@@ -94,7 +96,7 @@ def orthonormalise(
 
     Returns
     -------
-    added : (rows, r) local rows, r <= k: [basis, added] is orthonormal to 1e-13.
+    added : (rows, r) local rows, r <= k: [basis, added] is orthonormal to `space.accuracy`.
     coefficients : (n + r, k) of the vectors in [basis, added].
     dropped : (k,) norm of what [basis, added] lacks of each vector: 0, or below 1e-14 of
         the vector's own norm.
@@ -102,14 +104,14 @@ def orthonormalise(
     Raises
     ------
     AccuracyError
-        If ten passes do not reach 1e-13.
+        If ten passes do not reach it.
     """
     n, count = basis.shape[1], vectors.shape[1]
     added, image = np.array(vectors, float, order="F"), space.apply(vectors)
     squares = space.sum(np.sum(added * image, axis=0))
     scale = np.sqrt(space.sum(np.sum(added**2, axis=0)) * space.sum(np.sum(image**2, axis=0)))
-    if np.any(squares < -_ACCURATE * scale):  # scaled to unit length, such a v has v'Mv = -1
-        raise AccuracyError(f"basis of {n} vectors extended by {count}", 2.0, _ACCURATE)
+    if np.any(squares < -space.accuracy * scale):  # scaled to unit length, such a v has v'Mv = -1
+        raise AccuracyError(f"basis of {n} vectors extended by {count}", 2.0, space.accuracy)
     length = np.sqrt(np.maximum(squares, 0.0))
     outer, mix = np.zeros((n, count)), np.eye(count)
     dropped, error, settled = np.zeros(count), np.inf, count == 0
@@ -118,7 +120,7 @@ def orthonormalise(
         gram = space.inner(added, image)
         error = np.max(np.abs(along), initial=0.0)
         error = max(error, np.max(np.abs(gram - np.eye(len(gram))), initial=0.0))
-        if settled and error <= _ACCURATE:
+        if settled and error <= space.accuracy:
             return added, np.concatenate((outer, mix)), dropped
         added -= basis @ along
         outer += along @ mix
@@ -131,7 +133,7 @@ def orthonormalise(
         settled = bool(step) and np.all(np.diag(triangle[:, kept]) > _KEPT)
         added, mix, length = added[:, : len(kept)], triangle @ mix, np.ones(len(kept))
         image = image[:, : len(kept)]
-    raise AccuracyError(f"basis of {n} vectors extended by {count}", float(error), _ACCURATE)
+    raise AccuracyError(f"basis of {n} vectors extended by {count}", float(error), space.accuracy)
 
 
 def classical_gram_schmidt(

@@ -20,6 +20,7 @@ import scipy.sparse as sparse
 from headcond.rom.basis import AccuracyError, Space
 
 _SAFETY = 0.98
+_ROOM = 1e-6  # 1e-10 times ten thousand vectors
 _LEAST_STEPS, _STEPS = 30, 200  # a small residual after a few steps may be of another value
 _ENOUGH = 0.005  # of the Ritz value: residual of the smallest one at which Lanczos ends
 _CHECK_EVERY = 10
@@ -67,12 +68,18 @@ def accelerated(
 class CycleSpace(Space):
     """Loads, shared by rows among ranks, with the inner product f' B g / `lowest`.
 
+    Round-off of this product grows with the mesh, and a third pass of Gram-Schmidt is a third more
+    cycles; so a basis need be orthonormal to 1e-10 only. A norm taken from its coefficients is
+    then off by 1e-10 times the number of its vectors at most, for which `lowest` makes room.
+
     Parameters
     ----------
     cycle : whole vectors (size, k) -> B times them; collective where ranks share it.
     lowest : lower bound of the smallest eigenvalue of B X.
     size, communicator : as for `Space`.
     """
+
+    accuracy = 1e-10
 
     def __init__(
         self,
@@ -82,7 +89,7 @@ class CycleSpace(Space):
         communicator: Any = None,
     ) -> None:
         super().__init__(None, size, communicator)
-        self._cycle, self._lowest = cycle, lowest
+        self._cycle, self._lowest = cycle, (1.0 - _ROOM) * lowest
 
     def apply(self, local: np.ndarray) -> np.ndarray:
         """Local rows of B / lowest times the loads whose local rows are given; collective."""
