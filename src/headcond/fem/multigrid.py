@@ -8,6 +8,7 @@ so a preconditioner of conjugate gradients.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,6 +60,8 @@ class BlockCycle:
         dtype: npt.DTypeLike = np.float32,
     ) -> None:
         self._dtype, self._levels = np.dtype(dtype), []
+        self._kept: list[tuple[np.ndarray, ...]] | None = None
+        self._load: np.ndarray | None = None
         for matrix, prolong in zip(matrices[:-1], prolongations, strict=True):
             copy = _copy(matrix, dtype)
             rows = np.repeat(np.arange(len(copy.indptr) - 1), np.diff(copy.indptr))
@@ -95,9 +98,24 @@ class BlockCycle:
         scale[scale == 0] = 1.0
         rows, count = residual.shape
         width = strip(self._dtype)
-        load = np.zeros((rows, -(-count // width) * width), self._dtype)
+        shape = rows, -(-count // width) * width
+        if self._load is None or self._load.shape != shape:
+            self._load = np.zeros(shape, self._dtype)
+        load = self._load
+        load[:, count:] = 0.0
         np.divide(residual, scale, out=load[:, :count], casting="same_kind")
         return self._cycle(0, load)[:, :count] * scale
+
+    def _room(self, width: int) -> list[tuple[np.ndarray, ...]]:
+        # Arrays of every level, kept: fresh ones of this size cost the system a page fault per
+        # 4 KiB, which is a third of a cycle's time.
+        if self._kept is None or self._kept[0][0].shape[1] != width:
+            sizes = self.sizes
+            self._kept = [
+                tuple(np.empty((rows, width), self._dtype) for rows in (fine, fine, coarse))
+                for fine, coarse in itertools.pairwise(sizes)
+            ]
+        return self._kept
 
     def _cycle(self, depth: int, load: np.ndarray) -> np.ndarray:
         if depth == len(self._levels):
@@ -105,9 +123,9 @@ class BlockCycle:
         level = self._levels[depth]
         entries = level.matrix.indices, level.matrix.data
         indptr, middle, inverse = level.matrix.indptr, level.middle, level.inverse_diagonal
-        x, rest = np.empty_like(load), np.empty_like(load)
+        x, rest, low = self._room(load.shape[1])[depth]
         sweep_from_zero(indptr, middle, *entries, inverse, load, x, rest)
-        low = np.zeros((level.restrict.shape[0], load.shape[1]), self._dtype)
+        low.fill(0.0)
         up, down = level.restrict, level.prolong
         add_product(up.indptr, up.indices, up.data, rest, low)
         add_product(down.indptr, down.indices, down.data, self._cycle(depth + 1, low), x)

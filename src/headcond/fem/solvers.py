@@ -154,7 +154,9 @@ class Solver:
         if self._map is None:  # another smoother than that of ranks: one map for all calls
             self._map = self._backend.block_cycle(np.float64)
         if self._map is not None:
-            return _project(self._map(_project(columns))).reshape(np.shape(residual))
+            found = self._map(_project(columns))
+            found -= found.mean(axis=0)
+            return found.reshape(np.shape(residual))
         out = np.empty_like(columns)
         for k in range(columns.shape[1]):
             out[:, k] = project(self._backend.precondition(project(columns[:, k])))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
+from scipy.linalg.blas import dgemm
 
 from headcond.parallel import SerialCommunicator
 
@@ -122,7 +123,8 @@ def orthonormalise(
         error = max(error, np.max(np.abs(gram - np.eye(len(gram))), initial=0.0))
         if settled and error <= space.accuracy:
             return added, np.concatenate((outer, mix)), dropped
-        added -= basis @ along
+        if along.size:  # in place: a product of this size would be another pass through memory
+            added = dgemm(-1.0, basis, along, beta=1.0, c=added, overwrite_c=1)
         outer += along @ mix
         # The image is kept up with the vectors, as an application may cost a multigrid cycle.
         # It is that of the vectors to round-off unless they lost length in this very pass.
