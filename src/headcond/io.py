@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import gzip
 import hashlib
 import importlib.metadata
@@ -47,19 +48,20 @@ def atomic(path: str | Path) -> Iterator[Path]:
     """Yield a temporary name beside `path`; on success sync it and rename it to `path`.
 
     A failure inside the block removes the temporary file and leaves what stood at
-    `path` as it was.
+    `path` as it was. What a writer of `path` that was killed has left behind goes, too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     suffix = "".join(path.suffixes[-2:])  # .nii.gz decides how nibabel writes
-    temporary = path.with_name(
-        f".{path.name[: len(path.name) - len(suffix)]}-{secrets.token_hex(4)}{suffix}"
-    )
+    start = f".{path.name[: len(path.name) - len(suffix)]}-"
+    temporary = path.with_name(f"{start}{secrets.token_hex(4)}{suffix}")
     try:
         yield temporary
         with open(temporary, "rb") as handle:
             os.fsync(handle.fileno())
         os.replace(temporary, path)
+        for left in path.parent.glob(f"{glob.escape(start)}{'[0-9a-f]' * 8}{glob.escape(suffix)}"):
+            left.unlink(missing_ok=True)
     finally:
         temporary.unlink(missing_ok=True)
 

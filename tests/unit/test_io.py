@@ -9,6 +9,18 @@ from headcond import io
 from headcond.checks import InputError
 
 
+def test_what_a_killed_writer_left_goes_with_the_next_write(tmp_path):
+    path = tmp_path / "sub-01_a[1].nii.gz"
+    left = tmp_path / ".sub-01_a[1]-0c439e97.nii.gz"
+    others = [tmp_path / ".sub-01_a-0c439e97.nii.gz", tmp_path / ".sub-01_a[1]-notes.nii.gz"]
+    for file in (left, *others):
+        file.write_text("half")
+    with io.atomic(path) as temporary:
+        temporary.write_text("whole")
+    assert path.read_text() == "whole" and not left.exists()
+    assert all(file.exists() for file in others)
+
+
 def test_atomic_replaces_only_on_success(tmp_path):
     path = tmp_path / "table.tsv"
     path.write_text("old")
