@@ -13,16 +13,21 @@ import scipy.io
 from scipy.io.matlab import MatReadError
 
 from headcond.checks import InputError
-from headcond.io import open_hdf5
+from headcond.io import LARGEST, open_hdf5
 
 # All that SciPy's reader raises on a file that is cut short, damaged or of another kind.
 _UNREADABLE = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
     NotImplementedError, OverflowError, MemoryError, UnboundLocalError, zlib.error, MatReadError,
+    RecursionError,
 )  # fmt: skip
 
 # MATLAB's classes of numbers, by which HDF5 files tell them from text and cells.
 _CLASSES = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
+
+# Types of elements in a file of version 5, and classes of arrays that hold other arrays.
+_NUMERIC, _MATRIX, _PACKED = {*range(1, 8), 9, 12, 13, 16, 17, 18}, 14, 15
+_CONTAINERS = {1, 2, 3, 16, 17}
 
 
 def variables(path: str | Path) -> set[str]:
@@ -38,7 +43,12 @@ def load(path: str | Path, **options: Any) -> dict[str, Any]:
     InputError
         If the file is absent, damaged or of version 7.3 (HDF5).
     """
-    return _read(scipy.io.loadmat, path, **options)
+
+    def checked(path: str | Path, **options: Any) -> dict[str, Any]:
+        _check_tags(Path(path).read_bytes())
+        return scipy.io.loadmat(path, **options)
+
+    return _read(checked, path, **options)
 
 
 def numbers(path: str | Path, names: Collection[str]) -> dict[str, np.ndarray]:
@@ -118,3 +128,42 @@ def _read(read: Any, path: str | Path, **options: Any) -> Any:
             f"{path}: cannot be read as a MATLAB file ({error}). Copy it again, or save it with "
             "-v7 in MATLAB."
         ) from error
+
+
+def _check_tags(content: bytes) -> None:
+    """Refuse a file of version 5 with an unknown element, whose type SciPy does not check.
+
+    It looks the type up in a table without a look at its length, so one wrong byte ends the
+    whole program (SciPy 1.17, its pull request 25349). The elements are walked through as in
+    MathWorks' description of the format, "MAT-File Level 5".
+    """
+    order = {b"IM": "little", b"MI": "big"}.get(content[126:128])
+    if order and 0 not in content[:4]:  # else it is a file of version 4
+        _walk(content, 128, len(content), order, {_MATRIX, _PACKED})
+
+
+def _walk(content: bytes, start: int, end: int, order: Any, allowed: Collection[int]) -> None:
+    while start + 8 <= end:
+        kind, size = (int.from_bytes(content[n : n + 4], order) for n in (start, start + 4))
+        first = start + 8
+        start = first + size + (0 if kind == _PACKED else -size % 8)
+        if kind >> 16:  # up to four bytes stand in the tag itself
+            kind, size, first, start = kind & 0xFFFF, kind >> 16, first - 4, first
+            if size > 4:
+                raise ValueError(f"an element of {size} bytes in a tag")
+        if kind not in allowed:
+            raise ValueError(f"an element of the type {kind} where there can be none")
+        if first + size > end:
+            raise ValueError("an element that is longer than what holds it")
+        if kind == _PACKED:
+            unpack = zlib.decompressobj()
+            inner = unpack.decompress(content[first : first + size], LARGEST)
+            if not unpack.eof:
+                raise ValueError("packed data that are cut short, or too large")
+            _walk(inner, 0, len(inner), order, {_MATRIX})
+        elif kind == _MATRIX and size:
+            if [int.from_bytes(content[n : n + 4], order) for n in (first, first + 4)] != [6, 8]:
+                raise ValueError("an array that does not begin with its class")
+            flags = int.from_bytes(content[first + 8 : first + 12], order)
+            inside = _NUMERIC | ({_MATRIX} if flags & 0xFF in _CONTAINERS else set())
+            _walk(content, first, first + size, order, inside)
