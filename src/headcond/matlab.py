@@ -137,8 +137,8 @@ def _check_tags(content: bytes) -> None:
     whole program (SciPy 1.17, its pull request 25349). The elements are walked through as in
     MathWorks' description of the format, "MAT-File Level 5".
     """
-    order = {b"IM": "little", b"MI": "big"}.get(content[126:128])
-    if order and 0 not in content[:4]:  # else it is a file of version 4
+    order = "little" if content[126:128] == b"IM" else "big"  # as SciPy takes it
+    if 0 not in content[:4]:  # else it is a file of version 4
         _walk(content, 128, len(content), order, {_MATRIX, _PACKED})
 
 
