@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -28,6 +29,7 @@ _CLASSES = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 
 # Types of elements in a file of version 5, and classes of arrays that hold other arrays.
 _NUMERIC, _MATRIX, _PACKED = {*range(1, 8), 9, 12, 13, 16, 17, 18}, 14, 15
 _CONTAINERS = {1, 2, 3, 16, 17}
+_INDEXED = {1, 2, 3}  # with dimensions of their own: cells, structs, objects
 
 
 def variables(path: str | Path) -> set[str]:
@@ -166,4 +168,11 @@ def _walk(content: bytes, start: int, end: int, order: Any, allowed: Collection[
                 raise ValueError("an array that does not begin with its class")
             flags = int.from_bytes(content[first + 8 : first + 12], order)
             inside = _NUMERIC | ({_MATRIX} if flags & 0xFF in _CONTAINERS else set())
+            if flags & 0xFF in _INDEXED:  # at least a tag for each that it holds
+                length = int.from_bytes(content[first + 20 : first + 24], order)
+                dims = content[first + 24 : first + 24 + length]
+                count = len(dims) // 4
+                dims = np.frombuffer(dims, "<u4" if order == "little" else ">u4", count)
+                if math.prod(dims.tolist()) > size:
+                    raise ValueError("an array of more arrays than there are")
             _walk(content, first, first + size, order, inside)
