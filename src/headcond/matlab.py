@@ -144,8 +144,10 @@ def _check_tags(content: bytes) -> None:
         _walk(content, 128, len(content), order, {_MATRIX, _PACKED})
 
 
-def _walk(content: bytes, start: int, end: int, order: Any, allowed: Collection[int]) -> None:
+def _walk(content: bytes, start: int, end: int, order: Any, allowed: Collection[int]) -> int:
+    count = 0
     while start + 8 <= end:
+        count += 1
         kind, size = (int.from_bytes(content[n : n + 4], order) for n in (start, start + 4))
         first = start + 8
         start = first + size + (0 if kind == _PACKED else -size % 8)
@@ -171,8 +173,12 @@ def _walk(content: bytes, start: int, end: int, order: Any, allowed: Collection[
             if flags & 0xFF in _INDEXED:  # at least a tag for each that it holds
                 length = int.from_bytes(content[first + 20 : first + 24], order)
                 dims = content[first + 24 : first + 24 + length]
-                count = len(dims) // 4
-                dims = np.frombuffer(dims, "<u4" if order == "little" else ">u4", count)
+                kind = "<u4" if order == "little" else ">u4"
+                dims = np.frombuffer(dims, kind, len(dims) // 4)
                 if math.prod(dims.tolist()) > size:
                     raise ValueError("an array of more arrays than there are")
-            _walk(content, first, first + size, order, inside)
+            parts = _walk(content, first, first + size, order, inside)
+            # Flags, dimensions, name, numbers, and imaginary ones if the flags say so.
+            if flags & 0xFF not in _CONTAINERS and parts < 4 + (flags >> 11 & 1):
+                raise ValueError("an array without its numbers")
+    return count
