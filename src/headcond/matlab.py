@@ -20,7 +20,7 @@ from headcond.io import LARGEST, open_hdf5
 _UNREADABLE = (
     OSError, EOFError, ValueError, TypeError, KeyError, IndexError, AttributeError,
     NotImplementedError, OverflowError, MemoryError, UnboundLocalError, zlib.error, MatReadError,
-    RecursionError,
+    RecursionError, ZeroDivisionError,
 )  # fmt: skip
 
 # MATLAB's classes of numbers, by which HDF5 files tell them from text and cells.

@@ -132,12 +132,10 @@ def eidors(path):
 
 
 def rompeit(path):
-    """A pattern of ROMpEIT beside its sinks and labels; that with added noise is MATLAB's v7.3."""
+    """A pattern of ROMpEIT in MATLAB's v7.3 beside its sinks and labels."""
     matlab(sinks=[[1, 3]])(path.with_name("sinks.mat"))
     text("A\nB\nC\nD\n")(path.with_name("labels.txt"))
     potentials = np.array([[3e-3, 1e-3, -4e-3, 0.0]])
-    if "noise" not in path.name:
-        return matlab(Data={"u": potentials.T, "synth_cond": [[0.3, 5.0]]})(path)
     with h5py.File(path, "w") as file:
         file["Data/u"] = potentials
 
@@ -184,19 +182,16 @@ def seed_file(folder, name, kind):
         ),
         "measured": (measured(), table.read),
         "network": (network, load_checkpoint),
-        **{
-            f"rompeit{noise}": (
-                rompeit,
-                lambda path, noise=noise: read_rompeit(
-                    path.parent,
-                    path.with_name("sinks.mat"),
-                    path.with_name("labels.txt"),
-                    2e-5,
-                    noisy=bool(noise),
-                ),
-            )
-            for noise in ("", "_noise")
-        },
+        "rompeit_noise": (
+            rompeit,
+            lambda path: read_rompeit(
+                path.parent,
+                path.with_name("sinks.mat"),
+                path.with_name("labels.txt"),
+                2e-5,
+                noisy=True,
+            ),
+        ),
     }
     write, read = makers[kind]
     path = Path(folder) / name
@@ -208,7 +203,7 @@ NAMES = {
     "nii": "a.nii", "nii.gz": "a.nii.gz", "rom": "a.h5", "operator": "b.h5", "vtu": "a.vtu",
     "ccd": "a.ccd", "tcd": "a.tcd", "csv": "a.csv", "tsv": "a.tsv", "json": "a.json",
     "msh": "a.msh", "mat": "a.mat", "participants": "participants.tsv", "measured": "m.tsv",
-    "network": "a.ckpt", "rompeit": "pattern_1.mat", "rompeit_noise": "pattern_1_noise.mat",
+    "network": "a.ckpt", "rompeit_noise": "pattern_1_noise.mat",
 }  # fmt: skip
 DAMAGE = st.lists(
     st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8
