@@ -6,6 +6,7 @@ import ast
 import functools
 from pathlib import Path
 
+import h5py
 import meshio
 import numpy as np
 import pytest
@@ -130,6 +131,15 @@ def eidors(path):
     matlab(vtx=POINTS, tri=TETRAHEDRA + 1, materials=materials)(path)
 
 
+def rompeit(path):
+    """A pattern of ROMpEIT in MATLAB's v7.3 beside its sinks and labels."""
+    matlab(sinks=[[1, 3]])(path.with_name("sinks.mat"))
+    text("A\nB\nC\nD\n")(path.with_name("labels.txt"))
+    potentials = np.array([[3e-3, 1e-3, -4e-3, 0.0]])
+    with h5py.File(path, "w") as file:
+        file["Data/u"] = potentials
+
+
 def network(path):
     """An untrained network of least size."""
     from headcond.condnet.checkpoint import Checkpoint, save_checkpoint
@@ -149,6 +159,7 @@ def seed_file(folder, name, kind):
     from headcond.fem.operator import AffineOperator
     from headcond.head.formats import read_mesh
     from headcond.inverse import table
+    from headcond.inverse.importers import read_rompeit
     from headcond.rom.model import ReducedModel
     from headcond.tms import coil
 
@@ -171,6 +182,16 @@ def seed_file(folder, name, kind):
         ),
         "measured": (measured(), table.read),
         "network": (network, load_checkpoint),
+        "rompeit_noise": (
+            rompeit,
+            lambda path: read_rompeit(
+                path.parent,
+                path.with_name("sinks.mat"),
+                path.with_name("labels.txt"),
+                2e-5,
+                noisy=True,
+            ),
+        ),
     }
     write, read = makers[kind]
     path = Path(folder) / name
@@ -182,7 +203,7 @@ NAMES = {
     "nii": "a.nii", "nii.gz": "a.nii.gz", "rom": "a.h5", "operator": "b.h5", "vtu": "a.vtu",
     "ccd": "a.ccd", "tcd": "a.tcd", "csv": "a.csv", "tsv": "a.tsv", "json": "a.json",
     "msh": "a.msh", "mat": "a.mat", "participants": "participants.tsv", "measured": "m.tsv",
-    "network": "a.ckpt",
+    "network": "a.ckpt", "rompeit_noise": "pattern_1_noise.mat",
 }  # fmt: skip
 DAMAGE = st.lists(
     st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), min_size=1, max_size=8

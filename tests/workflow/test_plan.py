@@ -31,7 +31,9 @@ ON_DEMAND = {
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}
 # Modules, and commands for one's own data.
-HELPERS = {"step", "coils", "finer", "regions", "estimate", "import_ucl", "demodulate"}
+HELPERS = {
+    "step", "coils", "finer", "regions", "estimate", "import_ucl", "import_rompeit", "demodulate",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from headcond import io
-from headcond.checks import InputError, check_shape
+from headcond import io, matlab
+from headcond.checks import InputError, check_finite, check_shape
 from headcond.inverse.measurement import AVERAGE
 from headcond.inverse.table import Measurement
 
@@ -94,3 +94,152 @@ def _ucl_names(path: Path) -> dict[int, str]:
     if not rows or not all(rows):
         raise InputError(f"{path}: expected lines of an electrode's number and its name.")
     return {int(row[1]): _SPELLING.get(row[2], row[2]) for row in rows}
+
+
+def read_rompeit(
+    folder: str | Path,
+    sinks: str | Path,
+    labels: str | Path,
+    current: float,
+    noisy: bool = False,
+    noise: float | None = None,
+    frequency: float = 1.0,
+) -> Measurement:
+    """Read measurements, computed or real, in the layout of ROMpEIT (Walker et al.).
+
+    pattern_K.mat belongs to row K of the sinks. It holds a struct `Data` with the potentials `u`
+    in V of all nodes and then of the L electrodes in their order, or of these alone, and with the
+    conductivities `synth_cond` of computed ones; real measurements may be the variable `u` itself.
+    MATLAB's v5 to v7.3 are read. Potentials against whatever it was are re-referenced to the
+    average of the passive electrodes; those of injecting and extracting ones are left out.
+
+    In computed potentials these two are the largest and the least of all electrodes (current
+    flows downwards), which is checked: other labels or sinks would go unnoticed.
+
+    Parameters
+    ----------
+    folder : with pattern_1.mat, pattern_2.mat, ... (ROMpEIT's Results/measurements).
+    sinks : sinks.mat, with the variable `sinks` (P, 2): numbers from 1 of each pattern's
+        injecting and extracting electrode. Several extracting ones are refused.
+    labels : text file with the L electrodes' labels, one per line, in ROMpEIT's order.
+    current : A; ROMpEIT's own default is 20e-6.
+    noisy : read pattern_K_noise.mat, the potentials with added noise.
+    noise : standard deviation of one electrode's noise in V, None if nobody knows.
+    frequency : Hz; the files do not say it.
+
+    Raises
+    ------
+    InputError
+        If files are missing, damaged or not of this layout, do not belong together, or lack
+        a reading.
+    """
+    names = _labels(Path(labels))
+    used = _sinks(sinks, len(names))
+    files = _pattern_files(Path(folder), noisy)
+    if len(files) != len(used):
+        raise InputError(
+            f"{folder}: {len(files)} patterns, but {sinks} has {len(used)} rows; row K is that of "
+            "pattern_K. Patterns computed for sinks.mat are none for new_sinks.mat."
+        )
+    voltages = np.full((len(used), len(names)), np.nan)
+    length = 0
+    for row, path, pair in zip(voltages, files, used, strict=True):
+        potentials, conductivities = _pattern(path)
+        length = length or len(potentials)
+        if len(potentials) != length:
+            raise InputError(
+                f"{path}: u has {len(potentials)} values, in {files[0].name} {length}: they are "
+                "not of one head."
+            )
+        if len(names) > length:
+            raise InputError(
+                f"{path}: u has {length} values, fewer than the {len(names)} labels in {labels}."
+            )
+        own = potentials[length - len(names) :]
+        passive = np.setdiff1d(np.arange(len(names)), pair)
+        check_finite(f"{path}: u at the electrodes", own if len(conductivities) else own[passive])
+        if len(conductivities) and (own.argmax(), own.argmin()) != tuple(pair):
+            raise InputError(
+                f"{path}: current seems to enter at {names[own.argmax()]} and leave at "
+                f"{names[own.argmin()]}, where the potential is largest and least, but {sinks} "
+                f"says {names[pair[0]]} and {names[pair[1]]}. Are these its sinks, and does "
+                f"{labels} hold every electrode in ROMpEIT's order?"
+            )
+        row[passive] = own[passive] - own[passive].mean()
+    pairs = tuple((names[a], names[b]) for a, b in used)
+    description = "ROMpEIT's layout" + (", noise added" if noisy else "")
+    return Measurement(
+        pairs, names, voltages, np.full(len(pairs), float(current)), AVERAGE, noise=noise,
+        frequency=frequency, description=description,
+    )  # fmt: skip
+
+
+def rompeit_conductivities(folder: str | Path, noisy: bool = False) -> np.ndarray:
+    """Conductivities in S/m, the contact impedance last, that potentials were computed with.
+
+    As the first pattern in `folder` says (see `read_rompeit`); empty for real measurements.
+    """
+    return _pattern(_pattern_files(Path(folder), noisy)[0])[1]
+
+
+def _labels(path: Path) -> tuple[str, ...]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from error
+    names = tuple(line.strip() for line in lines)
+    for number, name in enumerate(names, start=1):
+        if len(name.split()) != 1:
+            raise InputError(f"{path}: line {number} is {name!r}; write one label per line.")
+    if len(set(names)) < max(len(names), 3):
+        raise InputError(f"{path}: expected three or more labels, all different.")
+    return names
+
+
+def _sinks(path: str | Path, count: int) -> np.ndarray:
+    """Indices (P, 2) from 0 of injecting and extracting electrodes."""
+    found = matlab.numbers(path, ["sinks"]).get("sinks")
+    if found is None:
+        raise InputError(f"{path}: has no variable sinks.")
+    check_shape(f"{path}: sinks", found, (None, None))
+    if found.shape[1] > 2:
+        raise InputError(
+            f"{path}: its patterns extract at {found.shape[1] - 1} electrodes at once; only one "
+            "can be read here. Measure or compute pairs of electrodes."
+        )
+    check_shape(f"{path}: sinks", found, (None, 2))
+    wrong = ~np.isin(found, np.arange(1, count + 1))
+    if np.any(wrong):
+        raise InputError(
+            f"{path}: row {np.argwhere(wrong)[0][0] + 1} of sinks names electrode "
+            f"{found[wrong][0]:g}; the labels are of electrodes 1 to {count}."
+        )
+    return found.astype(int) - 1
+
+
+def _pattern_files(folder: Path, noisy: bool) -> list[Path]:
+    suffix = "_noise" if noisy else ""
+    found = {}
+    for path in folder.glob(f"pattern_*{suffix}.mat"):
+        if match := re.fullmatch(rf"pattern_([1-9]\d*){suffix}\.mat", path.name):
+            found[int(match[1])] = path
+    if not found:
+        raise InputError(f"{folder}: has no pattern_1{suffix}.mat, pattern_2{suffix}.mat, ...")
+    for number, known in enumerate(sorted(found), start=1):
+        if known != number:
+            raise InputError(
+                f"{folder}: pattern_{number}{suffix}.mat is missing, but there is "
+                f"{found[known].name}."
+            )
+    return [found[number] for number in sorted(found)]
+
+
+def _pattern(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Potentials in V and, of computed ones, the conductivities."""
+    content = matlab.numbers(path, ("Data.u", "Data.synth_cond", "u"))
+    potentials = content.get("Data.u", content.get("u"))
+    if potentials is None:
+        raise InputError(f"{path}: has neither a struct Data with the field u, nor u itself.")
+    if potentials.size != max(potentials.shape, default=0):
+        raise InputError(f"{path}: u must be a vector, its shape is {potentials.shape}.")
+    return potentials.ravel(), content.get("Data.synth_cond", np.empty(0)).ravel()
