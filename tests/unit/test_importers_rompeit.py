@@ -220,12 +220,12 @@ def test_truncated_files_are_refused(folder, number):
 
 @pytest.mark.parametrize("kind", [0, 8, 14, 15, 20, 200])
 def test_an_element_of_no_known_type_is_refused(folder, kind):
-    """SciPy's reader ends the program on most of them."""
+    """SciPy's reader ends its program on most of them: a child process tries first."""
     path = folder / "measurements" / "pattern_2.mat"
     scipy.io.savemat(path, {"Data": {"u": np.ones((747, 1))}})
     head, tail = path.read_bytes().split(b"\x09\0\0\0" + (8 * 747).to_bytes(4, "little"))
     path.write_bytes(head + bytes([kind, 0, 0, 0]) + (8 * 747).to_bytes(4, "little") + tail)
-    refused(folder, rf"pattern_2\.mat: cannot be read .* of the type {kind} where")
+    refused(folder, r"pattern_2\.mat: cannot be read as a MATLAB file")
 
 
 def huge(file):
