@@ -35,6 +35,7 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 	@envs/install.sh $(VENV)
 
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
+	@python -m headcond.study config.yaml $(STUDY) > /dev/null
 	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) $(STUDY_FILES) $(ARGS)
 	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
 

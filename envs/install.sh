@@ -46,7 +46,7 @@ pip() { "$venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 report=$(mktemp)
 trap 'rm -f "$report"' EXIT
 echo "== uv"
-pip install -q 'uv>=0.5'
+pip install -q 'uv==0.13.8'
 
 # torch comes first, so that the lock's torch counts as satisfied: a plain request would
 # take the CUDA build with several GB of companions.

@@ -62,6 +62,11 @@ def scratch_copy(folder: Path, scratch: Path, left_out: set[Path]) -> Path:
         if entry.name not in (".git", ".snakemake", "results"):
             (scratch / entry.name).symlink_to(entry)
     copy = scratch / "results" / folder.name
+    copy.parent.mkdir()
+    known = ROOT / "results"  # of other studies, which this one may name
+    for entry in known.iterdir() if known.is_dir() else ():
+        if entry.name != folder.name and not entry.name.startswith("."):
+            (copy.parent / entry.name).symlink_to(entry)
     for part in (*folder.glob("sub-*"), folder / "networks"):
         for path in part.rglob("*"):
             if path.is_file() and path not in left_out:
@@ -121,6 +126,8 @@ def main() -> int:
     parser.add_argument("--cores", type=int, default=os.cpu_count())
     parser.add_argument("--tolerance", type=float, default=0.0)
     given = parser.parse_args()
+    if given.steps < 1:
+        parser.error("--steps: at least 1")
     try:
         return int(verify(given.files, given.steps, given.seed, given.cores, given.tolerance) > 0)
     except InputError as error:

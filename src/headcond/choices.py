@@ -216,7 +216,10 @@ def _check_inversion(study: Mapping[str, Any]) -> None:
             path = expand("inverse.measured", name)
             existing("inverse.measured", path, "file" if path.suffix == ".tsv" else "folder")
     if "trained" in study["rom"]:
-        existing("rom.trained", expand("rom.trained", study["rom"]["trained"]), "folder")
+        place = expand("rom.trained", study["rom"]["trained"])
+        existing("rom.trained", place, "folder")
+        for head in heads:
+            existing("rom.trained", place / head / "rom" / f"{head}_rom.h5")
     if "disturbances" in experiment["kinds"] and study["head"]["source"] == "file":
         raise InputError(
             "inverse.experiment.kinds: disturbances makes other meshes from labels; "

@@ -142,8 +142,9 @@ def check_whole(path: str | Path) -> bool:
         If size or digest differ.
     """
     path, stated = Path(path), {}
-    # A foreign image may have a sidecar of its own, which is none of our business.
-    with contextlib.suppress(InputError):
+    # A foreign image may have a sidecar of its own, which is none of our business; but one that
+    # is no JSON at all is half of something.
+    if sidecar_path(path).exists():
         stated = read_json(sidecar_path(path)).get("provenance", {})
     if not (isinstance(stated, dict) and path.is_file() and {"bytes", "sha256"} <= set(stated)):
         return False

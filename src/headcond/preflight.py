@@ -34,12 +34,11 @@ def check_files(study: Mapping[str, Any]) -> None:
             coil.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
         except InputError as error:
             raise InputError(f"tms.coil.file: {error}") from None
-    measured = study["inverse"]["measured"] if "eit" in study["wings"] else ""
-    if measured.endswith(".tsv"):
+    for key, path in _measured(study):
         try:
-            table.read(expand("inverse.measured", measured))
+            table.read(expand(key, path))
         except InputError as error:
-            raise InputError(f"inverse.measured: {error}") from None
+            raise InputError(f"{key}: {error}") from None
     if "networks" in study["condnet"]:
         networks = expand("condnet.networks", study["condnet"]["networks"])
         try:
@@ -71,6 +70,16 @@ def check_output(study: Mapping[str, Any]) -> None:
     finally:
         if os.access(place, os.W_OK):
             trial.unlink(missing_ok=True)
+
+
+def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+    measured = study["inverse"]["measured"] if "eit" in study["wings"] else ""
+    named = (
+        {f"inverse.measured.{subject}": path for subject, path in measured.items()}
+        if isinstance(measured, Mapping)
+        else {"inverse.measured": measured}
+    )
+    return [(key, path) for key, path in named.items() if path.endswith(".tsv")]
 
 
 def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:

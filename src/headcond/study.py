@@ -86,6 +86,10 @@ def check(study: Mapping[str, Any]) -> dict[str, Any]:
             raise InputError(f"{key}: {value} is no finite number.")
         if not isinstance(value, str | int | float | None):
             raise InputError(f"{key}: {value!r} is a {type(value).__name__}; put text in quotes.")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise InputError(f"{key}: a whole number beyond 64 bits; write a smaller one.")
+        if isinstance(value, str) and "\0" in value:
+            raise InputError(f"{key}: a text with a null character in it; take that out.")
     study = json.loads(json.dumps(study))
     schema = yaml.safe_load(SCHEMA.read_text())
     errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
@@ -114,9 +118,21 @@ def use_this_environment() -> None:
         os.environ.setdefault(name, "1")
 
 
+class _OnceLoader(yaml.SafeLoader):
+    """YAML's safe loader, which takes the last of two equal keys, made to refuse them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node whose keys differ."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = {key for key in keys if keys.count(key) > 1} - {"<<"}
+        if twice:
+            raise ValueError(f"the key {min(twice)} is given twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
 def _mapping(path: str | Path, what: str, example: str) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(Path(path).read_text())
+        content = _OnceLoader(Path(path).read_text()).get_single_data()
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(
             f"{path}: cannot be read as YAML ({error}). Compare it with {example}."

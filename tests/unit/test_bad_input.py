@@ -206,6 +206,9 @@ def test_files_of_a_study_are_looked_into_before_it_starts(tmp_path):
     measured("2e-05", "20")(tmp_path / "mine.tsv")
     message = refusal(lambda: preflight.check_files(made))
     assert message.startswith("inverse.measured: ") and "mine.tsv" in message, message
+    made["inverse"]["measured"] = {"sub-04": made["inverse"]["measured"]}
+    message = refusal(lambda: preflight.check_files(made))
+    assert message.startswith("inverse.measured.sub-04: ") and "mine.tsv" in message, message
     measured()(tmp_path / "mine.tsv")
     made["condnet"]["networks"] = str(tmp_path)
     network = tmp_path / "axis-axial_network.ckpt"

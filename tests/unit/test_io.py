@@ -99,3 +99,14 @@ def test_json_takes_numpy_and_refuses_nan(tmp_path):
     with pytest.raises(ValueError):
         io.write_json(tmp_path / "b.json", {"value": float("nan")})
     assert not (tmp_path / "b.json").exists()
+
+
+def test_a_damaged_sidecar_is_refused_with_the_file_that_it_describes(tmp_path):
+    path = tmp_path / "table.tsv"
+    io.write_table(path, pd.DataFrame({"a": range(9)}))
+    whole = path.read_text()
+    path.write_text(whole[:8])
+    for damaged in ('{"provenance": {"bytes"', ""):
+        io.sidecar_path(path).write_text(damaged)
+        with pytest.raises(InputError, match=r"table\.json: cannot be read as JSON"):
+            io.read_table(path)

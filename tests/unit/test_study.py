@@ -225,7 +225,10 @@ def test_shipped_studies_are_accepted(path, data_dir, monkeypatch, tmp_path):
     if trained:
         with pytest.raises(InputError, match="rom.trained: the folder"):
             study.read(DEFAULT, path)
-        (tmp_path / trained).mkdir(parents=True)
+        (tmp_path / trained / "sub-04" / "rom").mkdir(parents=True)
+        with pytest.raises(InputError, match="rom.trained: the file .*sub-04_rom.h5 does not"):
+            study.read(DEFAULT, path)
+        (tmp_path / trained / "sub-04" / "rom" / "sub-04_rom.h5").touch()
     other = asked.get("condnet", {}).get("networks")
     if other:
         with pytest.raises(InputError, match="condnet.networks: the folder"):
@@ -268,3 +271,21 @@ def test_the_page_on_study_files_names_every_key_and_no_other():
     named = set(re.findall(r"`([a-z0-9_]+(?:\.[a-z0-9_]+)+)`", page))
     assert {key for key in keys if "." in key} - named == set()
     assert named - keys == set()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("rom:\n  pairs: 4\nrom:\n  pairs: 8\n", "the key rom is given twice"),
+        ("rom: {pairs: 4, pairs: 8}\n", "the key pairs is given twice"),
+        ("study: 2024-99-99\n", "cannot be read as YAML"),
+        (f"seed: {10**30}\n", "seed: a whole number beyond 64 bits"),
+        (f"seed: 0x{'f' * 5000}\n", "seed: a whole number beyond 64 bits"),
+        ('results: "a\\0b"\n', "results: a text with a null character"),
+    ],
+)
+def test_a_study_file_that_says_something_odd_is_refused(tmp_path, text, message):
+    path = tmp_path / "odd.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        study.read(study.REPOSITORY / "config.yaml", path)
