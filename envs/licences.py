@@ -57,6 +57,14 @@ DATA = {
         "Electrode positions of the named caps", "within the MNE-Python package", "BSD-3-Clause",
         "cite Gramfort et al. 2013",
     ),
+    "HEADCOND_NAMIC": (
+        "T1w and T2w of the CondNet paper (NAMIC multimodality), if you have them",
+        "named by its users", "its own; ask where you got it", "cite Rashed et al. 2020",
+    ),
+    "EGI_DATA": (
+        "Voltages of the ROM-pEIT paper's three people, if you have them",
+        "their authors; not public", "its own; ask where you got it", "cite the ROM-pEIT paper",
+    ),
     "phantom": ("Generated heads", "made by headcond", "BSD-3-Clause, as headcond", "none"),
 }  # fmt: skip
 

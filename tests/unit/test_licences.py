@@ -26,8 +26,11 @@ def test_every_locked_package_has_a_licence_that_may_be_used():
 
 @pytest.mark.parametrize("path", sorted((REPOSITORY / "studies").glob("*.yaml")))
 def test_data_that_a_study_names_are_in_the_table(path):
-    for folder in re.findall(r"\$HEADCOND_DATA/(\w+)", path.read_text()):
+    text = path.read_text()
+    for folder in re.findall(r"\$HEADCOND_DATA/(\w+)", text):
         assert folder in LICENCES["DATA"], f"{path.name}: {folder}"
+    for variable in set(re.findall(r"\$([A-Z_]+)", text)) - {"HEADCOND_DATA"}:
+        assert variable in LICENCES["DATA"], f"{path.name}: ${variable}"
 
 
 def test_the_hashes_are_those_of_the_lock():
