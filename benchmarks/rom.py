@@ -21,7 +21,11 @@ paper
 
 Seconds are processor time of the whole training and its parts (wall-clock inside one process).
 `cold_iterations` are those of the same solves started from zero, at every `--every`-th snapshot.
-The bounds are formed anew over the training sample to judge the end. One process and thread.
+One process and thread; or, for the memory of ranks that share each operator, joint ways under
+
+    mpirun -n 2 python -m mpi4py benchmarks/rom.py OPERATORS.h5 --ways joint-cycle
+
+where seconds are the first rank's and the peak is that of the largest rank.
 """
 
 import argparse
@@ -37,6 +41,7 @@ import pandas as pd
 from headcond.caps import injection_pairs
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
+from headcond.parallel import world
 from headcond.rom.affine import latin_hypercube, operator_box
 from headcond.rom.greedy import train_pairs
 from headcond.rom.settings import Settings
@@ -49,6 +54,7 @@ SECONDS = ("solve", "riesz", "orthogonal", "sweep")
 
 def main(arguments: argparse.Namespace) -> None:
     """Write a row per way, pair and snapshot, and print means per way."""
+    ranks = world()
     operator = AffineOperator.read(arguments.operators)
     box = operator_box(arguments.box, operator.names, arguments.impedance)
     pairs = injection_pairs(operator.electrodes, arguments.sink, arguments.pairs)
@@ -56,9 +62,10 @@ def main(arguments: argparse.Namespace) -> None:
     for way in arguments.ways:
         chosen = pairs[: arguments.paper_pairs] if way == "paper" else pairs
         start = time.process_time()
-        model, factory = train_way(way, operator, box, chosen, arguments)
+        model, factory = train_way(way, operator, box, chosen, arguments, ranks)
         spent = time.process_time() - start
         row = {"unknowns": operator.size, "box": arguments.box, "way": way, "pairs": len(chosen)}
+        row["ranks"] = ranks.Get_size()
         counts = np.array([pair.snapshots for pair in model.pairs])
         parts = {
             f"{name}_per_snapshot": sum(
@@ -67,13 +74,14 @@ def main(arguments: argparse.Namespace) -> None:
             for name in SECONDS
         }  # fmt: skip
         certified = max(pair.history["absolute"][-1] for pair in model.pairs) ** 2 / model.current
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         row |= {
             "snapshots": counts.mean(),
             "most": counts.max(),
             "seconds_per_pair": spent / len(chosen),
             **parts,
             "certified_uV": np.nan if way == "paper" else 1e6 * certified,
-            "peak_GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+            "peak_GiB": max(ranks.allgather(peak)),
         }
         if way == "paper":
             row["stability_seconds"] = stability_seconds(operator, box, factory, arguments)
@@ -91,6 +99,8 @@ def main(arguments: argparse.Namespace) -> None:
                     **{name: pair.history[f"seconds_{name}"][number] for name in SECONDS},
                 })  # fmt: skip
         logging.info("%s: %.1f s of processor time per pair", way, row["seconds_per_pair"])
+    if ranks.Get_rank():
+        return
     table, snapshots = pd.DataFrame(ways), pd.DataFrame(rows)
     Path(arguments.table).parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(arguments.table, sep="\t", index=False, float_format="%.6g")
@@ -107,7 +117,7 @@ def main(arguments: argparse.Namespace) -> None:
         print(means.assign(ratio=means.iterations / means.cold_iterations).round(3).to_string())
 
 
-def train_way(way, operator, box, pairs, arguments):
+def train_way(way, operator, box, pairs, arguments, ranks):
     """Reduced model trained in one way, and the solver factory of its snapshots."""
     rule = Settings(
         current=arguments.current, training=arguments.training, seed=1,
@@ -131,7 +141,10 @@ def train_way(way, operator, box, pairs, arguments):
             riesz, cycles = riesz[:-1], int(riesz[-1])
     factory = partial(make_solver, backend="petsc", preconditioner=preconditioner)
     rule = Settings(**{**vars(rule), "riesz": riesz, "cycles": cycles})
-    model = train_pairs(operator, pairs, box, rule, solver_factory=factory, mode=mode)
+    model = train_pairs(
+        operator, pairs, box, rule, solver_factory=factory, mode=mode, communicator=ranks,
+        ranks_per_solve=ranks.Get_size(),
+    )  # fmt: skip
     return model, factory
 
 
