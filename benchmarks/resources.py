@@ -8,6 +8,7 @@ and the sizes of the results.
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -21,6 +22,13 @@ def rules(folder: Path) -> pd.DataFrame:
         last = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
         rows.append((folder.name, path.parent.name, last["s"], last["cpu_time"], last["max_rss"]))
     return pd.DataFrame(rows, columns=["study", "rule", "seconds", "cpu", "memory"])
+
+
+def measured_rules() -> set[str]:
+    """Names of the rules that write a benchmark file."""
+    folder = Path(__file__).resolve().parents[1] / "workflow" / "rules"
+    text = "\n".join(path.read_text() for path in folder.glob("*.smk"))
+    return set(re.findall(r"benchmarks/(\w+)/", text))
 
 
 def disk(folder: Path) -> pd.DataFrame:
@@ -53,17 +61,21 @@ def main(folders: list[str]) -> None:
     """Print the page."""
     places = [Path(name) for name in folders]
     jobs = pd.concat([rules(place) for place in places])
+    largest = jobs.sort_values("memory", ascending=False).drop_duplicates("rule")
     worst = (
         jobs.groupby("rule")
         .agg(jobs=("rule", "size"), memory=("memory", "max"), cpu=("cpu", "max"),
              seconds=("seconds", "max"))
         .reset_index()
+        .merge(largest[["rule", "study"]].rename(columns={"study": "most memory in"}))
         .rename(columns={"memory": "peak memory, MB", "cpu": "CPU, s", "seconds": "wall clock, s"})
     )  # fmt: skip
     names = ", ".join(place.name for place in places)
     print("# What studies take\n")
     print(f"Written by `python benchmarks/resources.py {' '.join(folders)}` from the runs of the")
-    print(f"studies {names}. Rules that are not listed end within seconds.\n")
+    missing = ", ".join(f"`{rule}`" for rule in sorted(measured_rules() - set(worst["rule"])))
+    print(f"studies {names}. Rules that are not named here end within seconds")
+    print(f"in these studies; not run by them: {missing}.\n")
     print("## Memory and time, the largest of all jobs of a rule\n")
     print(table(worst))
     print("\n## Disk and files per subject, MB\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,9 @@ from headcond.inverse import table
 from headcond.io import check_image, check_whole
 from headcond.study_paths import bids_files, expand, folder, label_file
 from headcond.tms import coil
+
+
+MOST_JOBS = 3000
 
 
 def check_files(study: Mapping[str, Any]) -> None:
@@ -70,6 +74,22 @@ def check_output(study: Mapping[str, Any]) -> None:
     finally:
         if os.access(place, os.W_OK):
             trial.unlink(missing_ok=True)
+
+
+def crowd(study: Mapping[str, Any]) -> str:
+    """A warning if a study trains more batches than a cluster should get as jobs; '' if not."""
+    rom = study["rom"]
+    if "eit" not in study["wings"] or "trained" in rom:
+        return ""
+    pairs = rom["pairs"] if isinstance(rom["pairs"], int) else len(rom["pairs"])
+    jobs = len(study["head"]["subjects"]) * math.ceil(pairs / rom["batch"])
+    if jobs <= MOST_JOBS:
+        return ""
+    return (
+        f"rom.batch: {jobs} batches of {rom['batch']} pairs are trained, each a job of its own on a "
+        f"cluster. Larger batches are fewer jobs: rom.batch: {min(pairs, 33)} makes "
+        f"{len(study['head']['subjects']) * math.ceil(pairs / min(pairs, 33))} of them."
+    )
 
 
 def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from headcond import space, study
+from headcond import preflight, space, study
 
 MEASURED = {  # MB of one subject, from the runs of these studies (docs/resources.md)
     "config.yaml": {"sub-01": 56, "sub-04": 117},
@@ -40,3 +40,14 @@ def test_a_want_of_space_is_told_with_the_place_and_the_way_out(tmp_path, monkey
     with open(lying / "big", "wb") as file:
         file.truncate(10**9)  # results that are there already need no more room
     assert space.shortage(chosen) == ""
+
+
+def test_a_crowd_of_batches_is_told_with_the_way_out():
+    chosen = study.read(study.REPOSITORY / "config.yaml")
+    assert preflight.crowd(chosen) == ""
+    chosen["head"]["subjects"] = [f"sub-{n:03d}" for n in range(200)]
+    chosen["rom"]["pairs"] = 132
+    told = preflight.crowd(chosen)
+    assert told.startswith("rom.batch: 6600 batches of 4 pairs") and "33 makes 800" in told
+    chosen["rom"]["batch"] = 33
+    assert preflight.crowd(chosen) == ""

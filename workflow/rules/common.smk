@@ -30,8 +30,9 @@ onstart:
         preflight.check_files(STUDY)
     except InputError as error:
         raise WorkflowError(f"Study refused. {error}") from None
-    if warning := space.shortage(STUDY):
-        logger.warning(warning)
+    for warning in (space.shortage(STUDY), preflight.crowd(STUDY)):
+        if warning:
+            logger.warning(warning)
 
 
 OUT = str(study_paths.folder(STUDY))
