@@ -14,7 +14,6 @@ from headcond.io import check_image, check_whole
 from headcond.study_paths import bids_files, expand, folder, label_file
 from headcond.tms import coil
 
-
 MOST_JOBS = 3000
 
 
@@ -86,8 +85,8 @@ def crowd(study: Mapping[str, Any]) -> str:
     if jobs <= MOST_JOBS:
         return ""
     return (
-        f"rom.batch: {jobs} batches of {rom['batch']} pairs are trained, each a job of its own on a "
-        f"cluster. Larger batches are fewer jobs: rom.batch: {min(pairs, 33)} makes "
+        f"rom.batch: {jobs} batches of {rom['batch']} pairs are trained, each a job of its own on "
+        f"a cluster. Larger batches are fewer jobs: rom.batch: {min(pairs, 33)} makes "
         f"{len(study['head']['subjects']) * math.ceil(pairs / min(pairs, 33))} of them."
     )
 
