@@ -365,3 +365,28 @@ def test_bad_requests_are_refused(pairs, options, message):
 def test_bad_settings_are_refused(options, message):
     with pytest.raises(InputError, match=message):
         Settings(**options)
+
+
+@pytest.mark.parametrize(("preconditioner", "pairs"), [("gamg", 3), ("gamg", 2), ("ilu", 1)])
+def test_the_references_preconditioner_serves_near_points_and_itself(preconditioner, pairs):
+    """On the quartile box every point is near; the Riesz solves are the reference's own."""
+    pytest.importorskip("petsc4py")
+    box = named_box("quartile", TISSUES, fixed={"contact": BOX.fixed["contact"]})
+    rule = Settings(max_snapshots=5, training=100)
+    petsc = partial(make_solver, backend="petsc", preconditioner=preconditioner)
+    chosen = [(f"E{number}", "E0") for number in range(1, pairs + 1)]
+    found, exact = (
+        train_pairs(OPERATOR, chosen, box, rule, solver_factory=factory, mode="joint")
+        for factory in (petsc, DIRECT)
+    )
+    for one, other in zip(found.pairs, exact.pairs, strict=True):
+        np.testing.assert_allclose(one.history["maximum"], other.history["maximum"], rtol=1e-5)
+
+
+def test_training_goes_on_to_the_floor_of_the_bound():
+    """Constants, which X does not see, must not grow in the basis until its products cancel."""
+    box = named_box("quartile", TISSUES, fixed={"contact": BOX.fixed["contact"]})
+    rule = Settings(max_snapshots=60, training=200)
+    found = train(OPERATOR, "E1", "E0", box, rule, solver_factory=DIRECT)
+    assert found.history["maximum"][-1] < 3e-7
+    assert found.history["orthogonality"][-1] <= 1e-12

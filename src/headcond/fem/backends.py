@@ -284,6 +284,8 @@ class Petsc:
         self, load: np.ndarray, reduction: float, max_iterations: int
     ) -> tuple[np.ndarray, int, str]:
         """Return x, iterations and PETSc's reason of a failure ('' if it converged)."""
+        # Solvers that share a preconditioner share its matrix, which the last one has set.
+        self._ksp.setOperators(self._matrix, self._ksp.getOperators()[1])
         self._ksp.setTolerances(rtol=reduction, atol=0.0, divtol=1e10, max_it=max_iterations)
         self._put(load)
         self._ksp.solve(self._load, self._x)

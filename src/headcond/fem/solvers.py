@@ -76,6 +76,7 @@ class Solver:
         self._block = block
         self._cycle: BlockCycle | None = None
         self._map: BlockCycle | None = None
+        self._owner = self  # of the preconditioner
 
     def solve(self, loads: np.ndarray, guess: np.ndarray | None = None,
               tolerance: float | None = None,
@@ -130,7 +131,9 @@ class Solver:
             part = slice(first, first + self._block)
             width = len(labels[part])
             if width >= _LEAST and self._cycle is None:
-                self._cycle = self._backend.block_cycle()
+                if self._owner._cycle is None:
+                    self._owner._cycle = self._owner._backend.block_cycle()
+                self._cycle = self._owner._cycle
             together = width >= _LEAST and self._cycle is not None
             for some in [part] if together else [slice(k, k + 1) for k in range(count)[part]]:
                 x[:, some], iterations[some], residual[some] = self._solve_together(
@@ -289,7 +292,7 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
         made = Direct(matrix)
     solver = Solver(matrix, made, float(tolerance), int(max_iterations), communicator, int(block))
     if reuse is not None:
-        solver._cycle = reuse._cycle
+        solver._owner = reuse._owner
     return solver
 
 

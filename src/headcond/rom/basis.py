@@ -38,6 +38,7 @@ class Space:
     ----------
     rows : the slice of rows that this rank holds ("local" below; the rest has none of it).
     size : length of a whole vector.
+    quotient : whether M does not see constants; then vectors stand for all that differ by one.
     accuracy : largest entry of |V' M V - I| that `orthonormalise` leaves.
 
     Parameters
@@ -58,6 +59,10 @@ class Space:
         self.rows = slice(size * rank // ranks, size * (rank + 1) // ranks)
         self.size = size
         self._matrix = None if matrix is None else self.local(matrix)
+        self.quotient = False
+        if matrix is not None:
+            constants = np.abs(matrix @ np.ones(matrix.shape[0])).max()
+            self.quotient = bool(constants <= 1e-9 * matrix.diagonal().max())
 
     def local(self, values: Any) -> Any:
         """Rows that this rank holds of a whole array or matrix (itself on one rank)."""
@@ -125,6 +130,9 @@ def orthonormalise(
             return added, np.concatenate((outer, mix)), dropped
         if along.size:  # in place: a product of this size would be another pass through memory
             added = dgemm(-1.0, basis, along, beta=1.0, c=added, overwrite_c=1)
+        if space.quotient:
+            # Round-off's constants, which M does not see and every shortened vector enlarges.
+            added -= space.sum(added.sum(axis=0)) / space.size
         outer += along @ mix
         # The image is kept up with the vectors, as an application may cost a multigrid cycle.
         # It is that of the vectors to round-off unless they lost length in this very pass.
