@@ -53,6 +53,8 @@ def shortage(study: Mapping[str, Any]) -> str:
     while not there.exists():
         there = there.parent
     free = shutil.disk_usage(there).free
+    if sum(need.values()) <= free:
+        return ""  # without a walk through the results, which may be many thousand files
     present = sum(p.stat().st_size for p in place.rglob("*") if p.is_file())
     missing = sum(need.values()) - present - free
     if missing <= 0:

@@ -102,7 +102,7 @@ def test_every_step_went_through_slurm_and_gave_what_the_machine_alone_gives(stu
     submitted = set(re.findall(r"SLURM jobid (\d+)", output))
     # prepare, for either subject; three axes; fields, head, train_basis twice, invert; and the
     # steps over all subjects.
-    assert len(submitted) <= 20, sorted(submitted)
+    assert len(submitted) == 17, sorted(submitted)
     for group in ("prepare", "fields", "head", "invert"):
         assert f"Group job {group} " in output, output
     (done,) = re.findall(r"(\d+) of \1 steps \(100%\) done", output)
