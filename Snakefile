@@ -11,6 +11,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/targets.smk"
 include: "workflow/rules/cohort.smk"
 include: "workflow/rules/mri.smk"
 include: "workflow/rules/condnet.smk"

@@ -30,3 +30,5 @@ mv requirements.hashes.new requirements.hashes
 pages=(https://pypi.org/simple/torch/ "${HEADCOND_TORCH_INDEX:-https://download.pytorch.org/whl/cpu}/torch/")
 "$python" envs/torch_hashes.py list "${pages[@]}" ${links:+"$links"} > envs/torch.sha256.new
 mv envs/torch.sha256.new envs/torch.sha256
+# The same series for conda.
+"$python" envs/pin_conda.py

@@ -25,7 +25,7 @@ from headcond.cohort.bids import find, participants, read_scan
 from headcond.cohort.labels import prepare, read_labels
 from headcond.condnet.checkpoint import load_checkpoint
 from headcond.fem.operator import AffineOperator
-from headcond.head.formats import read_head, read_mesh
+from headcond.head.formats import check_mesh, read_head, read_mesh
 from headcond.rom.affine import Box
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair import PairModel
@@ -214,6 +214,12 @@ def matlab(**content):
     return lambda path: scipy.io.savemat(path, content)
 
 
+def hdf5_of_p(path):
+    """A MATLAB file of version 7.3 with points alone."""
+    with h5py.File(path, "w") as file:
+        file["p"] = POINTS.T
+
+
 def metres(path):
     return read_mesh(path, "m")
 
@@ -236,6 +242,16 @@ MESHES = {
     "two meshes in a folder": ("two/a.mat", lambda p: (p.parent.mkdir(), p.write_bytes(b""),
                                p.with_name("b.mat").write_bytes(b"")),
                                lambda p: metres(p.parent), ["two", "found 2"]),
+    "at first sight, absent": ("a.vtu", nothing, check_mesh, ["no such file"]),
+    "at first sight, no XML": ("a.vtu", text("mesh"), check_mesh, ["cannot be read as a mesh"]),
+    "at first sight, an image of VTK": ("a.vtu", text('<VTKFile type="ImageData">'), check_mesh,
+                                        ["not an unstructured grid", "Export it again"]),
+    "at first sight, no gmsh": ("a.msh", text("solid\n"), check_mesh, ["not a mesh of gmsh"]),
+    "at first sight, another MATLAB file": ("a.mat", matlab(p=POINTS), check_mesh,
+                                            ["EIDORS's .vtx, tri, materials. or ROMpEIT's"]),
+    "at first sight, no MATLAB file": ("a.mat", text("p t f"), check_mesh,
+                                       ["cannot be read as a MATLAB file"]),
+    "at first sight, another HDF5 file": ("a.mat", hdf5_of_p, check_mesh, ["ROMpEIT's .p, t, f"]),
     "a head file that is none": ("a_head.h5", text("x"), read_head, ["cannot be read as a head"]),
 }  # fmt: skip
 

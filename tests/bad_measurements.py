@@ -36,8 +36,10 @@ def bare(path):
 
 READ = table.read
 TABLES = {
-    "absent": ("m.tsv", nothing, READ, ["m.json", "cannot be read as JSON"]),
-    "no sidecar": ("m.tsv", bare, READ, ["m.json", "cannot be read as JSON"]),
+    "absent": ("m.tsv", nothing, READ, ["m.tsv: there is no such file"]),
+    "no sidecar": ("m.tsv", bare, READ, ["m.json: there is no such file", "own-measurements.md"]),
+    "a sidecar that is no JSON": ("m.tsv", lambda p: (measured()(p), p.with_suffix(".json")
+                                  .write_text("{")), READ, ["m.json: cannot be read as JSON"]),
     "a sidecar of something else": ("m.tsv", measured(format="bids"), READ, ["needs .format"]),
     "no noise": ("m.tsv", measured(noise=...), READ, ["the key 'noise' is missing"]),
     "noise as text": ("m.tsv", measured(noise="1 uV"), READ, ["noise must be a number in V"]),

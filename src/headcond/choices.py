@@ -9,7 +9,7 @@ import numpy as np
 
 from headcond.caps import CAPS, cap_positions, injection_pairs, template_positions
 from headcond.checks import InputError, check_option
-from headcond.study_paths import bids_files, existing, expand, label_file, refinement
+from headcond.study_paths import bids_files, existing, expand, label_file, pair_count, refinement
 
 COLIN27_FILES = ("standard_seg.mat", "brainweb_discrete.mat", "standard_mri.mat")
 TABLE_FREQUENCY = 10e3  # Hz, of the paper's tables A and B
@@ -231,13 +231,12 @@ def _check_inversion(study: Mapping[str, Any]) -> None:
             f"{len(names) - 1}."
         )
     if "references" in experiment["kinds"]:
-        pairs = study["rom"]["pairs"]
         if study["rom"]["box"] != "merged_skull" or study["head"]["anisotropic"]:
             raise InputError(
                 "inverse.experiment.kinds: references needs rom.box: merged_skull and an isotropic "
                 "head."
             )
-        if (pairs if isinstance(pairs, int) else len(pairs)) < len(names) - 1:
+        if pair_count(study["rom"]["pairs"]) < len(names) - 1:
             raise InputError(
                 "inverse.experiment.kinds: references needs every electrode but the sink as a "
                 f"pair: set rom.pairs to {len(names) - 1}."

@@ -33,7 +33,10 @@ _PATIENCE = 120  # s for a file to be read; those of heads take one
 
 
 def variables(path: str | Path) -> set[str]:
-    """Names of the variables of a MATLAB file before version 7.3; `InputError` as `load`."""
+    """Names of the variables of a MATLAB file of either kind; `InputError` as `numbers`."""
+    if h5py.is_hdf5(path):
+        with open_hdf5(path, "a MATLAB file") as file:
+            return set(file)
     return {name for name, _, _ in _read(scipy.io.whosmat, path)}
 
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from headcond.checks import InputError
+from headcond.head.formats import check_mesh
 from headcond.inverse import table
 from headcond.io import check_image, check_whole
-from headcond.study_paths import bids_files, expand, folder, label_file
+from headcond.study_paths import bids_files, expand, folder, label_file, pair_count
 from headcond.tms import coil
 
 MOST_JOBS = 3000
@@ -20,7 +21,7 @@ MOST_JOBS = 3000
 def check_files(study: Mapping[str, Any]) -> None:
     """Look into every file that a checked study names, the headers of images only.
 
-    Networks are held against their checksums; a mesh is read by the first step of its head.
+    Networks are held against their checksums; of a mesh the beginning is looked at.
 
     Raises
     ------
@@ -32,6 +33,13 @@ def check_files(study: Mapping[str, Any]) -> None:
             check_image(path)
         except InputError as error:
             raise InputError(f"{key}: {error}") from None
+    if {"eit", "forward"} & set(study["wings"]) and study["head"]["source"] == "file":
+        for subject, path in study["head"]["files"].items():
+            key = f"head.files.{subject}"
+            try:
+                check_mesh(expand(key, path))
+            except InputError as error:
+                raise InputError(f"{key}: {error}") from None
     if "tms" in study["wings"] and "file" in study["tms"]["coil"]:
         try:
             coil.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
@@ -80,7 +88,7 @@ def crowd(study: Mapping[str, Any]) -> str:
     rom = study["rom"]
     if "eit" not in study["wings"] or "trained" in rom:
         return ""
-    pairs = rom["pairs"] if isinstance(rom["pairs"], int) else len(rom["pairs"])
+    pairs = pair_count(rom["pairs"])
     jobs = len(study["head"]["subjects"]) * math.ceil(pairs / rom["batch"])
     if jobs <= MOST_JOBS:
         return ""

@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
-from headcond.study_paths import folder, refinement
+from headcond.study_paths import folder, pair_count, refinement
 
 # Bytes per voxel of the networks' grid: scans and what is made of them (measured 24 to 31);
 # conductivity maps of one table (10 to 12); per voxel of the fields' grid, the field of one
@@ -75,8 +75,7 @@ def _fields(study: Mapping[str, Any]) -> int:
 
 
 def _model(rom: Mapping[str, Any]) -> float:
-    pairs, snapshots = rom["pairs"], rom["snapshots"]
-    count = pairs if isinstance(pairs, int) else len(pairs)
+    count, snapshots = pair_count(rom["pairs"]), rom["snapshots"]
     columns = 1 + 7 * snapshots
     numbers = count * (columns**2 + 7 * snapshots**2)
     if rom["corrected"]:

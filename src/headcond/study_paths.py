@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,11 @@ def refinement(study: Mapping[str, Any]) -> int:
     """How many voxels of the fields lie along the edge of one of the networks' voxels."""
     coarse = study["cohort"]["voxel_size_mm"]
     return round(coarse / study["tms"].get("voxel_size_mm", coarse))
+
+
+def pair_count(pairs: int | Sequence[str]) -> int:
+    """How many pairs `rom.pairs` or `forward.pairs` asks for: a number, or injecting electrodes."""
+    return pairs if isinstance(pairs, int) else len(pairs)
 
 
 def folder(study: Mapping[str, Any]) -> Path:

@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 
+import meshio
 import numpy as np
 import pytest
 import yaml
@@ -210,6 +211,12 @@ def test_files_of_a_study_are_looked_into_before_it_starts(tmp_path):
     message = refusal(lambda: preflight.check_files(made))
     assert message.startswith("inverse.measured.sub-04: ") and "mine.tsv" in message, message
     measured()(tmp_path / "mine.tsv")
+    made["head"] |= {"source": "file", "files": {"sub-04": str(tmp_path / "head.vtu")}}
+    text("no mesh")(tmp_path / "head.vtu")
+    message = refusal(lambda: preflight.check_files(made))
+    assert message.startswith("head.files.sub-04: ") and "head.vtu" in message, message
+    meshio.Mesh(np.eye(4, 3), [("tetra", [[0, 1, 2, 3]])]).write(tmp_path / "head.vtu")
+    preflight.check_files(made)
     made["condnet"]["networks"] = str(tmp_path)
     network = tmp_path / "axis-axial_network.ckpt"
     network.write_bytes(bytes(99))

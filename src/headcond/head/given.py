@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
-import h5py
 import numpy as np
 
 from headcond import matlab
@@ -13,29 +12,8 @@ from headcond.checks import InputError, check_shape
 from headcond.head.mesh import Electrodes, Mesh, boundary_triangles, triangle_areas
 from headcond.tissues import EIT_TISSUES
 
-
-def read_matlab(path: Path, names: Sequence[str]) -> dict[str, np.ndarray] | None:
-    """Variables of a MATLAB file of either kind (up to v7, or v7.3, which is HDF5).
-
-    Returns
-    -------
-    The arrays, or None if one of `names` is absent.
-
-    Raises
-    ------
-    InputError
-        If the file cannot be read as MATLAB's.
-    """
-    try:
-        if h5py.is_hdf5(path):
-            with h5py.File(path) as file:
-                if not set(names) <= set(file):
-                    return None
-                return {name: np.asarray(file[name]).T for name in names}
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, MemoryError) as error:
-        raise InputError(f"{path}: cannot be read as a MATLAB file ({error}).") from error
-    found = set(names) <= matlab.variables(path)
-    return matlab.load(path, variable_names=names) if found else None
+# Variables of a head of ROMpEIT: nodes, tetrahedra with layers, faces with electrodes.
+ROMPEIT = ("p", "t", "f")
 
 
 def read_rompeit(
@@ -55,9 +33,9 @@ def read_rompeit(
     -------
     points, tetrahedra (from 0), layers and names; None if the file is no such head.
     """
-    content = read_matlab(path, ("p", "t", "f"))
-    if content is None:
+    if not set(ROMPEIT) <= matlab.variables(path):
         return None
+    content = matlab.numbers(path, ROMPEIT)
     points = check_shape(f"{path}: p", content["p"], (None, 3))
     tets = check_shape(f"{path}: t", content["t"], (None, 5))
     layers = np.unique(tets[:, 4])
@@ -83,9 +61,10 @@ def own_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:
         If the file marks no electrodes, or a triangle of one is not on the surface.
     """
     path = Path(path)
-    content = read_matlab(path, ("t", "f")) if path.suffix == ".mat" else None
-    if content is None:
+    names = ("t", "f")
+    if path.suffix != ".mat" or not set(names) <= matlab.variables(path):
         raise InputError(f"{path}: only ROMpEIT's files bring electrodes; name a cap instead.")
+    content = matlab.numbers(path, names)
     marked = check_shape(f"{path}: f", content["f"], (None, 4)).astype(np.int64)
     number = marked[:, 3]
     count = int(number.max(initial=0))

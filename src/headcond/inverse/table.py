@@ -135,6 +135,8 @@ def read(path: str | Path) -> tuple[Measurement, ...]:
         If table or sidecar are not as docs/own-measurements.md says; the message names the
         file, and the row or the key.
     """
+    if not Path(path).exists():
+        raise InputError(f"{path}: there is no such file.")
     facts = _facts(io.sidecar_path(path))
     table = _table(path)
     try:
@@ -147,6 +149,11 @@ def read(path: str | Path) -> tuple[Measurement, ...]:
 
 
 def _facts(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise InputError(
+            f"{path}: there is no such file. A table of measured voltages needs it beside it, with "
+            "format, reference, kind, noise and units: docs/own-measurements.md."
+        )
     facts = io.read_json(path)
     if facts.get("format") != FORMAT:
         raise InputError(f'{path}: no sidecar of a measurement: needs "format": "{FORMAT}".')
