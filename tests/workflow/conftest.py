@@ -54,16 +54,16 @@ class Checkout:
 
 @pytest.fixture(scope="session")
 def make_checkout(tmp_path_factory):
-    """Function that makes one more copy."""
+    """Function that makes one more copy, of the checkout or of another copy."""
 
-    def make(name):
+    def make(name, source=ROOT):
         folder = tmp_path_factory.mktemp(name)
         for part in PARTS:
-            if (ROOT / part).is_dir():
+            if (source / part).is_dir():
                 # With compiled functions that lie beside the sources: they take half a minute.
-                shutil.copytree(ROOT / part, folder / part, ignore=unfinished)
+                shutil.copytree(source / part, folder / part, ignore=unfinished)
             else:
-                shutil.copy2(ROOT / part, folder / part)
+                shutil.copy2(source / part, folder / part)
         return Checkout(folder)
 
     return make

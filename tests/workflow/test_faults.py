@@ -67,6 +67,13 @@ def small(make_checkout):
     return checkout, arguments, folder, tables(folder)
 
 
+@pytest.fixture(scope="module")
+def fields(make_checkout):
+    """The same of a TMS study."""
+    checkout, arguments, folder = run_study(make_checkout, "fields", TMS)
+    return checkout, arguments, folder, tables(folder)
+
+
 # --- kills -----------------------------------------------------------------------------
 
 
@@ -124,19 +131,17 @@ def rules_of(found):
 
 # Processor time between two kills, s: so that they fall on all stages of a wing.
 @pytest.mark.parametrize(
-    ("wing", "share", "work", "trains"),
-    [(EIT, 0.6, 3.0, "train_basis"), (TMS, 0.4, 12.0, "train_axis")],
+    ("finished", "wing", "share", "work", "trains"),
+    [("small", EIT, 0.6, 3.0, "train_basis"), ("fields", TMS, 0.4, 12.0, "train_axis")],
     ids=["eit", "tms"],
 )
 def test_a_study_killed_at_random_moments_ends_the_same(
-    make_checkout, request, wing, share, work, trains, capsys
+    make_checkout, request, finished, wing, share, work, trains, capsys
 ):
     """Kill -9 of controllers, workers and ranks by a fixed seed; run again after each."""
-    if wing is EIT:
-        expected = request.getfixturevalue("small")[3]
-    else:
-        expected = tables(run_study(make_checkout, "undisturbed", TMS)[2])
-    checkout = make_checkout("killed")
+    undisturbed, _, _, expected = request.getfixturevalue(finished)
+    # Its functions are compiled: on a fresh clone kills would meet little but the compiler.
+    checkout = make_checkout("killed", undisturbed.folder)
     arguments = ("--cores", 2, "--configfile", checkout.study("small", wing))
     folder = checkout.folder / "results" / "small"
     draw = np.random.default_rng(SEED)
@@ -216,19 +221,23 @@ def test_a_read_only_disk_is_told_before_any_job(make_checkout, small_disk):
 
 # --- broken files and clocks -----------------------------------------------------------
 
-BROKEN = {
-    "rom/sub-02_rom.h5": "invert_voltages",
-    "eit/sub-02_voltages.tsv": "invert_voltages",
-    "head/sub-02_operators.h5": "simulate_voltages",
-    "head/sub-02_desc-eit6_dseg.nii.gz": "build_mesh",
-}
+# A finished study, a file of its, and the step that is made to read it.
+BROKEN = [
+    ("small", "sub-02/rom/sub-02_rom.h5", "invert_voltages"),
+    ("small", "sub-02/eit/sub-02_voltages.tsv", "invert_voltages"),
+    ("small", "sub-02/head/sub-02_operators.h5", "simulate_voltages"),
+    ("small", "sub-02/head/sub-02_desc-eit6_dseg.nii.gz", "build_mesh"),
+    ("fields", "networks/axis-axial_network.ckpt", "predict_axis"),
+    ("fields", "sub-02/cond/sub-02_table-A_desc-condnet_condmap.nii.gz", "blur_uniform"),
+    ("fields", "sub-02/tms/sub-02_pos-coil_cond-condnet_efield.nii.gz", "compare_efield"),
+]
 
 
-@pytest.mark.parametrize(("name", "reader"), BROKEN.items())
-def test_a_truncated_file_is_refused_and_made_again(small, name, reader):
+@pytest.mark.parametrize(("finished", "name", "reader"), BROKEN)
+def test_a_truncated_file_is_refused_and_made_again(request, finished, name, reader):
     """Its time is unchanged, so only what stands in it can tell."""
-    checkout, arguments, folder, expected = small
-    path = folder / "sub-02" / name
+    checkout, arguments, folder, expected = request.getfixturevalue(finished)
+    path = folder / name
     whole, stat = path.read_bytes(), path.stat()
     rows = whole.rstrip(b"\n").rfind(b"\n", 0, len(whole) // 2) + 1  # a table: at a row's end
     path.write_bytes(whole[: rows if path.suffix == ".tsv" else len(whole) // 2])
