@@ -49,7 +49,10 @@ def check(report: str) -> str:
     (entry,) = [entry for entry in entries if entry["metadata"]["name"] == "torch"]
     download = entry["download_info"]
     name = urllib.parse.unquote(download["url"].rsplit("/", 1)[-1])
-    value = download["archive_info"]["hashes"]["sha256"]
+    # pip before 23.1, Debian 12's among them, writes "hash": "sha256=..." alone.
+    archive = download["archive_info"]
+    hashes = archive.get("hashes") or dict([archive["hash"].split("=", 1)])
+    value = hashes["sha256"]
     listed = dict(reversed(line.split()) for line in LIST.read_text().splitlines())
     if name not in listed:
         print(f"install: {name} is not listed in {LIST.name}; its SHA-256 is {value}.")
