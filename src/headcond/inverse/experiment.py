@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ from headcond.metrics import relative_error
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 
+_log = logging.getLogger(__name__)
 # A bound below this part of the box decides an estimate; above, the box does.
 DECISIVE = 0.1
 # Tissues that the traditional method estimates; the others are fixed to the truth.
@@ -132,6 +134,8 @@ def baseline(
         fixed = dict(zip(full.names[OUTER:], sigma[OUTER:], strict=True))
         for m, pair in enumerate(full.pairs):
             run = traditional(full, data[s], protocol, noise, m, fixed=fixed)
+            _log.info("sample %d of %d, pair %d of %d: %d systems", s + 1, len(truth), m + 1,
+                      len(full.pairs), run.systems[-1])  # fmt: skip
             errors = relative_error(run.history, sigma)
             for step, systems in enumerate(run.systems):
                 for k, name in enumerate(full.names[:OUTER]):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +18,9 @@ from headcond.inverse import measurement
 from headcond.inverse.measurement import Protocol
 from headcond.inverse.objective import make_objective
 from headcond.rom.affine import Box
+
+_log = logging.getLogger(__name__)
+_TOLD_EVERY = 60.0  # s between two lines of progress
 
 
 class FullModel:
@@ -158,7 +163,13 @@ class FullModel:
     def _map(self, sigma: ArrayLike, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         sigma = self._checked(sigma)
         points = sigma.reshape(-1, len(self.names))
-        values = np.stack([function(point) for point in points])
+        values, told = [], time.monotonic()
+        for count, point in enumerate(points, start=1):
+            values.append(function(point))
+            if time.monotonic() - told > _TOLD_EVERY:
+                told = time.monotonic()
+                _log.info("solved at %d of %d conductivities", count, len(points))
+        values = np.stack(values)
         return values.reshape(*sigma.shape[:-1], *values.shape[1:])
 
     def _points(self, sigma: ArrayLike, pairs: Sequence[int]) -> list[tuple[np.ndarray, int]]:
