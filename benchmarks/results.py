@@ -6,16 +6,21 @@ It reads tables/condnet_errors.tsv (and condnet_lens.tsv, where heads are genera
 tms/globalerror.tsv of a study, which hold more digits, and prints what docs/results.md shows: the
 maps' errors, and the global errors of the fields over the test heads (Table III of the
 CondNet paper), for both denominators; of the first table every head. Of Experiment 1 of the
-ROM-pEIT paper it prints SUBJECT/rom/SUBJECT_convergence.tsv (docs/accuracy-rom.md).
+ROM-pEIT paper it prints SUBJECT/rom/SUBJECT_convergence.tsv (docs/accuracy-rom.md), of
+Experiments 2 to 4 what the report shows of SUBJECT/eit/SUBJECT_inversion.tsv, _references.tsv and
+_disturbances.tsv.
 """
 
 import argparse
+import math
+from collections import defaultdict
 from pathlib import Path
 
 import pandas as pd
 
 from headcond import io
 from headcond.metrics import AVERAGE
+from headcond.reporting import experiments
 from headcond.reporting.conductivity import judged, lens_table, score_table
 from headcond.reporting.field_tables import error_parts
 from headcond.reporting.impedance import convergence_table
@@ -32,7 +37,12 @@ def markdown(table: pd.DataFrame) -> str:
 
 def page(study: Path) -> str:
     """Tables of one finished study, with what made them."""
-    return "\n\n".join([*map_lines(study), *field_lines(study), *rom_lines(study)]) + "\n"
+    return (
+        "\n\n".join(
+            [*map_lines(study), *field_lines(study), *rom_lines(study), *voltage_lines(study)]
+        )
+        + "\n"
+    )
 
 
 def map_lines(study: Path) -> list[str]:
@@ -94,6 +104,46 @@ def rom_lines(study: Path) -> list[str]:
             markdown(bounds_table(path.parent)),
         ]
     return lines
+
+
+def voltage_lines(study: Path) -> list[str]:
+    """Paragraphs on Experiments 2 to 4, for every head of them."""
+    found = {
+        kind: {path.name.split("_")[0]: path for path in sorted(study.glob(f"*/eit/*_{kind}.tsv"))}
+        for kind in ("inversion", "baseline", "references", "disturbances")
+    }
+    figures: dict[str, str] = defaultdict(str)  # the page shows none
+    sections = []
+    for subject, path in found["inversion"].items():
+        made = io.read_json(io.sidecar_path(path))["provenance"]["parameters"]
+        table = io.read_table(path)
+        settings = {
+            "inverse": made,
+            "head": {"anisotropic": bool(table["parameter"].str.contains("radial").any())},
+        }
+        base = found["baseline"].get(subject)
+        runs = {subject: io.read_table(base)} if base else {}
+        sections.append(experiments.inversion_section(settings, figures, {subject: table}, runs))
+    for kind, section in (
+        ("references", experiments.references_section),
+        ("disturbances", experiments.disturbances_section),
+    ):
+        tables = {subject: io.read_table(path) for subject, path in found[kind].items()}
+        if tables:
+            sections.append(section(figures, tables))
+    lines = []
+    for section in sections:
+        for part in section.parts:
+            lines += [f"{section.title}, {part.title}." if part.title else "", *part.texts]
+            if part.table is not None:
+                lines.append(markdown(part.table.map(_short)))
+    return [line for line in lines if line]
+
+
+def _short(value: object) -> object:
+    if isinstance(value, float):
+        return "–" if math.isnan(value) else format(value, ".3g")
+    return value
 
 
 def bounds_table(folder: Path) -> pd.DataFrame:

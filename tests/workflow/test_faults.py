@@ -129,8 +129,8 @@ def rules_of(found):
     return set(re.findall(r"scripts/(?:\w+\.)?(\w+)\.py", " ".join(lines)))
 
 
-# Processor time of jobs between two kills, s: so that they fall on all stages of a wing. A job takes
-# three to five seconds to start, so less than twice that would hardly let one end.
+# Processor time of jobs between two kills, s: so that they fall on all stages of a wing. A job
+# takes three to five seconds to start, so less than twice that would hardly let one end.
 @pytest.mark.parametrize(
     ("finished", "wing", "share", "work", "trains"),
     [("small", EIT, 0.6, 10.0, "train_basis"), ("fields", TMS, 0.4, 12.0, "train_axis")],
