@@ -8,6 +8,7 @@ import pytest
 from headcond.checks import InputError
 from headcond.figures.inversion import history
 from headcond.head.mesh import Mesh
+from headcond.inverse import experiment
 from headcond.inverse.experiment import (
     baseline,
     compare_references,
@@ -51,6 +52,17 @@ def test_sweep_has_every_case_once_and_errors_fall_with_snapshots(swept):
     assert (swept["largest"] >= swept["mean"]).all()
     joint = swept[swept["mode"] == "joint"]
     assert joint["variation"].isna().all() and each["variation"].notna().all()
+
+
+def test_noise_is_varied_with_the_papers_snapshots(model, monkeypatch):
+    monkeypatch.setattr(experiment, "_NOISE_SNAPSHOTS", 5)
+    truth = 0.5 * (model.box.lower + model.box.upper)[None]
+    common = {"noise": 1e-7, "snapshots": [2, 9], "reference": "average", "modes": ["each"]}
+    clean = model.voltages(truth)
+    for noises, more in (([1e-6], {(5, 1e-7), (5, 1e-6)}), ([], set())):
+        found = sweep(model, clean, truth, noises=noises, seed=4, **common)
+        cases = set(zip(found["snapshots"], found["noise"], strict=True))
+        assert cases == {(2, 1e-7), (9, 1e-7)} | more
 
 
 def test_errors_meet_the_bound_where_it_decides(swept):

@@ -81,6 +81,15 @@ def test_errors_against_snapshots_and_noise_have_their_bounds(noises):
     assert len(drawn) == 2, "per pair and joint"
 
 
+def test_noise_is_drawn_at_the_snapshots_at_which_it_was_varied():
+    more = sweep(()).query("snapshots == 15").assign(snapshots=40, mean=1.0)
+    figure = inversion.errors(pd.concat([sweep(), more]), 8.2e-7)
+    second = figure.axes[1]
+    assert second.get_title().endswith("15 snapshots")
+    np.testing.assert_allclose(line(second, "gm").get_ydata(), 100 / 15)
+    assert line(figure.axes[0], "gm").get_ydata()[-1] == 1.0
+
+
 def test_nothing_to_judge_is_said():
     figure = inversion.errors(sweep().assign(judged=0), 8.2e-7)
     told = [text.get_text() for text in figure.axes[3].texts]

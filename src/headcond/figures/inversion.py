@@ -75,7 +75,9 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     panel.set_xlabel("snapshots")
     panel.set_title(f"{told[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV")
     panel = axes[0, 1]
-    rows = last[last["mode"] == each["mode"].iloc[0]].assign(microvolt=lambda t: 1e6 * t["noise"])
+    swept = each[each["noise"] != noise]
+    count = (swept if len(swept) else each)["snapshots"].max()
+    rows = each[each["snapshots"] == count].assign(microvolt=lambda t: 1e6 * t["noise"])
     _by_tissue(panel, rows, "microvolt", names)
     for colour, name in zip(COLOURS, names, strict=False):
         one = rows[rows["parameter"] == name].sort_values("microvolt")
@@ -85,7 +87,7 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
     panel.minorticks_off()
     panel.set_xlabel("noise of one electrode (µV)")
-    panel.set_title(f"{told[each['mode'].iloc[0]]}, {last['snapshots'].iloc[0]} snapshots")
+    panel.set_title(f"{told[each['mode'].iloc[0]]}, {count} snapshots")
     for panel in axes[0]:
         panel.set_ylabel("mean relative error (%)\ndotted: median Cramér-Rao bound")
     last = last[last["noise"] == noise]
