@@ -11,6 +11,7 @@ import numpy as np
 
 from headcond import io
 from headcond.checks import InputError
+from headcond.hdf5 import open_hdf5
 
 # Of a run, not of a result: times, and in a sidecar who made it from which paths.
 OF_THE_RUN = ("seconds", "provenance", "versions")
@@ -92,7 +93,7 @@ def _volume(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _hdf5(path: Path) -> Iterator[tuple[str, Any]]:
-    with io.open_hdf5(path, "a result") as file:
+    with open_hdf5(path, "a result") as file:
         names: list[str] = []
         file.visit(names.append)
         for name in ["/", *names]:

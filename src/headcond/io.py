@@ -17,7 +17,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import h5py
 import nibabel
 import numpy as np
 import pandas as pd
@@ -28,7 +27,8 @@ from headcond.checks import InputError, check_affine
 LARGEST = 16 << 30
 """Bytes: what one file may ask for. A head of 0.25 mm has 3 GB in float32, a large one's
 operator 5 GB; a header that asks for more is damaged, or not meant well."""
-_PACKED = 1032  # no stream of deflate grows by more when it is unpacked
+PACKED = 1032
+"""No stream of deflate grows by more when it is unpacked."""
 _PACKAGES = (
     "numpy",
     "scipy",
@@ -161,69 +161,6 @@ def check_whole(path: str | Path) -> bool:
     )
 
 
-@contextlib.contextmanager
-def open_hdf5(path: str | Path, what: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file that may come from anywhere, to be read whole.
-
-    Before anything is read, the sizes that its headers claim are held against `LARGEST` and
-    the file's own size, and links or data outside the file are refused.
-
-    Parameters
-    ----------
-    path : file.
-    what : what it should be, for the message.
-
-    Raises
-    ------
-    InputError
-        If it is absent, truncated, changed since it was written, asks for too much, or lacks
-        something or has it in another shape than the reader expects.
-    """
-    check_whole(path)
-    try:
-        with h5py.File(path, "r", track_order=True) as file:
-            _check_hdf5(Path(path), file)
-            yield file
-    except InputError as error:
-        if str(path) in str(error):
-            raise
-        raise InputError(f"{path}: {error}") from error
-    except (  # all that h5py and the shaping of what it gives raise on a foreign or broken file
-        OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError,
-        OverflowError, MemoryError,
-    ) as error:  # fmt: skip
-        raise InputError(
-            f"{path}: cannot be read as {what} ({error}). If a study made it, remove it, and the "
-            "next run makes it again."
-        ) from error
-
-
-def _check_hdf5(path: Path, file: h5py.File) -> None:
-    total, length, names = 0, path.stat().st_size, []
-    file.visit_links(names.append)
-    for name in names:
-        if not isinstance(file.get(name, getlink=True), h5py.HardLink):
-            raise InputError(
-                f"{path}: {name} is a link, which may lead out of the file; it is not followed. "
-                "Copy the file with its links resolved."
-            )
-        found = file[name]
-        if not isinstance(found, h5py.Dataset):
-            continue
-        if found.external or found.is_virtual:
-            raise InputError(
-                f"{path}: {name} keeps its data in other files, which are not read. Copy them into "
-                "one file."
-            )
-        total += (size := found.size * found.dtype.itemsize)
-        # Chunks that were never written take no room and read as zeros: a bomb of a few bytes.
-        if total > LARGEST or size > length * (1 if found.chunks is None else _PACKED):
-            raise InputError(
-                f"{path}: {name} claims {size:.3g} bytes in a file of {length}; that is damaged, "
-                f"or more than the {LARGEST:.3g} bytes that are read. Make the file again."
-            )
-
-
 def versions() -> dict[str, str]:
     """Versions of headcond, Python and the packages it is built on, where installed."""
     found = {"headcond": __version__, "python": platform.python_version()}
@@ -333,7 +270,7 @@ def _packed(path: str | Path) -> bool:
 
 def _length(path: str | Path) -> int:
     """Bytes that a file can hold at most once it is unpacked."""
-    return Path(path).stat().st_size * (_PACKED if _packed(path) else 1)
+    return Path(path).stat().st_size * (PACKED if _packed(path) else 1)
 
 
 def _check_stream(path: str | Path) -> None:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import faulthandler
-import multiprocessing
-import os
 import zlib
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,8 @@ import scipy.io
 from scipy.io.matlab import MatReadError
 
 from headcond.checks import InputError
-from headcond.io import open_hdf5
+from headcond.hdf5 import open_hdf5
+from headcond.trial import patience, trouble
 
 # All that SciPy's reader raises on a file that is cut short, damaged or of another kind.
 _UNREADABLE = (
@@ -28,8 +26,6 @@ _UNREADABLE = (
 
 # MATLAB's classes of numbers, by which HDF5 files tell them from text and cells.
 _CLASSES = {"double", "single"} | {f"{u}int{n}" for u in ("", "u") for n in (8, 16, 32, 64)}
-
-_PATIENCE = 120  # s for a file to be read; those of heads take one
 
 
 def variables(path: str | Path) -> set[str]:
@@ -50,7 +46,9 @@ def load(path: str | Path, **options: Any) -> dict[str, Any]:
     """
 
     def checked(path: str | Path, **options: Any) -> dict[str, Any]:
-        _try(path, options)
+        # SciPy's reader looks types up in tables by numbers of the file (its pull request 25349).
+        if found := trouble(partial(scipy.io.loadmat, path, **options), patience(path)):
+            raise ValueError(found)
         return scipy.io.loadmat(path, **options)
 
     return _read(checked, path, **options)
@@ -133,27 +131,3 @@ def _read(read: Any, path: str | Path, **options: Any) -> Any:
             f"{path}: cannot be read as a MATLAB file ({error}). Copy it again, or save it with "
             "-v7 in MATLAB."
         ) from error
-
-
-def _try(path: str | Path, options: Mapping[str, Any]) -> None:
-    """Let a child process read the file first: SciPy's reader may end the whole program.
-
-    It looks types up in tables by numbers of the file (SciPy 1.17, its pull request 25349). A
-    forked child has the same memory, so it meets what this process would.
-    """
-    child = multiprocessing.get_context("fork").Process(target=_quietly, args=(path, options))
-    child.start()
-    child.join(_PATIENCE)
-    if child.exitcode is None:
-        child.kill()
-        child.join()
-        raise ValueError(f"reading it came to no end within {_PATIENCE} s")
-    if child.exitcode:
-        raise ValueError(f"reading it ends a program, exit code {child.exitcode}")
-
-
-def _quietly(path: str | Path, options: Mapping[str, Any]) -> None:
-    faulthandler.disable()  # a crash is expected here
-    with contextlib.suppress(Exception):
-        scipy.io.loadmat(path, **options)
-    os._exit(0)  # nothing of the parent's is to be closed twice

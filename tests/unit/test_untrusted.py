@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import os
 from pathlib import Path
 
 import h5py
@@ -13,7 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from headcond import trial
 from headcond.checks import InputError
+from headcond.hdf5 import open_hdf5
+from headcond.head.formats import read_head
 from headcond.study_paths import REPOSITORY
 from tests.bad_files import (
     DIPOLES,
@@ -244,6 +248,32 @@ def test_damaged_files_are_read_or_refused(tmp_path_factory, kind, changes, keep
 @given(changes=DAMAGE, keep=st.sampled_from([1.0, 1.0, 0.9, 0.5, 0.1]))
 def test_damaged_files_at_length(tmp_path_factory, kind, changes, keep):
     fuzz(tmp_path_factory.getbasetemp(), kind, changes, keep)
+
+
+def test_hdf5_that_would_never_end_is_refused(tmp_path, monkeypatch):
+    """A text of a heap whose size wraps round: HDF5's walk through the heap stands still."""
+    monkeypatch.setattr(trial, "_LEAST", 3.0)
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["format"] = "a text that lies in the heap"
+        file["numbers"] = np.arange(3.0)
+    whole = path.read_bytes()
+    heap = whole.index(b"GCOL")
+    size = heap + 16 + 8  # of the first object: after the heap's header, index and references
+    path.write_bytes(whole[:size] + (2**64 - 16).to_bytes(8, "little") + whole[size + 8 :])
+    with pytest.raises(InputError, match="a.h5: cannot be read as a head file: .*no end within"):
+        read_head(path)
+    path.write_bytes(whole)
+    with open_hdf5(path, "a result") as file:
+        assert file["numbers"][1] == 1.0
+
+
+def test_what_ends_a_child_is_told(tmp_path):
+    assert trial.trouble(lambda: None, 5) == ""
+    assert trial.trouble(lambda: 1 / 0, 5) == "", "an error of Python comes again in the parent"
+    assert "exit code -6" in trial.trouble(os.abort, 5)
+    (tmp_path / "large").write_bytes(bytes(10**6))
+    assert trial.patience(tmp_path / "large") == pytest.approx(20.1)
 
 
 def test_a_result_is_known_by_its_digest(tmp_path):

@@ -15,6 +15,7 @@ import numpy as np
 
 from headcond import matlab
 from headcond.checks import InputError, check_finite, check_option, check_shape
+from headcond.hdf5 import open_hdf5
 from headcond.head.given import ROMPEIT, read_rompeit
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.io import atomic, write_sidecar
@@ -64,26 +65,23 @@ def read_head(path: str | Path) -> tuple[Mesh, Electrodes]:
     InputError
         If the file is absent, truncated or of another format.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            if file.attrs.get("format") != _FORMAT:
-                raise InputError(f"{path}: not a head file of format {_FORMAT}.")
-            mesh = Mesh(
-                file["nodes"][:],
-                file["tetrahedra"][:],
-                file["tissue"][:],
-                tuple(file.attrs["tissue_names"]),
-            )
-            group = file["electrodes"]
-            cuts = group["offsets"][1:-1]
-            electrodes = Electrodes(
-                tuple(group.attrs["labels"]),
-                group["centres"][:],
-                tuple(np.split(group["faces"][:].astype(np.int64), cuts)),
-                tuple(np.split(group["weights"][:], cuts)),
-            )
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as a head file ({error}).") from error
+    with open_hdf5(path, "a head file") as file:
+        if file.attrs.get("format") != _FORMAT:
+            raise InputError(f"{path}: not a head file of format {_FORMAT}.")
+        mesh = Mesh(
+            file["nodes"][:],
+            file["tetrahedra"][:],
+            file["tissue"][:],
+            tuple(file.attrs["tissue_names"]),
+        )
+        group = file["electrodes"]
+        cuts = group["offsets"][1:-1]
+        electrodes = Electrodes(
+            tuple(group.attrs["labels"]),
+            group["centres"][:],
+            tuple(np.split(group["faces"][:].astype(np.int64), cuts)),
+            tuple(np.split(group["weights"][:], cuts)),
+        )
     return mesh, electrodes
 
 

@@ -6,11 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from headcond import io, matlab
 from headcond.checks import InputError, check_finite, check_shape
+from headcond.hdf5 import open_hdf5
 from headcond.inverse.measurement import AVERAGE
 from headcond.inverse.table import Measurement
 
@@ -54,11 +54,8 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     except (KeyError, ValueError, TypeError) as error:
         raise InputError(f"{folder / 'EITSETTINGS.json'}: not as described ({error}).") from error
     path = folder / "Average_Healthy.mat"
-    try:
-        with h5py.File(path, "r") as file:
-            values = file["Chn_ave"][:]
-    except (OSError, KeyError) as error:
-        raise InputError(f"{path}: cannot be read as the set's voltages ({error}).") from error
+    with open_hdf5(path, "the set's voltages") as file:
+        values = file["Chn_ave"][:]
     check_shape(str(path), values, (len(frequencies), len(protocol)))
     unknown = sorted(set(protocol.ravel().tolist()) - set(names))
     if unknown:

@@ -15,7 +15,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_shape
-from headcond.io import atomic, open_hdf5
+from headcond.hdf5 import open_hdf5
+from headcond.io import atomic
 from headcond.rom.affine import Box
 from headcond.rom.bounds import NORMS, energy_bounds
 from headcond.rom.corrected import CrossBlocks, corrected_potentials
