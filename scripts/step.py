@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from headcond.checks import InputError
-from headcond.io import versions
+from headcond.io import known_digest, versions
 
 
 def run(main: Callable, snakemake) -> None:
@@ -35,19 +35,22 @@ def run(main: Callable, snakemake) -> None:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    record = provenance(
-        snakemake.rule,
-        source,
-        dict(snakemake.params),
-        dict(snakemake.wildcards),
-        dict(snakemake.input),
-    )
+
+    def call() -> None:
+        record = provenance(
+            snakemake.rule,
+            source,
+            dict(snakemake.params),
+            dict(snakemake.wildcards),
+            dict(snakemake.input),
+        )
+        main(**arguments, provenance=record)
 
     def tell(message: str) -> None:
         where = f" (log: {snakemake.log[0]})" if log else ""
         os.write(terminal, f"{snakemake.rule}: {message}{where}\n".encode())
 
-    refuse_politely(lambda: main(**arguments, provenance=record), tell)
+    refuse_politely(call, tell)
 
 
 def refuse_politely(call: Callable, tell: Callable[[str], None] = lambda message: None) -> None:
@@ -93,7 +96,7 @@ def _means(error: Exception, code: int) -> bool:
 def provenance(
     rule: str, source: str, params: Mapping, wildcards: Mapping, inputs: Mapping
 ) -> dict:
-    """Return what made a result: rule, code digest, parameters, wildcards and input files."""
+    """Return what made a result: rule, code digest, parameters, wildcards, inputs and theirs."""
     plain = {key: value for key, value in params.items() if key not in ("source", "call")}
     return {
         "rule": rule,
@@ -103,6 +106,12 @@ def provenance(
         "versions": versions(),
         "inputs": {
             key: value if isinstance(value, str) else [str(path) for path in value]
+            for key, value in inputs.items()
+        },
+        "input_digests": {
+            key: known_digest(value)
+            if isinstance(value, str)
+            else [known_digest(path) for path in value]
             for key, value in inputs.items()
         },
     }

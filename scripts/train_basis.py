@@ -73,11 +73,16 @@ if __name__ == "__main__":
         format=f"%(asctime)s rank {ranks.Get_rank()} %(message)s",
     )
     call = given.call
-    record = step.provenance(
-        "train_basis",
-        given.source,
-        {key: call[key] for key in ("batch", "electrodes", "settings", "current", "seed")},
-        {"batch": call["batch"]},
-        {"operators": call["operators"]},
-    )
-    step.refuse_politely(lambda: main(**call, communicator=ranks, provenance=record))
+
+    def trained() -> None:
+        """Train with a record of what was asked for, and of the ranks, over which sums round."""
+        record = step.provenance(
+            "train_basis",
+            given.source,
+            {key: call[key] for key in ("batch", "electrodes", "settings", "current", "seed")},
+            {"batch": call["batch"]},
+            {"operators": call["operators"]},
+        )
+        main(**call, communicator=ranks, provenance={**record, "ranks": ranks.Get_size()})
+
+    step.refuse_politely(trained)

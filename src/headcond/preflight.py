@@ -84,18 +84,23 @@ def check_output(study: Mapping[str, Any]) -> None:
 
 
 def crowd(study: Mapping[str, Any]) -> str:
-    """A warning if a study trains more batches than a cluster should get as jobs; '' if not."""
+    """A warning if a study's batches are more jobs than a cluster should get; '' if not."""
     rom = study["rom"]
     if "eit" not in study["wings"] or "trained" in rom:
         return ""
     pairs = pair_count(rom["pairs"])
-    jobs = len(study["head"]["subjects"]) * math.ceil(pairs / rom["batch"])
-    if jobs <= MOST_JOBS:
+    # Experiment 1 compares every batch in a job of its own.
+    each = 2 if rom["experiment"]["norms"] else 1
+
+    def jobs(batch: int) -> int:
+        return len(study["head"]["subjects"]) * math.ceil(pairs / batch) * each
+
+    if jobs(rom["batch"]) <= MOST_JOBS:
         return ""
     return (
-        f"rom.batch: {jobs} batches of {rom['batch']} pairs are trained, each a job of its own on "
+        f"rom.batch: batches of {rom['batch']} pairs are {jobs(rom['batch'])} jobs of their own on "
         f"a cluster. Larger batches are fewer jobs: rom.batch: {min(pairs, 33)} makes "
-        f"{len(study['head']['subjects']) * math.ceil(pairs / min(pairs, 33))} of them."
+        f"{jobs(min(pairs, 33))} of them."
     )
 
 

@@ -23,7 +23,8 @@ _STUDY, _SUBJECT = 30e6, 10e6
 def estimate(study: Mapping[str, Any]) -> dict[str, float]:
     """Bytes that the results of a checked study take at most, by subject, and `study` itself.
 
-    Bases that experiments need for a while are not counted, temporary images once.
+    Temporary images are counted once, and the bases that Experiment 1 or corrected readings need
+    until the study ends.
     """
     cohort, wings, grid = study["cohort"], set(study["wings"]), math.prod(study["mri"]["shape"])
     need = {"study": _STUDY}
@@ -41,7 +42,10 @@ def estimate(study: Mapping[str, Any]) -> dict[str, float]:
         head = _NODE * _HEAD / study["head"]["mesh"]["size"] ** 3
         for subject in study["head"]["subjects"]:
             given = need.get(subject, _SUBJECT + _MAPS * grid)
-            need[subject] = given + head + (_model(study["rom"]) if "eit" in wings else 0)
+            need[subject] = given + head
+            if "eit" in wings:
+                nodes = _HEAD / study["head"]["mesh"]["size"] ** 3
+                need[subject] += _model(study["rom"]) + _bases(study["rom"], nodes)
     return need
 
 
@@ -72,6 +76,13 @@ def _fields(study: Mapping[str, Any]) -> int:
     models = 3 + (study["cohort"]["source"] == "phantom") + tms["subvoxel"]
     further = 2 * (len(study["condnet"]["tables"]) - 1) + len(tms.get("further_tables", []))
     return models + further
+
+
+def _bases(rom: Mapping[str, Any], nodes: float) -> float:
+    """Bytes of the basis vectors that are kept for a while, and the batches' tables beside them."""
+    if not (rom["corrected"] or rom["experiment"]["norms"]):
+        return 0.0
+    return 1.2 * 8.0 * pair_count(rom["pairs"]) * rom["snapshots"] * nodes
 
 
 def _model(rom: Mapping[str, Any]) -> float:

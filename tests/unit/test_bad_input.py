@@ -78,6 +78,8 @@ STUDIES = {
     "a part that is a list": ({"mri": [1, 2]}, "mri.*type object"),
     "a key that is a number": ({"cohort.scans": {7: {}}}, "cohort.scans: the key 7 is no text"),
     "a date": ({"study": yaml.safe_load("2024-01-01")}, "put text in quotes"),
+    "results that a shell would run": ({"results": "r; touch x #"}, "results: .*r; touch x"),
+    "results that are a pattern": ({"results": "/tmp/{subject}"}, "results: .*letters, digits"),
     "a name that is a path": ({"study": "../../etc"}, "study: .*etc"),
     "a subject that is a path": ({"cohort.test": ["sub-../../x"]}, "cohort.test.0"),
     "a subject twice": ({"cohort.train": ["sub-01", "sub-01"]}, "cohort.train"),

@@ -10,9 +10,9 @@ from headcond import preflight, space, study
 
 MEASURED = {  # MB of one subject, from the runs of these studies (docs/resources.md)
     "config.yaml": {"sub-01": 56, "sub-04": 117},
-    "studies/condnet-heads.yaml": {"sub-01": 54, "sub-12": 168, "sub-patient12": 78},
-    "studies/tms-heads.yaml": {"sub-12": 573, "sub-14": 575},
-    "studies/experiment-1.yaml": {"sub-colin27": 144},
+    "studies/condnet-heads.yaml": {"sub-01": 54, "sub-12": 171, "sub-patient12": 78},
+    "studies/tms-heads.yaml": {"sub-12": 597, "sub-14": 599},
+    "studies/experiment-1.yaml": {"sub-colin27": 4652},
 }
 
 
@@ -48,6 +48,10 @@ def test_a_crowd_of_batches_is_told_with_the_way_out():
     chosen["head"]["subjects"] = [f"sub-{n:03d}" for n in range(200)]
     chosen["rom"]["pairs"] = 132
     told = preflight.crowd(chosen)
-    assert told.startswith("rom.batch: 6600 batches of 4 pairs") and "33 makes 800" in told
+    assert told.startswith("rom.batch: batches of 4 pairs are 6600 jobs") and "33 makes 800" in told
+    chosen["rom"]["batch"] = 9
+    assert preflight.crowd(chosen) == ""
+    chosen["rom"]["experiment"]["norms"] = ["energy"]
+    assert "are 6000 jobs" in preflight.crowd(chosen)
     chosen["rom"]["batch"] = 33
     assert preflight.crowd(chosen) == ""

@@ -8,6 +8,7 @@ import textwrap
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from headcond import __version__, io
@@ -51,8 +52,21 @@ def test_provenance_says_what_made_a_result():
         "wildcards": {"subject": "sub-01"},
         "versions": versions(),
         "inputs": {"conductivity": "a/b.nii.gz", "maps": ["x", "y"]},
+        "input_digests": {"conductivity": None, "maps": [None, None]},
     }
     json.dumps(made)
+
+
+def test_provenance_holds_the_digests_of_inputs(tmp_path):
+    result, scan = tmp_path / "a.nii.gz", tmp_path / "b.tsv"
+    io.write_volume(result, np.ones((2, 2, 2), np.float32), np.eye(4))
+    scan.write_text("a\n1\n")
+    made = step.provenance("x", "", {}, {}, {"result": str(result), "files": [str(scan)]})
+    digests = {"result": io.digest(result), "files": [io.digest(scan)]}
+    assert made["input_digests"] == digests
+    result.write_bytes(b"changed")
+    made = step.provenance("x", "", {}, {}, {"result": str(result)})
+    assert made["input_digests"] == {"result": digests["result"]}, "as its sidecar states it"
 
 
 def test_a_state_folder_survives_a_failure_and_is_found_again(tmp_path, inputs):
@@ -159,6 +173,7 @@ def test_a_script_gets_its_names_and_logs_to_its_file(tmp_path):
         "wildcards": {"subject": "sub-01"},
         "versions": versions(),
         "inputs": {"head": "head.h5"},
+        "input_digests": {"head": None},
     }
     assert "printed" in log
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from headcond import trial
+from headcond import io, trial
 from headcond.checks import InputError
 from headcond.hdf5 import open_hdf5
 from headcond.head.formats import read_head
@@ -39,7 +39,7 @@ from tests.bad_measurements import measured
 
 PROGRAMS = sorted(
     path
-    for folder in ("src", "scripts", "benchmarks")
+    for folder in ("src", "scripts", "benchmarks", "workflow", "envs")
     for path in (REPOSITORY / folder).rglob("*.py")
 )
 WORKFLOW = [REPOSITORY / "Snakefile", *sorted((REPOSITORY / "workflow").rglob("*.smk"))]
@@ -268,12 +268,45 @@ def test_hdf5_that_would_never_end_is_refused(tmp_path, monkeypatch):
         assert file["numbers"][1] == 1.0
 
 
+def test_texts_of_a_file_are_bounded(tmp_path, monkeypatch):
+    """Many references to one long text: little on disk, more than may be read in memory."""
+    path = tmp_path / "a.h5"
+    with h5py.File(path, "w") as file:
+        file.create_dataset("texts", (64,), h5py.string_dtype())
+        file["texts"][0] = "x" * (8 << 20)
+    whole = bytearray(path.read_bytes())
+    with h5py.File(path) as file:
+        start = file["texts"].id.get_offset()
+    one = bytes(whole[start : start + 16])  # length, address and index in the heap
+    whole[start : start + 64 * 16] = 64 * one
+    path.write_bytes(bytes(whole))
+    monkeypatch.setattr(trial.trouble, "__defaults__", (256 << 20,))
+    with pytest.raises(InputError, match="a.h5: cannot be read as a result: .*bytes of memory"):
+        hdf5_opened = open_hdf5(path, "a result")
+        hdf5_opened.__enter__()
+    monkeypatch.setattr(trial.trouble, "__defaults__", (1 << 30,))
+    with open_hdf5(path, "a result") as file:
+        assert len(file["texts"][63]) == 8 << 20
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'\xef\xbb\xbf{"EchoTime": 0.1}', b"[]", b'{"provenance": {"bytes": "DOE", "sha256": 1}}'],
+)
+def test_a_foreign_sidecar_is_none_of_our_business(tmp_path, content):
+    path = tmp_path / "scan.nii.gz"
+    image()(path)
+    path.with_name("scan.json").write_bytes(content)
+    assert not io.check_whole(path)
+    assert io.read_volume(path)[0].shape == (6, 7, 8)
+
+
 def test_what_ends_a_child_is_told(tmp_path):
     assert trial.trouble(lambda: None, 5) == ""
     assert trial.trouble(lambda: 1 / 0, 5) == "", "an error of Python comes again in the parent"
     assert "exit code -6" in trial.trouble(os.abort, 5)
     (tmp_path / "large").write_bytes(bytes(10**6))
-    assert trial.patience(tmp_path / "large") == pytest.approx(20.1)
+    assert trial.patience(tmp_path / "large") == pytest.approx(21)
 
 
 def test_a_result_is_known_by_its_digest(tmp_path):

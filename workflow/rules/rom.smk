@@ -40,8 +40,8 @@ rule train_basis:
     shell:
         "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; "
         "{resources.mpi} -n {resources.tasks} python -m mpi4py scripts/train_basis.py"
-        " --ranks {resources.tasks} --source {params.source} {params.call:q} &> {log}"
-        " || {{ echo 'train_basis failed (log: {log}):' >&2; tail -n 3 {log} >&2; exit 1; }}"
+        " --ranks {resources.tasks} --source {params.source} {params.call:q} &> {log:q}"
+        " || {{ echo 'train_basis failed (log: '{log:q}'):' >&2; tail -n 3 {log:q} >&2; exit 1; }}"
 
 
 rule merge_basis:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from headcond.checks import InputError, check_option, voxel_sizes
-from headcond.io import read_volume
+from headcond.io import read_tsv, read_volume
 
 logger = logging.getLogger(__name__)
 
@@ -67,10 +66,7 @@ def participants(folder: str | Path) -> list[dict[str, str]]:
     path = Path(folder) / "participants.tsv"
     if not path.is_file():
         raise InputError(f"{path} is missing: list the participants there, one per line.")
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a TSV table ({error}).") from error
+    table = read_tsv(path, dtype=str, keep_default_na=False)
     if "participant_id" not in table:
         raise InputError(f"{path}: has no column participant_id, only {list(table)}.")
     rows: list[dict[str, str]] = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -20,8 +21,11 @@ from headcond.head.given import ROMPEIT, read_rompeit
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.io import atomic, write_sidecar
 from headcond.tissues import EIT_TISSUES, label_scheme
+from headcond.trial import patience, trouble
 
 _FORMAT = "headcond-head-1"
+# Bytes that reading a mesh may take, and more for each of the file (ASCII 5, packed VTU 40).
+_MEMORY, _GROWTH = 1 << 29, 200
 _EIDORS = ("vtx", "tri", "materials")
 _UNITS = {"m": 1.0, "cm": 1e-2, "mm": 1e-3}
 # A head, or a good part of one, is this large (metres).
@@ -321,6 +325,12 @@ def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
 def _meshio(path: Path) -> meshio.Mesh:
     # Its general `meshio.read` ends the whole program on an unreadable file.
     read = meshio.vtu.read if path.suffix == ".vtu" else meshio.gmsh.read
+    # It takes the memory that a header asks for before it looks whether the file holds as much.
+    most = _MEMORY + _GROWTH * path.stat().st_size
+    if found := trouble(partial(read, path), patience(path), most):
+        raise InputError(
+            f"{path}: cannot be read as a mesh: {found}. It is damaged: export it again."
+        )
     try:
         return read(path)
     except (

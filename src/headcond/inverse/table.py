@@ -178,10 +178,7 @@ def _facts(path: Path) -> dict[str, Any]:
 
 
 def _table(path: str | Path) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a TSV table ({error}).") from error
+    table = io.read_tsv(path, dtype=str, keep_default_na=False)
     if lacking := [column for column in COLUMNS if column not in table]:
         raise InputError(
             f"{path}: no column {lacking[0]!r}; a measurement has {', '.join(COLUMNS)}."

@@ -13,10 +13,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel
 import numpy as np
 
 from headcond.checks import InputError, check_finite
+from headcond.io import read_image
 from headcond.tms.coil import Coil, combine, from_dipoles
 from headcond.tms.sampled import PotentialGrid
 
@@ -85,14 +85,10 @@ def read_definition(path: Path) -> Coil:
 
 def read_grid(path: Path) -> Coil:
     """Read an A-field grid (.nii, .nii.gz): (nx, ny, nz, 3) or (nx, ny, nz, 1, 3), T m / A."""
-    try:
-        image = nibabel.load(path)
-        values = np.asarray(image.dataobj, float)
-    except (OSError, nibabel.filebasedimages.ImageFileError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from error
+    values, affine = read_image(path, float)
     if values.ndim == 5 and values.shape[3] == 1:
         values = values[:, :, :, 0]
-    return _grid(str(path), values, image.affine, path.name.split(".")[0])
+    return _grid(str(path), values, affine, path.name.split(".")[0])
 
 
 _READERS: dict[str, Callable[[Path], Coil]] = {
