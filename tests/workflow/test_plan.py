@@ -124,7 +124,7 @@ def test_mpi_rules_take_launcher_and_ranks_from_their_resources(checkout):
     assert parallel == ["train_basis"]
     shell, resources = known["train_basis"]["shell"], known["train_basis"]["resources"]
     assert "{resources.mpi} -n {resources.tasks} python -m mpi4py" in shell
-    assert "--ranks {resources.tasks}" in shell and "&> {log}" in shell
+    assert "--ranks {resources.tasks}" in shell and "&> {log:q}" in shell
     assert "tasks=lambda wildcards, threads: threads" in resources
     assert "OMP_NUM_THREADS=1" in shell and "OPENBLAS_NUM_THREADS=1" in shell
 

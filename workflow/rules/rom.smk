@@ -20,7 +20,7 @@ rule train_basis:
         mpi="mpirun --bind-to none --oversubscribe",
         tasks=lambda wildcards, threads: threads,
         cpus_per_task=1,
-        mem_mb=growing(4000),
+        mem_mb=training_memory,
         runtime=growing(240),
     params:
         source=source("train_basis.py"),
