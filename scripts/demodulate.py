@@ -20,7 +20,7 @@ def main(recording, patterns, out, provenance, **options):
     """Write the lock-in's readings of every pattern; an existing table stays."""
     if Path(out).exists():
         raise InputError(f"{out}: exists, and nothing is overwritten: name another file.")
-    rows = io.read_table(patterns)
+    rows = io.read_tsv(patterns, dtype={"injection": str, "extraction": str})
     if lacking := {"injection", "extraction", "start", "stop"} - set(rows):
         raise InputError(f"{patterns}: no column {min(lacking)!r}.")
     intervals = [Interval(r.injection, r.extraction, r.start, r.stop) for r in rows.itertuples()]

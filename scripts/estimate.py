@@ -11,6 +11,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 import step
@@ -20,12 +21,20 @@ from headcond.figures import measured as figures
 from headcond.figures.style import save
 from headcond.inverse import table
 from headcond.inverse.measured import Choices, fit, summary
+from headcond.inverse.optimise import InversionError
 from headcond.rom.model import ReducedModel
 
 
 def main(measurement, model, folder, choices, frequencies, provenance):
     """Write estimates, summary, residuals, figures and record of every frequency."""
     folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; name a folder for the results.")
+    for key, values, count in (("fix", choices.fixed, 1), ("limit", choices.limits, 2)):
+        for name, value in values.items():
+            if np.size(value) != count:
+                form = "TISSUE=S/m" if count == 1 else "TISSUE=LOW:HIGH"
+                raise InputError(f"--{key}: {name} has {np.size(value)} numbers; write {form}.")
     if folder.exists() and any(folder.iterdir()):
         raise InputError(f"{folder}: is not empty, and nothing is overwritten: name another one.")
     known = {one.frequency: one for one in table.read(measurement)}
@@ -33,7 +42,13 @@ def main(measurement, model, folder, choices, frequencies, provenance):
         check_option("frequency", frequency, list(known))
     trained = ReducedModel.read(model)
     chosen = list(frequencies or known)
-    fitted = {frequency: fit(known[frequency], trained, choices) for frequency in chosen}
+    fitted = {}
+    for frequency in chosen:
+        try:
+            fitted[frequency] = fit(known[frequency], trained, choices)
+        except (InputError, InversionError) as error:
+            where = f" at {frequency:g} Hz" if len(known) > 1 else ""
+            raise InputError(f"{measurement}{where}: {error}") from error
     estimates, residuals = (
         pd.concat(
             [getattr(f, name).assign(frequency=key) for key, f in fitted.items()],

@@ -154,3 +154,19 @@ def test_a_model_of_another_study_is_refused(script, trained, tmp_path, changes,
     with pytest.raises(InputError, match=message):
         adopt(script, trained, tmp_path / "mine", **changes)
     assert not (tmp_path / "mine").exists()
+
+
+def test_estimate_names_what_was_written_wrong(script, files, tmp_path):
+    folder, _ = files
+    run = script("estimate")
+    cases = (
+        (Choices(limits={"brain": 0.5}), "--limit: brain has 1 numbers; write TISSUE=LOW:HIGH"),
+        (Choices(fixed={"brain": (0.3, 0.5)}), "--fix: brain has 2 numbers; write TISSUE=S/m"),
+        (Choices(bad_electrodes=("nobody",)), "mine.tsv at 27 Hz: .*nobody"),
+    )
+    for choices, told in cases:
+        with pytest.raises(InputError, match=told):
+            run(folder / "mine.tsv", folder / "rom.h5", tmp_path / "out", choices, [], {})
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="file: is a file; name a folder"):
+        run(folder / "mine.tsv", folder / "rom.h5", tmp_path / "file", Choices(), [], {})

@@ -11,6 +11,8 @@ import scipy.stats
 
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
+from headcond.inverse import measured as measured_module
+from headcond.inverse import starts
 from headcond.inverse.certificate import certified_error
 from headcond.inverse.information import cramer_rao
 from headcond.inverse.measured import Choices, clearest_frequency, fit, summary
@@ -170,6 +172,58 @@ def test_starts_find_the_lowest_minimum_and_say_how_many_agree(problem, truth):
                                 amplitude=True, pairs="joint")  # fmt: skip
     alone = estimate(forward, sizes, protocol, STD, amplitude=True, pairs="joint")
     assert many.best.chi_square <= alone.chi_square + 1e-9
+
+
+def test_a_start_that_fails_spoils_no_other(problem, monkeypatch):
+    forward, protocol, data = problem
+    real, calls = starts.estimate, []
+
+    def flaky(*arguments, **options):
+        calls.append(options)
+        if len(calls) == 1:
+            raise starts.InversionError("not one converged")
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(starts, "estimate", flaky)
+    rng = np.random.default_rng(2)
+    found = estimate_from_starts(forward, data[0], protocol, STD, 3, rng, pairs="joint")
+    assert found.best.converged and found.agreeing == 2
+
+    def hopeless(*arguments, **options):
+        raise starts.InversionError("not one converged")
+
+    monkeypatch.setattr(starts, "estimate", hopeless)
+    with pytest.raises(starts.InversionError, match="not one"):
+        estimate_from_starts(forward, data[0], protocol, STD, 3, rng, pairs="joint")
+
+
+def test_more_noise_takes_nothing_from_a_prior(model, truth):
+    """Data 30 times noisier than stated: without a prior deviations grow by that, with it not."""
+    noisy = measured(model, truth, std=30 * STD)
+    noisy = dataclasses.replace(noisy, noise=STD)
+    rows = {}
+    for prior in (False, True):
+        choices = Choices(modes=("joint",), screen=False, prior=prior)
+        rows[prior] = fit(noisy, model, choices).estimates.set_index("parameter")
+    each = rows[False]
+    ratio = (each["scaled_std"] / each["std"])[each["std"] > 0]
+    np.testing.assert_allclose(ratio, np.sqrt(each["chi_square"] / each["dof"]).iloc[0])
+    assert ratio.iloc[0] > 10
+    known = published(list(each.index))
+    for name, (_, width) in known.items():
+        row = rows[True].loc[name]
+        assert row["std"] * 0.999 <= row["scaled_std"] <= 1.001 * width * row["estimate"]
+
+
+def test_the_noise_is_the_tables_or_what_reciprocity_shows(model, truth, monkeypatch):
+    one = measured(model, truth)
+    assert measured_module._noise(one, 5e-7) == STD, "the table's own"
+    unknown = dataclasses.replace(one, noise=None)
+    monkeypatch.setattr(measured_module.screening, "reciprocity_noise", lambda _: (2e-6, 30))
+    assert measured_module._noise(unknown, 5e-7) == 2e-6
+    assert measured_module._noise(unknown, 5e-6) == 5e-6
+    monkeypatch.setattr(measured_module.screening, "reciprocity_noise", lambda _: None)
+    assert measured_module._noise(unknown, 5e-7) == 5e-7
 
 
 def test_fit_recovers_the_truth_and_says_what_it_is_worth(model, truth):

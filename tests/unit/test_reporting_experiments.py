@@ -35,7 +35,10 @@ def test_errors_stand_beside_bound_and_paper_at_the_most_snapshots(sweep):
     paper = table.set_index(["estimated", "tissue"])["the paper: mean RE (%)"]
     assert paper["each, all tissues", "spongy bone"] == published.EXPERIMENT_2["spongy_bone"]
     assert paper["joint, all tissues", "spongy bone"] == "–", "the paper estimates per pair"
-    assert len(section.parts) == 3 and "Traditional" not in " ".join(section.parts[0].texts)
+    swept = section.parts[1].table
+    assert list(swept["noise"]) == ["0.82 µV", "8.2 µV"] * 2 and set(swept["snapshots"]) == {15}
+    assert list(swept.columns[-2:]) == ["scalp", "spongy bone"] and set(swept["scalp"]) == {0.9}
+    assert len(section.parts) == 4 and "Traditional" not in " ".join(section.parts[0].texts)
     turned = {**STUDY, "head": {"anisotropic": ["compact_bone"]}}
     table = experiments.inversion_section(turned, FIGURES, {"sub-01": sweep}, {}).parts[0].table
     assert set(table["the paper: mean RE (%)"]) == {"–"}
@@ -97,14 +100,16 @@ def test_measured_conductivities_stand_beside_tables_3_and_4():
     ])  # fmt: skip
     estimates = pd.DataFrame([
         {"frequency": 5.0, "variant": variant, "mode": mode, "pattern": pattern, "misfit": misfit,
-         "chi_square": 50.0, "dof": 25}
-        for variant in variants
+         "chi_square": 50.0, "dof": 25, "parameter": name,
+         "free": name == "scalp" or variant == variants[1]}
+        for variant in variants for name in ("scalp", "wm")
         for mode, pattern, misfit in (("joint", "all", 3e-4), ("each", "A-B", 1e-4),
                                       ("each", "B-C", 2e-4))
     ])  # fmt: skip
     facts = {"description": "mean of ten", "patterns": 31, "readings": 930,
              "frequency": 5.0, "bad_electrodes": {"Fz": "named by hand"}, "bad_patterns": {},
-             "reciprocity_noise": 4e-5}  # fmt: skip
+             "reciprocity_noise": 4e-5, "noise": 4e-5, "certified_error": 3e-4,
+             "model_error_matters": True}  # fmt: skip
     noisy = {**facts, "frequency": 100.0, "reciprocity_noise": 9e-5}
     section = experiments.measured_section(
         FIGURES, {"sub-01": summary}, {"sub-01": {"fits": [facts, noisy]}}, {"sub-01": estimates}
@@ -115,9 +120,16 @@ def test_measured_conductivities_stand_beside_tables_3_and_4():
     assert paper[variants[0], "scalp"].startswith("AM 243 ± 45; CA 287 ± 62")
     assert paper[variants[0], "wm"] == "–", "fixed there"
     assert "AM 118 ± 72" in paper[variants[1], "wm"]
-    assert table["joint at a wall"][variants[0], "wm"] == "yes"
+    assert table["joint at a wall"][variants[1], "wm"] == "yes"
+    assert table["± scaled"][variants[1], "wm"] == "–", "a wall has no deviation"
+    assert table["mean (mS/m)"][variants[0], "wm"].startswith("held at ")
+    assert table["joint (mS/m)"][variants[0], "wm"] == "held"
+    assert table["published mean"][variants[0], "scalp"] == pytest.approx(410)
     text = section.parts[0].texts[0]
     assert "Fz (named by hand)" in text and "40 µV by reciprocity" in text
+    told = section.parts[1].texts[0]
+    assert "leave 300 µV, 7.5 times" in told and "not explained" in told
+    assert "certified to 300 µV" in told and "not small beside the noise" in told
     misfit = section.parts[1].table
     np.testing.assert_allclose(misfit["rms misfit, median pattern alone (µV)"], 150)
     np.testing.assert_allclose(misfit["chi-square / dof, joint"], 2)

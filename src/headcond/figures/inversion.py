@@ -36,7 +36,7 @@ def systems(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) ->
                        label=f"{label}: largest")  # fmt: skip
             # With few snapshots the bound is that of a wrong model.
             panel.axhline(grouped["bound"].mean().iloc[-1], linestyle=":", color=colour,
-                          linewidth=1, label="median Cramér-Rao bound")  # fmt: skip
+                          linewidth=1, label=f"{label}: median bound")  # fmt: skip
         if baseline is not None and baseline["kept"].any():
             kept = baseline["kept"] & baseline["parameter"].isin(names)
             panel.plot(*history(baseline[kept]), "-", color=COLOURS[1],

@@ -10,6 +10,7 @@ import mne
 import numpy as np
 
 from headcond.checks import InputError, check_finite, check_option, check_positive, check_shape
+from headcond.inverse.measurement import AVERAGE
 from headcond.inverse.table import KINDS, Measurement
 
 # Length of one lock-in window, s; mains at 50 or 60 Hz does whole periods in it.
@@ -139,7 +140,8 @@ def demodulate(
 
     Returns
     -------
-    Measurement whose noise is the root mean square of the lock-in's errors of passive electrodes.
+    Measurement whose noise is that of one electrode before any reference: by the root mean square
+    of the lock-in's errors of passive channels, of which a reference electrode has half.
 
     Raises
     ------
@@ -170,7 +172,10 @@ def demodulate(
             row = _in_phase(found.values, passive, ends, name)
         row[labels.index(reference) if reference in labels else slice(0, 0)] = 0.0
         values.append(row)
-    noise = float(np.sqrt(np.mean(np.square(np.concatenate(errors)))))
+    # A channel against one electrode has the noise of both; against the average, nearly its own.
+    count = len(labels)
+    share = 0.5 if reference != AVERAGE else count / (count - 1)
+    noise = float(np.sqrt(share * np.mean(np.square(np.concatenate(errors)))))
     return Measurement(
         tuple((i.source, i.sink) for i in intervals), tuple(labels), np.array(values),
         np.full(len(values), float(current)), reference, kind, frequency, noise or None,
@@ -196,11 +201,12 @@ def read_recording(path: str | Path) -> tuple[tuple[str, ...], np.ndarray, float
     reader = getattr(mne.io, READERS[path.suffix.lower()])
     try:
         raw = reader(path, preload=False, verbose="error")
-        signal = raw.get_data(picks="eeg")
+        # Without the channels that the file calls bad.
+        picks = mne.pick_types(raw.info, eeg=True)
+        signal = raw.get_data(picks=picks)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
         raise InputError(f"{path}: cannot be read as a recording ({error}).") from error
-    names = [raw.ch_names[n] for n in mne.pick_types(raw.info, eeg=True)]
-    return tuple(names), signal, float(raw.info["sfreq"])
+    return tuple(raw.ch_names[n] for n in picks), signal, float(raw.info["sfreq"])
 
 
 def _in_phase(

@@ -31,8 +31,10 @@ class Estimates:
     cramer_rao : (..., P) S/m, least standard deviation that any unbiased estimate without
         walls can have at `sigma`; infinite where the readings say nothing, zero if fixed.
     chi_square : (...) squared whitened misfit of the data.
-    dof : (...) independent readings less free parameters: what `chi_square` should be.
-    p_value : (...) chance of a larger chi-square if nothing but the stated noise were wrong.
+    dof : (...) independent readings less free parameters: what `chi_square` should be. A parameter
+        that a wall holds counts as free, so with walls chi-square may be larger by one for each.
+    p_value : (...) chance of a larger chi-square if nothing but the stated noise were wrong; not
+        with plain weights against one electrode, whose noise all readings share.
     iterations : (...) int.
     converged : (...) bool.
     at_wall : (..., P) bool, held by the box although the data pull outward.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -104,10 +104,11 @@ def fit(measurement: Measurement, model: ReducedModel, choices: Choices) -> Fitt
     bad = (bad[0] | set(found.electrodes), bad[1] | set(found.patterns))
     bound = _bind(measurement, model, choices, *bad)
     forward = ReducedForward(model, bound.protocol.pairs, limits=choices.limits)
+    prior = published(forward.names) if choices.prior else {}
     results = {mode: _estimate(forward, bound, choices, mode) for mode in choices.modes}
     rows = []
     for mode, (values, agreeing) in results.items():
-        rows += _rows(forward, model, bound, values, agreeing, mode)
+        rows += _rows(forward, model, bound, values, agreeing, mode, prior)
     joint = results["joint"][0] if "joint" in results else _estimate(
         forward, bound, choices, "joint")[0]  # fmt: skip
     table = pd.DataFrame(rows)
@@ -201,12 +202,16 @@ def variants(box: Box, noise: float) -> dict[str, Choices]:
 def fit_variants(
     measurements: Sequence[Measurement], model: ReducedModel, choices: Mapping[str, Choices]
 ) -> Variants:
-    """Fit every measurement by every variant; the columns frequency and variant tell which."""
+    """Fit every measurement by every variant; the columns frequency and variant tell which.
+
+    The noise of a measurement is its own; where it states none, that of the choices, or what
+    reciprocity shows at its frequency if that is more.
+    """
     tables: dict[str, list[pd.DataFrame]] = {"estimates": [], "residuals": [], "summary": []}
     facts = []
     for name, chosen in choices.items():
         for one in measurements:
-            found = fit(one, model, chosen)
+            found = fit(one, model, replace(chosen, noise=_noise(one, chosen.noise)))
             told = {"frequency": one.frequency, "variant": name}
             tables["estimates"].append(found.estimates.assign(**told))
             tables["residuals"].append(found.residuals.assign(**told))
@@ -214,6 +219,13 @@ def fit_variants(
             facts.append({**found.facts, "variant": name})
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
     return Variants(joined["estimates"], joined["summary"], joined["residuals"], facts)
+
+
+def _noise(measurement: Measurement, stated: float | None) -> float | None:
+    if measurement.noise is not None or stated is None:
+        return measurement.noise
+    reciprocal = screening.reciprocity_noise(measurement)
+    return stated if reciprocal is None else max(stated, reciprocal[0])
 
 
 def clearest_frequency(facts: Sequence[Mapping[str, Any]]) -> float:
@@ -275,7 +287,7 @@ def _joint_residual(
 
 def _rows(
     forward: ReducedForward, model: ReducedModel, bound: Bound, found: Estimates,
-    agreeing: np.ndarray, mode: str,
+    agreeing: np.ndarray, mode: str, prior: Mapping[str, tuple[float, float]],
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of the table of estimates, one per pattern (or one in all) and parameter."""
     protocol = bound.protocol
@@ -294,12 +306,13 @@ def _rows(
         index = (n,) if mode == "each" else ()
         part = slice(n, n + 1) if mode == "each" else slice(None)
         reduced = max(1.0, float(found.chi_square[index] / max(found.dof[index], 1)))
+        scaled = _scaled(found, index, reduced, prior)
         for k, parameter in enumerate(found.names):
             rows.append({
                 "mode": mode, "pattern": name, "parameter": parameter,
                 "free": bool(found.free[k]), "estimate": found.sigma[(*index, k)],
                 "std": found.std[(*index, k)],
-                "scaled_std": found.std[(*index, k)] * np.sqrt(reduced),
+                "scaled_std": scaled[k],
                 "cramer_rao": found.cramer_rao[(*index, k)],
                 "at_wall": bool(found.at_wall[(*index, k)]),
                 "chi_square": found.chi_square[index], "dof": int(found.dof[index]),
@@ -310,6 +323,29 @@ def _rows(
                 "iterations": int(found.iterations[index]),
             })  # fmt: skip
     return rows
+
+
+def _scaled(
+    found: Estimates, index: tuple[int, ...], reduced: float,
+    prior: Mapping[str, tuple[float, float]],
+) -> np.ndarray:  # fmt: skip
+    """Standard deviations (P,) for data whose variance is `reduced` times the stated one.
+
+    What a prior knows does not become less by that: (F / r + P)^-1 in log conductivity.
+    """
+    std, sigma = found.std[index], found.sigma[index]
+    if not prior:
+        return std * np.sqrt(reduced)
+    moving = np.flatnonzero(std > 0)
+    scale = np.outer(sigma[moving], sigma[moving])
+    whole = np.linalg.inv(found.covariance[index][np.ix_(moving, moving)] / scale)
+    known = np.diag([
+        prior[found.names[k]][1] ** -2 if found.names[k] in prior else 0.0 for k in moving
+    ])  # fmt: skip
+    scaled = np.zeros(len(std))
+    covariance = np.linalg.inv((whole - known) / reduced + known)
+    scaled[moving] = sigma[moving] * np.sqrt(np.diag(covariance))
+    return scaled
 
 
 def _finite(value: float) -> float:

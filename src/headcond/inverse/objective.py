@@ -235,7 +235,8 @@ def make_objective(
         where = "-".join(protocol.pairs[int(np.argmax(few))]) if each else "all pairs together"
         raise InputError(
             f"{where}: {problem.dof.min()} independent readings for {len(free)} conductivities: "
-            "fix some of them."
+            "fix some of them, or leave the pattern out; all patterns together (mode joint) may "
+            "have enough."
         )
     _check_unit(problem)
     return problem

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 from headcond.checks import InputError
 from headcond.inverse.estimates import Estimates
 from headcond.inverse.measurement import Protocol
-from headcond.inverse.optimise import estimate
+from headcond.inverse.optimise import InversionError, estimate
 
 # Objectives nearer than this are one minimum: a chi-square hardly changes by so little.
 SAME_MINIMUM = 1e-2
@@ -54,19 +54,27 @@ def estimate_from_starts(
     ------
     InputError
         For fewer than one start, a start among the options, or as `estimate`.
+    InversionError
+        If no inversion of any start converged.
     """
     if starts < 1:
         raise InputError(f"At least one start is needed, got {starts}.")
     if "start" in options:
         raise InputError("Several starts are drawn at random: leave out `start`.")
-    found = [estimate(model, data, protocol, noise, **options)]
     box = getattr(model, "box", model)
     low, high = np.log(np.asarray(box.lower, float)), np.log(np.asarray(box.upper, float))
-    for _ in range(starts - 1):
-        point = np.clip(
-            np.exp(low + (high - low) * generator.random(len(low))), box.lower, box.upper
-        )
-        found.append(estimate(model, data, protocol, noise, start=point, **options))
+    points = [
+        np.clip(np.exp(low + (high - low) * generator.random(len(low))), box.lower, box.upper)
+        for _ in range(starts - 1)
+    ]
+    found, failure = [], None
+    for start in ({}, *({"start": point} for point in points)):
+        try:
+            found.append(estimate(model, data, protocol, noise, **start, **options))
+        except InversionError as error:  # of this start alone, perhaps
+            failure = error
+    if not found:
+        raise failure
     prior = options.get("prior") or {}
     cost = np.stack([np.where(f.converged, _objective(f, prior), np.inf) for f in found])
     winner = np.argmin(cost, axis=0)

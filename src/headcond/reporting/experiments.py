@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from headcond.figures.disturbance import told
 from headcond.inverse import published
 from headcond.inverse.experiment import TABLE_2
 from headcond.inverse.measured import clearest_frequency
+from headcond.inverse.priors import PUBLISHED_MEANS
 from headcond.reporting.page import Part, Section
 
 
@@ -72,12 +73,33 @@ def inversion_section(
                 f"conductivity beyond a hundred times the box): {why}."
             )
         parts.append(Part(subject, tuple(texts), pd.DataFrame(rows)))
+        if table["noise"].nunique() > 1:
+            parts.append(Part(texts=(_SWEPT,), table=_by_noise(table, noise)))
         for name, caption in (
             ("inversion", "Errors of the outer tissues against systems solved per pair."),
             ("noises", "Errors of all tissues against snapshots and noise, and by their bound."),
         ):
             parts.append(Part(figure=figures[f"{name}_{subject}"], caption=caption))
     return Section("inversion", "Errors of estimates (Experiments 2 and 3)", tuple(parts))
+
+
+_SWEPT = (
+    "RMS error by bound at other noises, with the paper's snapshots (dashes: nothing to judge). "
+    "Where it is above 1 by more than its sampling error the reduced model is as wrong as the data "
+    "are noisy: with more snapshots it comes back to 1."
+)
+
+
+def _by_noise(table: pd.DataFrame, noise: float) -> pd.DataFrame:
+    """RMS error by bound of every tissue, a row per noise and way of estimating."""
+    count = table[table["noise"] != noise]["snapshots"].max()
+    rows = table[(table["snapshots"] == count) & (table["free"] == "all")]
+    wide = rows.pivot(index=["mode", "noise"], columns="parameter", values="rms_over_bound")
+    names = list(dict.fromkeys(rows["parameter"]))
+    found = wide[names].rename(columns=_spaced).reset_index()
+    found.insert(2, "snapshots", count)
+    found["noise"] = [f"{1e6 * value:.2g} µV" for value in found["noise"]]
+    return found.rename(columns={"mode": "estimated"})
 
 
 def references_section(
@@ -190,20 +212,10 @@ def measured_section(
         fits = records[subject]["fits"]
         shown = clearest_frequency(fits)
         facts = next(one for one in fits if one["frequency"] == shown)
+        every = estimates[subject]
+        free = every[every["free"]].groupby("variant")["parameter"].agg(set)
         rows = [
-            {
-                "variant": row.variant,
-                "tissue": _spaced(row.parameter),
-                "mean (mS/m)": 1e3 * row.mean,
-                "deviation over patterns": 1e3 * row.std,
-                "patterns": row.patterns,
-                "at a wall": row.at_wall,
-                "joint (mS/m)": 1e3 * row.joint,
-                "± scaled": 1e3 * row.joint_scaled_std,
-                "joint at a wall": "yes" if row.joint_at_wall else "no",
-                "the paper, other people (mS/m)": published.beside(row.variant, row.parameter)
-                or "–",
-            }
+            _measured_row(row, row.parameter in free.get(row.variant, ()))
             for row in table[table["frequency"] == shown].itertuples()
         ]
         left = {**facts["bad_electrodes"], **facts["bad_patterns"]}
@@ -214,18 +226,59 @@ def measured_section(
             f"Noise of one electrode {_reciprocal(facts['reciprocity_noise'])}. Left out: "
             + ("; ".join(f"{k} ({v})" for k, v in left.items()) or "nothing")
             + ". "
-            "Scaled deviations are those of the noise that would explain the misfit."
+            "Scaled deviations are those of the noise that would explain the misfit. Published "
+            "means are McCann's (2019)."
         )
         caption = "Estimates per pattern and from all patterns together, all tissues free."
         parts.append(
             Part(subject, (text,), pd.DataFrame(rows), figures[f"measured_{subject}"], caption)
         )
-        misfit = _misfits(estimates[subject], shown)
+        misfit = _misfits(every, shown)
         caption = "Against frequency, where there are several."
-        parts.append(Part("", (), misfit, figures[f"spectrum_{subject}"], caption))
+        told = _unexplained(misfit, facts["noise"], [f for f in fits if f["frequency"] == shown])
+        parts.append(Part("", (told,), misfit, figures[f"spectrum_{subject}"], caption))
         caption = "What the joint estimate leaves, by pattern and electrode."
         parts.append(Part(figure=figures[f"residuals_{subject}"], caption=caption))
     return Section("measured", "Measured voltages (Experiment 5)", tuple(parts))
+
+
+def _measured_row(row: Any, free: bool) -> dict[str, Any]:
+    mean = PUBLISHED_MEANS.get(row.parameter)
+    return {
+        "variant": row.variant,
+        "tissue": _spaced(row.parameter),
+        "mean (mS/m)": 1e3 * row.mean if free else f"held at {1e3 * row.mean:.4g}",
+        "deviation over patterns": 1e3 * row.std if free else "–",
+        "patterns": row.patterns if free else "–",
+        "at a wall": row.at_wall if free else "–",
+        "joint (mS/m)": 1e3 * row.joint if free else "held",
+        "± scaled": 1e3 * row.joint_scaled_std if free and not row.joint_at_wall else "–",
+        "joint at a wall": ("yes" if row.joint_at_wall else "no") if free else "–",
+        "published mean": 1e3 * mean if mean else "–",
+        "the paper, other people (mS/m)": published.beside(row.variant, row.parameter) or "–",
+    }
+
+
+def _unexplained(misfit: pd.DataFrame, noise: float, fits: Sequence[Mapping[str, Any]]) -> str:
+    """What the fits leave: beside the noise, and whether the reduced model itself is at fault."""
+    worst = misfit["rms misfit, joint (µV)"].max()
+    text = (
+        f"The joint estimates leave {worst:.3g} µV, {worst / (1e6 * noise):.2g} times the noise of "
+        f"{1e6 * noise:.2g} µV. "
+    )
+    if worst > 2e6 * noise:
+        text += (
+            "So the data are not explained: head, electrodes or instrument are wrong by more than "
+            "the noise, and conductivities carry that error, which no deviation above states. "
+        )
+    certified = [fit["certified_error"] for fit in fits if fit.get("certified_error") is not None]
+    if not certified:
+        return text + "The reduced model's own error has no certificate at these readings."
+    matters = any(fit["model_error_matters"] for fit in fits)
+    return text + (
+        f"The reduced model is certified to {1e6 * max(certified):.3g} µV at the worst estimate, "
+        + ("which is not small beside the noise." if matters else "small beside the noise.")
+    )
 
 
 def _reciprocal(noise: float | None) -> str:
