@@ -84,7 +84,10 @@ def check_output(study: Mapping[str, Any]) -> None:
 
 
 def crowd(study: Mapping[str, Any]) -> str:
-    """A warning if a study's batches are more jobs than a cluster should get; '' if not."""
+    """What is to be said if a study's batches are more jobs than a cluster should get; '' if not.
+
+    One machine works through any number of them; on a cluster the run is refused.
+    """
     rom = study["rom"]
     if "eit" not in study["wings"] or "trained" in rom:
         return ""
@@ -97,11 +100,14 @@ def crowd(study: Mapping[str, Any]) -> str:
 
     if jobs(rom["batch"]) <= MOST_JOBS:
         return ""
-    return (
+    told = (
         f"rom.batch: batches of {rom['batch']} pairs are {jobs(rom['batch'])} jobs of their own on "
-        f"a cluster. Larger batches are fewer jobs: rom.batch: {min(pairs, 33)} makes "
-        f"{jobs(min(pairs, 33))} of them."
+        f"a cluster, which gets {MOST_JOBS} at most. "
     )
+    for batch in (min(pairs, 33), pairs):
+        if jobs(batch) <= MOST_JOBS:
+            return told + f"Larger ones are fewer: rom.batch: {batch} makes {jobs(batch)} of them."
+    return told + "Split head.subjects into several studies."
 
 
 def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -49,6 +49,11 @@ def test_a_crowd_of_batches_is_told_with_the_way_out():
     chosen["rom"]["pairs"] = 132
     told = preflight.crowd(chosen)
     assert told.startswith("rom.batch: batches of 4 pairs are 6600 jobs") and "33 makes 800" in told
+    chosen["head"]["subjects"] = [f"sub-{n:04d}" for n in range(1000)]
+    assert "132 makes 1000 of them" in preflight.crowd(chosen)
+    chosen["head"]["subjects"] = [f"sub-{n:04d}" for n in range(4000)]
+    assert "Split head.subjects into several studies" in preflight.crowd(chosen)
+    chosen["head"]["subjects"] = [f"sub-{n:03d}" for n in range(200)]
     chosen["rom"]["batch"] = 9
     assert preflight.crowd(chosen) == ""
     chosen["rom"]["experiment"]["norms"] = ["energy"]

@@ -362,3 +362,15 @@ def test_a_study_of_200_subjects_is_no_more_than_a_few_thousand_jobs_for_slurm(c
     assert int(table["training jobs of pairs"]) == 200 * 11
     assert int(table["steps"]) > 10_000
     assert int(table["Slurm jobs"]) < 3500
+
+
+def test_a_cluster_gets_no_crowd_of_jobs(make_checkout):
+    """With a crowd of two: refused before anything is submitted, so without any cluster."""
+    checkout = make_checkout("crowd")
+    module = checkout.folder / "src" / "headcond" / "preflight.py"
+    module.write_text(module.read_text().replace("MOST_JOBS = 3000", "MOST_JOBS = 1"))
+    study = checkout.study("crowd", "wings: [eit]\nrom: {pairs: 4, batch: 2}\n")
+    output = checkout.run("--workflow-profile", "profiles/slurm", "--configfile", study, fails=True)
+    told = "Study refused. rom.batch: batches of 2 pairs are 2 jobs"
+    assert told in output and "rom.batch: 4 makes 1 of them" in output, output
+    assert not list((checkout.folder / "results").rglob("*.nii.gz"))

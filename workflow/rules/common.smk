@@ -30,7 +30,9 @@ onstart:
         preflight.check_files(STUDY)
     except InputError as error:
         raise WorkflowError(f"Study refused. {error}") from None
-    for warning in (space.shortage(STUDY), preflight.crowd(STUDY)):
+    if (crowd := preflight.crowd(STUDY)) and workflow.non_local_exec:
+        raise WorkflowError(f"Study refused. {crowd}") from None
+    for warning in (space.shortage(STUDY), crowd):
         if warning:
             logger.warning(warning)
 
