@@ -7,6 +7,9 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
+from headcond.caps import cap_positions
 from headcond.study_paths import folder, pair_count, refinement
 
 # Bytes per voxel of the networks' grid: scans and what is made of them (measured 24 to 31);
@@ -46,6 +49,7 @@ def estimate(study: Mapping[str, Any]) -> dict[str, float]:
             if "eit" in wings:
                 nodes = _HEAD / study["head"]["mesh"]["size"] ** 3
                 need[subject] += _model(study["rom"]) + _bases(study["rom"], nodes)
+                need[subject] += _voltages(study)
     return need
 
 
@@ -76,6 +80,19 @@ def _fields(study: Mapping[str, Any]) -> int:
     models = 3 + (study["cohort"]["source"] == "phantom") + tms["subvoxel"]
     further = 2 * (len(study["condnet"]["tables"]) - 1) + len(tms.get("further_tables", []))
     return models + further
+
+
+def _voltages(study: Mapping[str, Any]) -> float:
+    """Bytes of simulated voltages (44 a reading, 28 of another head) and estimates (550)."""
+    inverse, cap = study["inverse"], study["head"]["electrodes"]["cap"]
+    pairs = pair_count(study["rom"]["pairs"])
+    known = cap != "file" and not cap.endswith(".csv")
+    electrodes = len(cap_positions(cap, np.eye(4))) if known else pairs + 1
+    table = pairs * electrodes
+    other = (
+        7 * min(10, inverse["samples"]) if "disturbances" in inverse["experiment"]["kinds"] else 0
+    )
+    return inverse["samples"] * (50.0 * table + 600.0 * pairs) + 32.0 * other * table
 
 
 def _bases(rom: Mapping[str, Any], nodes: float) -> float:

@@ -13,6 +13,7 @@ MEASURED = {  # MB of one subject, from the runs of these studies (docs/resource
     "studies/condnet-heads.yaml": {"sub-01": 54, "sub-12": 171, "sub-patient12": 78},
     "studies/tms-heads.yaml": {"sub-12": 597, "sub-14": 599},
     "studies/experiment-1.yaml": {"sub-colin27": 4652},
+    "studies/experiment-2.yaml": {"sub-colin27": 261},
 }
 
 
