@@ -68,8 +68,7 @@ def registration(folder):
     design = np.column_stack([own, np.ones(len(own))])
     off = np.linalg.norm(design @ np.linalg.lstsq(design, goal, rcond=None)[0] - goal, axis=1)
     table = pd.DataFrame({"electrode": list(places), "off (mm)": off})
-    rms = pd.DataFrame({"electrode": ["rms of all"], "off (mm)": [np.sqrt(np.mean(off**2))]})
-    return pd.concat([table.sort_values("off (mm)", ascending=False).head(8), rms])
+    return table.sort_values("off (mm)", ascending=False)
 
 
 def fitted(name, measurement, model, noise):
@@ -100,14 +99,32 @@ def nearest_reference(measurement, raw, model, sigma):
     return pd.DataFrame(rows).sort_values("correlation", ascending=False)
 
 
+def displaced(rms, registered):
+    """Misfit of coordinates and names of the worst electrodes, and its correlation with theirs.
+
+    Parameters
+    ----------
+    rms : residuals by electrode, the worst first.
+    registered : as `registration` gives it, with every electrode.
+    """
+    gap = registered.set_index("electrode")["off (mm)"]
+    both = pd.concat([rms.rename("residual"), gap.rename("gap")], axis=1).dropna()
+    row = {f"{name} (mm)": gap[name] for name in rms.index[:4]}
+    rank = both["residual"].corr(both["gap"], method="spearman")
+    return pd.DataFrame([{**row, "median (mm)": gap.median(), "Spearman": rank}])
+
+
 def main(arguments):
     """Print the tables."""
     measurements = read_ucl(arguments.folder)
     offsets = raw_offsets(arguments.folder, measurements)
     chosen = [one.frequency for one in measurements].index(arguments.frequency)
     one = measurements[chosen]
+    registered = registration(arguments.folder)
+    off = registered["off (mm)"]
+    rms = pd.DataFrame({"electrode": ["rms of all"], "off (mm)": [np.sqrt(np.mean(off**2))]})
     tables = [by_frequency(measurements), reference_by_sides(one, offsets[chosen]),
-              registration(arguments.folder)]  # fmt: skip
+              pd.concat([registered.head(8), rms])]  # fmt: skip
     if arguments.model:
         model = ReducedModel.read(arguments.model)
         noise = reciprocity_noise(one)[0]
@@ -120,6 +137,7 @@ def main(arguments):
         for key in ("pattern", "electrode"):
             rms = np.sqrt(left.groupby(key)["square"].mean()).sort_values(ascending=False)
             tables.append(rms.head(8).rename("rms residual (uV)").reset_index())
+        tables.append(displaced(rms, registered))  # electrodes came last
     for table in tables:
         print(table.round(3).to_string(index=False), end="\n\n")
 

@@ -59,7 +59,7 @@ def _quietly(read: Callable[[], Any], memory: float) -> None:
     except MemoryError:
         code = _TOO_MUCH
     except Exception:
-        pass
+        pass  # the parent reads next and meets it
     os._exit(code)  # nothing of the parent's is to be closed twice
 
 
