@@ -18,7 +18,9 @@ from headcond.inverse.measurement import check_data, check_noise, make_protocol
 from headcond.study_paths import REPOSITORY
 from tests.bad_files import AREAS, image, text
 from tests.bad_measurements import TABLES, measured
+from tests.bad_meshes import MESHES
 
+CASES = {**AREAS, "mesh": MESHES, "table": TABLES}
 SECONDS = 5.0  # of the processor, with the first use of a library
 # What gets an array or a word, not the file; scripts name the file around it where they can.
 WITHOUT_FILE = ("labels: an unknown scheme", "mesh: an unknown unit")
@@ -44,7 +46,7 @@ def refusal(call):
 
 FILES = [
     pytest.param(f"{area}: {name}", *case, id=f"{area}: {name}")
-    for area, cases in {**AREAS, "table": TABLES}.items()
+    for area, cases in CASES.items()
     for name, case in cases.items()
 ]
 
@@ -234,6 +236,6 @@ def test_files_of_a_study_are_looked_into_before_it_starts(tmp_path):
 
 
 def test_there_are_enough_cases():
-    counts = {area: len(cases) for area, cases in {**AREAS, "table": TABLES}.items()}
+    counts = {area: len(cases) for area, cases in CASES.items()}
     counts |= {"config": len(STUDIES) + 7, "measurement": len(MEASURED)}
     assert sum(counts.values()) >= 80 and min(counts.values()) >= 7, counts

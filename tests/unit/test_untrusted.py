@@ -21,21 +21,18 @@ from headcond.head.formats import read_head
 from headcond.study_paths import REPOSITORY
 from tests.bad_files import (
     DIPOLES,
-    POINTS,
     ROWS,
-    TETRAHEDRA,
     cap,
     definition,
     hdf5,
     image,
-    matlab,
     result,
     small_model,
     small_operator,
     text,
-    vtu,
 )  # fmt: skip
 from tests.bad_measurements import measured
+from tests.bad_meshes import POINTS, TETRAHEDRA, matlab, vtu
 
 PROGRAMS = sorted(
     path
