@@ -38,5 +38,7 @@ if __name__ == "__main__":
     parser.add_argument("--reference", required=True, help="the amplifier's")
     parser.add_argument("--kind", default="signed", help="or amplitude")
     given = vars(parser.parse_args())
-    record = step.provenance("demodulate", "", given, {}, {"recording": given["recording"]})
-    step.refuse_politely(lambda: main(**given, provenance=record))
+    inputs = {name: given[name] for name in ("recording", "patterns")}
+    step.refuse_politely(
+        lambda: main(**given, provenance=step.provenance("demodulate", "", given, {}, inputs))
+    )

@@ -109,9 +109,11 @@ if __name__ == "__main__":
         tuple(given.bad_electrodes), tuple(given.bad_patterns), not given.no_screening,
         given.prior, given.method, given.starts,
     )  # fmt: skip
-    record = step.provenance(
-        "estimate", "", asdict(made), {}, {"measurement": given.measurement, "model": given.model}
-    )
-    step.refuse_politely(
-        lambda: main(given.measurement, given.model, given.folder, made, given.frequency, record)
-    )
+
+    def estimated():
+        """Estimate with a record of choices and inputs, whose sidecars may be refused."""
+        inputs = {"measurement": given.measurement, "model": given.model}
+        record = step.provenance("estimate", "", asdict(made), {}, inputs)
+        main(given.measurement, given.model, given.folder, made, given.frequency, record)
+
+    step.refuse_politely(estimated)

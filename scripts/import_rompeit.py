@@ -34,5 +34,6 @@ if __name__ == "__main__":
     parser.add_argument("--frequency", type=float, default=1.0, help="Hz, which no file says")
     given = vars(parser.parse_args())
     inputs = {name: given[name] for name in ("folder", "sinks", "labels")}
-    record = step.provenance("import_rompeit", "", given, {}, inputs)
-    step.refuse_politely(lambda: main(**given, provenance=record))
+    step.refuse_politely(
+        lambda: main(**given, provenance=step.provenance("import_rompeit", "", given, {}, inputs))
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -170,3 +171,18 @@ def test_estimate_names_what_was_written_wrong(script, files, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: is a file; name a folder"):
         run(folder / "mine.tsv", folder / "rom.h5", tmp_path / "file", Choices(), [], {})
+
+
+@pytest.mark.parametrize("command", ["estimate", "demodulate"])
+def test_a_broken_sidecar_ends_in_a_message(tmp_path, command):
+    """The record of the inputs reads their sidecars before anything else does."""
+    (tmp_path / "mine.tsv").write_text("x\n")
+    (tmp_path / "mine.json").write_text("{")
+    more = ["--frequency", "27", "--current", "2e-5", "--reference", "Cz"]
+    done = subprocess.run(
+        [sys.executable, ROOT / "scripts" / f"{command}.py", tmp_path / "mine.tsv", "b", "c"]
+        + (more if command == "demodulate" else []),
+        capture_output=True, text=True, check=False, cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    assert "mine.json: cannot be read as JSON" in done.stderr
