@@ -182,7 +182,7 @@ def test_amplitudes_give_the_truth_back_too(model, truth):
     loud = dataclasses.replace(sizes, noise=float(np.nanmedian(sizes.voltages)) / 6)
     fit = bind(loud, model)
     assert fit.left_out and all("below 3 deviations" in reason for *_, reason in fit.left_out)
-    small = [np.abs(fit.data[fit.protocol.mask]).min(), 3 * loud.noise]
+    small = [np.abs(fit.data[fit.protocol.mask]).min(), 3 * np.sqrt(2) * loud.noise]
     assert small[0] >= small[1]
 
 
@@ -267,6 +267,12 @@ def test_dead_channels_are_found_without_a_model(model, truth):
     assert "67 % of its readings are missing" in found.electrodes["E2"]
     clean = screening.dead_channels(one)
     assert not clean.electrodes and not clean.patterns
+    # A channel that stands still does so whatever the current is.
+    factor = np.array([1, 3, 0.5])
+    values = one.voltages * factor[:, None]
+    values[:, one.electrodes.index("E3")] = 1e-6
+    uneven = dataclasses.replace(one, voltages=values, current=one.current * factor)
+    assert set(screening.dead_channels(uneven).electrodes) == {"E3"}
 
 
 def test_outliers_are_found_one_by_one_and_a_clean_set_has_none():
@@ -296,6 +302,22 @@ def test_outliers_are_found_one_by_one_and_a_clean_set_has_none():
     np.testing.assert_allclose(screening.modified_z([1, 2, 3, 4, 100]), 0.6745 * np.array(
         [-2, -1, 0, 1, 97]))  # fmt: skip
     assert np.all(screening.modified_z([1, 1, 1, 5]) == 0)
+
+
+def test_noise_alone_seldom_makes_an_outlier():
+    rng = np.random.default_rng(6)
+    mask = np.ones((31, 30), bool)
+    alarms = sum(
+        bool(found.electrodes or found.patterns)
+        for found in (
+            screening.outliers(
+                lambda *_, noise=noise: (noise - noise.mean(axis=1, keepdims=True), mask),
+                tuple(f"E{n}" for n in range(30)), tuple(f"P{n}" for n in range(31)), 1,
+            )
+            for noise in rng.standard_normal((500, 31, 30))
+        )
+    )  # fmt: skip
+    assert 0.02 < alarms / 500 < 0.08  # the docs say one in twenty
 
 
 def test_ucl_set_is_read_as_it_is_described(data_dir):

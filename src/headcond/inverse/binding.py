@@ -50,8 +50,8 @@ def bind(
 
     Signed readings against one electrode stay against it; an average is taken anew over the
     passive electrodes that were read, which keeps all differences. Injecting and extracting
-    electrodes are no readings. Amplitudes below `objective.LEAST_AMPLITUDE` deviations of the
-    noise are left out.
+    electrodes are no readings. Amplitudes below `objective.LEAST_AMPLITUDE` deviations of their
+    noise, that of two electrodes, are left out.
 
     Parameters
     ----------
@@ -169,8 +169,8 @@ def _absent(
             reason = "electrode is bad"
         elif np.isnan(value):
             reason = "missing"
-        elif measurement.kind == "amplitude" and value < LEAST_AMPLITUDE * std:
-            reason = f"amplitude below {LEAST_AMPLITUDE:g} deviations of the noise"
+        elif measurement.kind == "amplitude" and value < LEAST_AMPLITUDE * np.sqrt(2) * std:
+            reason = f"amplitude below {LEAST_AMPLITUDE:g} deviations of its noise"
         else:
             continue
         absent.append(label)

@@ -15,7 +15,6 @@ from headcond.inverse.binding import Bound, bind
 from headcond.inverse.certificate import HARMLESS, certified_error
 from headcond.inverse.estimates import Estimates
 from headcond.inverse.measurement import readings
-from headcond.inverse.optimise import estimate
 from headcond.inverse.priors import PUBLISHED_MEANS, published
 from headcond.inverse.reduced import ReducedForward
 from headcond.inverse.starts import estimate_from_starts
@@ -24,6 +23,8 @@ from headcond.random import generator
 from headcond.rom.affine import Box
 from headcond.rom.model import ReducedModel
 from headcond.tissues import EIT_RANGES
+
+_AMPLITUDE_STARTS = 10
 
 
 @dataclass(frozen=True)
@@ -205,13 +206,16 @@ def fit_variants(
     """Fit every measurement by every variant; the columns frequency and variant tell which.
 
     The noise of a measurement is its own; where it states none, that of the choices, or what
-    reciprocity shows at its frequency if that is more.
+    reciprocity shows at its frequency if that is more. Amplitudes are fitted from ten starts,
+    because the signs that they take on the way may be wrong ones.
     """
     tables: dict[str, list[pd.DataFrame]] = {"estimates": [], "residuals": [], "summary": []}
     facts = []
     for name, chosen in choices.items():
         for one in measurements:
-            found = fit(one, model, replace(chosen, noise=_noise(one, chosen.noise)))
+            starts = _AMPLITUDE_STARTS if one.kind == "amplitude" else chosen.starts
+            own = replace(chosen, noise=_noise(one, chosen.noise), starts=starts)
+            found = fit(one, model, own)
             told = {"frequency": one.frequency, "variant": name}
             tables["estimates"].append(found.estimates.assign(**told))
             tables["residuals"].append(found.residuals.assign(**told))
@@ -275,8 +279,7 @@ def _joint_residual(
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     bound = _bind(measurement, model, choices, electrodes, patterns)
     forward = ReducedForward(model, bound.protocol.pairs, limits=choices.limits)
-    found = estimate(forward, bound.data, bound.protocol, bound.noise, pairs="joint",
-                     fixed=choices.fixed, amplitude=bound.amplitude)  # fmt: skip
+    found, _ = _estimate(forward, bound, choices, "joint")
     row = [measurement.pairs.index(pair) for pair in bound.protocol.pairs]
     residual = np.zeros((len(measurement.pairs), len(model.electrodes)))
     mask = np.zeros(residual.shape, bool)

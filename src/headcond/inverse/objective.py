@@ -13,7 +13,7 @@ from headcond.checks import InputError, check_finite, check_option, check_shape
 from headcond.inverse import measurement, noise
 from headcond.inverse.measurement import Protocol as Readings
 
-# Standard deviations that an amplitude needs above 0: below, noise decides its sign.
+# Standard deviations of its own that an amplitude needs above 0: below, noise decides its sign.
 LEAST_AMPLITUDE = 3.0
 # The box of every tissue spans less than a factor of 100, so no voltage moves by more.
 _UNIT_FACTOR = 100.0
