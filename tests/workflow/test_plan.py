@@ -33,6 +33,7 @@ ON_LABELS = {"refine_labels", "warp_template"}
 # Modules, and commands for one's own data.
 HELPERS = {
     "step", "coils", "finer", "regions", "estimate", "import_ucl", "import_rompeit", "demodulate",
+    "to_parquet",
 }  # fmt: skip
 
 

@@ -1,0 +1,78 @@
+"""Tables as Parquet, for who reads many or large ones: smaller, typed, with units and origin."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pyarrow
+import pyarrow.parquet
+
+from headcond import io
+from headcond.checks import InputError
+
+
+def export_table(source: str | Path, target: str | Path) -> None:
+    """Write a TSV table with its sidecar as one Parquet file.
+
+    A column's unit, where the sidecar states it, stands in the metadata of its field under
+    `unit`, the whole sidecar in that of the file under `headcond`, as JSON.
+
+    Parameters
+    ----------
+    source : the .tsv; it is checked against its sidecar.
+    target : the .parquet.
+
+    Raises
+    ------
+    InputError
+        If table or sidecar cannot be read, or `target` exists.
+    """
+    target = Path(target)
+    if target.exists():
+        raise InputError(f"{target}: exists, and nothing is overwritten: name another file.")
+    frame = io.read_table(source)
+    beside = io.read_json(io.sidecar_path(source))
+    units = beside.get("units", {})
+    if not isinstance(units, dict):  # one unit for all columns
+        units = dict.fromkeys(frame, units)
+    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    fields = [
+        field.with_metadata({"unit": str(units[field.name])}) if field.name in units else field
+        for field in table.schema
+    ]
+    table = table.cast(pyarrow.schema(fields, metadata={"headcond": json.dumps(beside)}))
+    with io.atomic(target) as temporary:
+        pyarrow.parquet.write_table(table, temporary, compression="zstd")
+
+
+def export_tables(source: str | Path, folder: str | Path) -> list[Path]:
+    """Write every table of a study (or one table) as Parquet into a new or empty folder.
+
+    Parameters
+    ----------
+    source : a study's folder of results, or one .tsv.
+    folder : of the .parquet files, which lie in it as the tables lie below `source`.
+
+    Returns
+    -------
+    What was written.
+
+    Raises
+    ------
+    InputError
+        If there is no table with a sidecar, the folder is not empty, or as `export_table`.
+    """
+    source, folder = Path(source), Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: is not an empty folder, and nothing is overwritten.")
+    root, paths = source, sorted(source.rglob("*.tsv"))
+    if source.is_file():
+        root, paths = source.parent, [source]
+    paths = [path for path in paths if io.sidecar_path(path).exists()]
+    if not paths:
+        raise InputError(f"{source}: no table (.tsv with its .json) here.")
+    targets = [folder / path.relative_to(root).with_suffix(".parquet") for path in paths]
+    for path, target in zip(paths, targets, strict=True):
+        export_table(path, target)
+    return targets
