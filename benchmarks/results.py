@@ -110,7 +110,7 @@ def voltage_lines(study: Path) -> list[str]:
     """Paragraphs on Experiments 2 to 4, for every head of them."""
     found = {
         kind: {path.name.split("_")[0]: path for path in sorted(study.glob(f"*/eit/*_{kind}.tsv"))}
-        for kind in ("inversion", "baseline", "references", "disturbances")
+        for kind in ("inversion", "baseline", "references", "places", "disturbances")
     }
     figures: dict[str, str] = defaultdict(str)  # the page shows none
     sections = []
@@ -124,13 +124,16 @@ def voltage_lines(study: Path) -> list[str]:
         base = found["baseline"].get(subject)
         runs = {subject: io.read_table(base)} if base else {}
         sections.append(experiments.inversion_section(settings, figures, {subject: table}, runs))
-    for kind, section in (
-        ("references", experiments.references_section),
-        ("disturbances", experiments.disturbances_section),
+    for kinds, section in (
+        (("references", "places"), experiments.references_section),
+        (("disturbances",), experiments.disturbances_section),
     ):
-        tables = {subject: io.read_table(path) for subject, path in found[kind].items()}
-        if tables:
-            sections.append(section(figures, tables))
+        tables = [
+            {subject: io.read_table(path) for subject, path in found[kind].items()}
+            for kind in kinds
+        ]
+        if all(tables):
+            sections.append(section(figures, *tables))
     lines = []
     for section in sections:
         for part in section.parts:

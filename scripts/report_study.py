@@ -27,7 +27,7 @@ def main(
     networks=(), scores=None, lens=None, globalerror=(), peaks=(), efields=(), qualities=(),
     validations=(), convergences=(), relative_errors=(), residuals=(), tissue_fields=(),
     positions=(), domains=(), placements=(), registrations=(), warps=(), sweeps=(), baselines=(),
-    references=(), disturbances=(), measured_summaries=(), measured_records=(),
+    references=(), places=(), disturbances=(), measured_summaries=(), measured_records=(),
     measured_estimates=(),
 ):  # fmt: skip
     """Write the report of the study."""
@@ -78,8 +78,8 @@ def main(
         tables = [by_subject(paths, io.read_table) for paths in (sweeps, baselines)]
         sections.append(experiments.inversion_section(study, shown, *tables))
     if references:
-        table = by_subject(references, io.read_table)
-        sections.append(experiments.references_section(shown, table))
+        tables = [by_subject(paths, io.read_table) for paths in (references, places)]
+        sections.append(experiments.references_section(shown, *tables))
     if disturbances:
         table = by_subject(disturbances, io.read_table)
         sections.append(experiments.disturbances_section(shown, table))

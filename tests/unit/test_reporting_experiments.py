@@ -67,12 +67,17 @@ def test_the_worst_reference_stands_beside_table_2():
         for reference in ("A", "B", "average") for weighting in ("plain", "covariance")
         for name in ("scalp", "skull")
     ]  # fmt: skip
-    section = experiments.references_section(FIGURES, {"sub-01": pd.DataFrame(rows)})
+    places = pd.DataFrame({"electrode": ["A", "B"], "spongy": [0.1, 0.4]})
+    section = experiments.references_section(
+        FIGURES, {"sub-01": pd.DataFrame(rows)}, {"sub-01": places}
+    )
     table = section.parts[0].table.set_index(["weights", "reference", "tissue"])
     assert table.loc[("plain", "B (worst)", "skull"), "the paper"] == "0.0087 ± 0.0012"
     assert table.loc[("plain", "B (worst)", "skull"), "truth"] == "0.0059 and 0.038"
     assert table.loc[("covariance", "B (worst)", "scalp"), "the paper"] == "–"
-    assert "60 estimates with 20 patterns at most and 2 references" in section.parts[0].texts[0]
+    text = section.parts[0].texts[0]
+    assert "60 estimates with 20 patterns at most and 2 references" in text
+    assert text.endswith("of 1.00 (plain weights) and 1.00 (covariance weights).")
 
 
 def test_a_wrong_head_is_named_in_words():

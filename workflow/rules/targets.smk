@@ -51,6 +51,8 @@ def experiment_tables():
     for kind in ("references", "disturbances"):
         if kind in experiment["kinds"]:
             found[kind] = f"eit/{{subject}}_{kind}.tsv"
+    if "references" in found:
+        found["places"] = "eit/{subject}_places.tsv"
     if STUDY["inverse"]["measured"]:
         found["measured_summaries"] = "measured/{subject}_summary.tsv"
         found["measured_records"] = "measured/{subject}_record.json"

@@ -148,10 +148,11 @@ def references(table: pd.DataFrame, places: pd.DataFrame) -> Figure:
     ----------
     table : rows of `inverse.experiment.compare_references`.
     places : electrode, x, y, z (m, RAS) and spongy, the fraction of spongy bone under the
-        electrode. They are drawn by their angle from the vertex, as seen from the head's middle.
+        electrode. They are drawn by their angle from the vertex, as seen from the head's middle;
+        of more than 60 only the two with the least and the largest value are named.
     """
     asked = table[table["asked"]]
-    figure, axes = new_figure(9.6, 3.6, 1, 3)
+    figure, axes = new_figure(9.6, 3.4, 1, 3)
     values = {"spongy bone in the skull below": places.set_index("electrode")["spongy"]}
     for weighting, label in (
         ("plain", "plain least squares"),
@@ -186,11 +187,17 @@ def _scalp(
     values = series.reindex(places["electrode"]).to_numpy()
     flat = flattened(places[["x", "y", "z"]].to_numpy())
     many = len(places) > 60
-    drawn = panel.scatter(*flat.T, c=values, s=60 if many else 150, cmap="viridis", vmin=low,
+    drawn = panel.scatter(*flat.T, c=values, s=45 if many else 150, cmap="viridis", vmin=low,
                           vmax=high, edgecolors="0.3", linewidths=0.4)  # fmt: skip
-    for (x, y), label, value in zip(flat, places["electrode"], drawn.norm(values), strict=True):
-        panel.annotate(label, (x, y), fontsize=3 if many else 5, ha="center", va="center",
-                       color="black" if value > 0.6 else "white")  # fmt: skip
+    shades, labels = drawn.norm(values), list(places["electrode"])
+    if many:
+        least, largest = int(np.nanargmin(values)), int(np.nanargmax(values))
+        title += f"\nrings: least at {labels[least]}, largest at {labels[largest]}"
+        panel.scatter(*flat[[least, largest]].T, s=90, facecolors="none", edgecolors="red")
+    else:
+        for place, label, shade in zip(flat, labels, shades, strict=True):
+            panel.annotate(label, place, fontsize=5, ha="center", va="center",
+                           color="black" if shade > 0.6 else "white")  # fmt: skip
     panel.set_aspect("equal")
     panel.set_title(title, fontsize=8)
     panel.set_xlabel("degrees from the vertex, right ->", fontsize=7)

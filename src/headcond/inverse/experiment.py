@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
+from scipy.stats import spearmanr
 
 from headcond.checks import InputError, check_shape
 from headcond.head.mesh import Mesh
@@ -242,6 +243,26 @@ def compare_references(
                     "at_wall": int(found.at_wall[good, k].sum()),
                 })  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def spongy_correlation(table: pd.DataFrame, places: pd.DataFrame) -> dict[str, float]:
+    """Spearman's rank correlation of the asked scatter with the spongy bone below the reference.
+
+    Parameters
+    ----------
+    table : rows of `compare_references`.
+    places : `electrode` and `spongy`, see `spongy_fraction`.
+
+    Returns
+    -------
+    By weighting; the average, which is no place, is left out. NaN where all are the same.
+    """
+    asked = table[table["asked"] & (table["reference"] != AVERAGE)]
+    joined = asked.merge(places, left_on="reference", right_on="electrode", validate="m:1")
+    return {
+        str(weighting): float(spearmanr(part["std"], part["spongy"]).statistic)
+        for weighting, part in joined.groupby("weighting", sort=False)
+    }
 
 
 def spongy_fraction(mesh: Mesh, positions: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from headcond.figures.disturbance import told
 from headcond.inverse import published
-from headcond.inverse.experiment import TABLE_2
+from headcond.inverse.experiment import TABLE_2, spongy_correlation
 from headcond.inverse.measured import clearest_frequency
 from headcond.inverse.priors import PUBLISHED_MEANS
 from headcond.reporting.page import Part, Section
@@ -103,7 +103,9 @@ def _by_noise(table: pd.DataFrame, noise: float) -> pd.DataFrame:
 
 
 def references_section(
-    figures: Mapping[str, str], references: Mapping[str, pd.DataFrame]
+    figures: Mapping[str, str],
+    references: Mapping[str, pd.DataFrame],
+    places: Mapping[str, pd.DataFrame],
 ) -> Section:
     """Experiment 4.
 
@@ -111,6 +113,7 @@ def references_section(
     ----------
     figures : paths of the figures by name.
     references : rows of `inverse.experiment.compare_references`, by subject.
+    places : electrodes with the spongy bone below them, by subject.
     """
     parts = []
     for subject, table in references.items():
@@ -127,6 +130,14 @@ def references_section(
             f"{int(plain['patterns'].sum())} estimates with {plain['patterns'].max()} patterns at "
             f"most and {len(plain) - 1} references, and the average. Below: the reference with the "
             "largest scatter of the skull, and the average, in S/m."
+        )
+        ranks = " and ".join(
+            f"{value:.2f} ({weighting} weights)"
+            for weighting, value in spongy_correlation(table, places[subject]).items()
+        )
+        text += (
+            " Over the references the scatter and the spongy bone below have a rank correlation "
+            f"(Spearman) of {ranks}."
         )
         caption = "Deviation of the skull's conductivity over patterns, by the reference electrode."
         parts.append(
