@@ -278,3 +278,33 @@ def test_no_convergence_is_an_error_and_single_failures_are_flagged(model, proto
     # A last pass is needed to see that nothing is left to do.
     some = estimate(model, data, protocol, STD, max_iterations=int(needed.max()))
     assert np.array_equal(some.converged, needed < needed.max())
+
+
+def rough(model):
+    """The model with a rounding error of 1e-9 in its voltages."""
+    found = TwoCalls(model)
+
+    def voltages(sigma):
+        exact = model.voltages(sigma)
+        digits = np.modf(1e9 * sigma.sum(axis=-1))[0][..., None, None]
+        return exact * (1 + 1e-9 * np.sin(1e3 * digits + np.arange(exact.shape[-1])))
+
+    found.voltages = voltages
+    return found
+
+
+def test_rounding_of_a_large_misfit_does_not_keep_it_from_converging(model, truth):
+    """Misfits across all that conductivities can change: curved, and nothing to gain."""
+    protocol = make_protocol(model.pairs, model.electrodes, "E12")
+    data = readings(model.voltages(truth), protocol)
+    slopes = model.jacobian(truth)
+    slopes = np.stack([readings(slopes[..., k], protocol) for k in range(3)], axis=-1)
+    wild = 100 * STD * np.random.default_rng(12).standard_normal(data.shape) * protocol.mask
+    basis, _ = np.linalg.qr(slopes * protocol.mask[..., None])
+    inside = np.einsum("smlk,smjk,smj->sml", basis, basis, wild)
+    data = data + wild - inside
+    exact = estimate(model, data, protocol, STD, weighting="plain")
+    found = estimate(rough(model), data, protocol, STD, weighting="plain")
+    assert np.all(exact.converged) and np.all(found.converged)
+    assert found.chi_square.min() > 4e4 and found.iterations.max() < 100
+    assert np.max(np.abs(found.sigma - exact.sigma) / exact.cramer_rao) < 0.1

@@ -30,6 +30,10 @@ STEP_TOLERANCE = 1e-8
 GAIN_TOLERANCE = 1e-10
 # And half a chi-square that it must promise: 1e-7 of a standard deviation.
 _LEAST_GAIN = 1e-14
+# A chi-square that is nothing: a hundredth of a standard deviation.
+_LEAST_CHI_SQUARE = 1e-4
+# What a damping grows by at the next refusal after three in a row.
+_STALLED = 16.0
 _DAMPING = 1e-2
 # A damping below this is no damping: prior deviations of 1000 in log conductivity.
 _WEAK = 1e-6
@@ -155,7 +159,10 @@ def _levenberg_marquardt(
         # steps shrink slowly; what is left of them no longer shows in the misfit.
         _, left = box_step(info[active], slope[active], np.full(len(active), _WEAK), low, high)
         flat = left <= GAIN_TOLERANCE * cost[active] + rounding[active] + _LEAST_GAIN
-        finished = flat | (small & (damping[active] <= _WEAK))
+        # Shorter and shorter steps of no gain: the misfit is large enough for its rounding to hide
+        # the rest, if that rest is nothing.
+        stalled = (growth[active] >= _STALLED) & (2 * left <= _LEAST_CHI_SQUARE)
+        finished = flat | stalled | (small & (damping[active] <= _WEAK))
         converged[active[finished]] = True
         moving = ~finished & (damping[active] < 1e30)
         active, step, predicted = active[moving], step[moving], predicted[moving]
@@ -262,13 +269,13 @@ def _interior_point(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndar
 
 
 def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
-    """Whether no Gauss-Newton step in the box could lower the chi-square by 1e-4."""
+    """Whether no Gauss-Newton step in the box could lower the chi-square by more than nothing."""
     lower, upper = problem.bounds
     residual = problem.residual(x[None], which)
     info, slope = normal_equations(residual, problem.jacobian(x[None], which))
     low, high = np.minimum(lower - x, 0.0)[None], np.maximum(upper - x, 0.0)[None]
     _, predicted = box_step(info, slope, np.array([_WEAK]), low, high)
-    return bool(2 * predicted[0] <= 1e-4)
+    return bool(2 * predicted[0] <= _LEAST_CHI_SQUARE)
 
 
 def _flat(name: str, value: ArrayLike, shape: tuple[int, ...], each: bool) -> np.ndarray:
