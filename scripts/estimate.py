@@ -101,7 +101,7 @@ if __name__ == "__main__":
     parser.add_argument("--prior", action="store_true", help="published values as a prior")
     parser.add_argument("--modes", nargs="+", default=["each", "joint"])
     parser.add_argument("--method", default="gauss-newton", help="or interior-point")
-    parser.add_argument("--starts", type=int, default=1, help="starting points")
+    parser.add_argument("--starts", type=int, default=5, help="starting points")
     given = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     made = Choices(

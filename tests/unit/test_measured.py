@@ -245,15 +245,6 @@ def test_fit_recovers_the_truth_and_says_what_it_is_worth(model, truth):
     assert line.loc["skull", "joint"] == joint.loc["skull", "estimate"]
 
 
-def test_amplitudes_are_fitted_from_many_starts(model, truth):
-    signed = measured(model, truth)
-    sizes = dataclasses.replace(signed, kind="amplitude", voltages=np.abs(signed.voltages))
-    choices = {"all tissues": Choices(modes=("joint",), screen=False)}
-    found = measured_module.fit_variants([signed, sizes], model, choices).estimates
-    agreeing = found.groupby(np.repeat([0, 1], 3))["agreeing"].max()
-    assert agreeing[0] == 1 and 1 < agreeing[1] <= 10
-
-
 def test_fit_finds_a_bad_electrode_and_a_noisy_pattern(model, truth):
     rng = np.random.default_rng(6)
     one = measured(model, truth)

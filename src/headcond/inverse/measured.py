@@ -24,8 +24,6 @@ from headcond.rom.affine import Box
 from headcond.rom.model import ReducedModel
 from headcond.tissues import EIT_RANGES
 
-_AMPLITUDE_STARTS = 10
-
 
 @dataclass(frozen=True)
 class Choices:
@@ -41,7 +39,8 @@ class Choices:
     screen : whether `screening` looks for more.
     prior : whether published conductivities are a prior (`priors.published`).
     method : optimiser, see `optimise.estimate`.
-    starts : starting points of every estimation.
+    starts : starting points of every estimation: where a head leaves much unexplained, the
+        misfit may have several minima.
     seed : of the random starts.
     """
 
@@ -54,7 +53,7 @@ class Choices:
     screen: bool = True
     prior: bool = False
     method: str = "gauss-newton"
-    starts: int = 1
+    starts: int = 5
     seed: int = 0
 
 
@@ -206,16 +205,13 @@ def fit_variants(
     """Fit every measurement by every variant; the columns frequency and variant tell which.
 
     The noise of a measurement is its own; where it states none, that of the choices, or what
-    reciprocity shows at its frequency if that is more. Amplitudes are fitted from ten starts,
-    because the signs that they take on the way may be wrong ones.
+    reciprocity shows at its frequency if that is more.
     """
     tables: dict[str, list[pd.DataFrame]] = {"estimates": [], "residuals": [], "summary": []}
     facts = []
     for name, chosen in choices.items():
         for one in measurements:
-            starts = _AMPLITUDE_STARTS if one.kind == "amplitude" else chosen.starts
-            own = replace(chosen, noise=_noise(one, chosen.noise), starts=starts)
-            found = fit(one, model, own)
+            found = fit(one, model, replace(chosen, noise=_noise(one, chosen.noise)))
             told = {"frequency": one.frequency, "variant": name}
             tables["estimates"].append(found.estimates.assign(**told))
             tables["residuals"].append(found.residuals.assign(**told))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,8 +11,7 @@ from numpy.typing import ArrayLike
 from headcond.checks import InputError, check_option
 from headcond.inverse.measurement import Protocol
 from headcond.rom.affine import Box
-from headcond.rom.bounds import chunks
-from headcond.rom.corrected import corrected_row
+from headcond.rom.corrected import corrected_potentials, corrected_rows
 from headcond.rom.model import ReducedModel
 
 
@@ -57,6 +56,7 @@ class ReducedForward:
         self._cross = None
         if model.cross is not None if corrected is None else corrected:
             self._places = model.dual_places()
+            self._sink = model.electrodes.index(model.sink)
             self._cross = model.cross.first(snapshots)
         self._parts: list[list[tuple[int, float]]] = []
         for source, sink in wanted:
@@ -70,6 +70,10 @@ class ReducedForward:
                 (model.sources.index(label), sign)
                 for label, sign in ((source, 1.0), (sink, -1.0)) if label != model.sink
             ])  # fmt: skip
+        self._users: dict[int, list[tuple[int, float]]] = {}
+        for m, parts in enumerate(self._parts):
+            for number, sign in parts:
+                self._users.setdefault(number, []).append((m, sign))
         self.names = tuple(model.box.names)
         self.lower, self.upper = _narrowed(model.box, limits or {})
         self.pairs = wanted
@@ -78,68 +82,62 @@ class ReducedForward:
 
     def voltages(self, sigma: ArrayLike) -> np.ndarray:
         """Electrode potentials (..., pairs, L) in V, for sigma (..., P) in S/m in the box."""
-        theta, shape = self._theta(sigma)
-        out = np.zeros((len(theta), len(self.pairs), len(self.electrodes)))
-        for number, patterns in self._users(range(len(self.pairs))):
-            value = self._potentials(number, theta)
-            for m, sign in patterns:
-                out[:, m] += sign * value
-        return out.reshape(*shape, *out.shape[1:])
+        return self._of_all(sigma, 0)
 
     def jacobian(self, sigma: ArrayLike) -> np.ndarray:
         """Derivatives (..., pairs, L, P) of the potentials in V/(S/m)."""
+        return self._of_all(sigma, len(self.names))
+
+    def voltages_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
+        """Potentials (n, L) of the patterns of indices (n,), each at its own sigma (n, P)."""
+        return self._of_each(sigma, pairs, 0)
+
+    def jacobian_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
+        """Derivatives (n, L, P) of the patterns' potentials, each at its own sigma (n, P)."""
+        return self._of_each(sigma, pairs, len(self.names))
+
+    def _of_all(self, sigma: ArrayLike, parameters: int) -> np.ndarray:
         theta, shape = self._theta(sigma)
-        out = np.zeros((len(theta), len(self.pairs), len(self.electrodes), len(self.names)))
-        for number, patterns in self._users(range(len(self.pairs))):
-            value = self._slopes(number, theta)
+        tail = (parameters,) if parameters else ()
+        out = np.zeros((len(theta), len(self.pairs), len(self.electrodes), *tail))
+        if self._cross is not None:
+            corrected = corrected_potentials(
+                self._base, self._cross, self._places, self._sink, self.current, theta, parameters
+            )
+        for number, patterns in self._users.items():
+            if self._cross is not None:
+                value = corrected[:, number]
+            else:
+                value = self._plain(number, theta, parameters)
             for m, sign in patterns:
                 out[:, m] += sign * value
         return out.reshape(*shape, *out.shape[1:])
 
-    def voltages_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
-        """Potentials (n, L) of the patterns of indices (n,), each at its own sigma (n, P)."""
+    def _of_each(self, sigma: ArrayLike, pairs: Sequence[int], parameters: int) -> np.ndarray:
         theta, pairs = self._theta_each(sigma, pairs)
-        out = np.zeros((len(pairs), len(self.electrodes)))
-        for where, parts in self._groups(pairs):
-            for number, sign in parts:
-                out[where] += sign * self._potentials(number, theta[where])
-        return out
-
-    def jacobian_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
-        """Derivatives (n, L, P) of the patterns' potentials, each at its own sigma (n, P)."""
-        theta, pairs = self._theta_each(sigma, pairs)
-        out = np.zeros((len(pairs), len(self.electrodes), len(self.names)))
-        for where, parts in self._groups(pairs):
-            for number, sign in parts:
-                out[where] += sign * self._slopes(number, theta[where])
-        return out
-
-    def _potentials(self, number: int, theta: np.ndarray) -> np.ndarray:
+        tail = (parameters,) if parameters else ()
+        out = np.zeros((len(pairs), len(self.electrodes), *tail))
+        parts = [(n, *part) for n, pair in enumerate(pairs) for part in self._parts[pair]]
+        points, numbers, signs = (np.array(column) for column in zip(*parts, strict=True))
         if self._cross is not None:
-            return self._corrected(number, theta, 0)
+            rows = corrected_rows(
+                self._base, self._cross, points, numbers, self._places, self._sink, self.current,
+                theta, parameters,
+            )  # fmt: skip
+            np.add.at(out, points, signs.reshape(-1, *(1,) * (rows.ndim - 1)) * rows)
+            return out
+        for number in np.unique(numbers):
+            which = np.flatnonzero(numbers == number)
+            value = self._plain(number, theta[points[which]], parameters)
+            out[points[which]] += signs[which].reshape(-1, *(1,) * (value.ndim - 1)) * value
+        return out
+
+    def _plain(self, number: int, theta: np.ndarray, parameters: int) -> np.ndarray:
+        """Uncorrected potentials (S, L) of a trained pair, or derivatives (S, L, K)."""
         pair = self._base[number]
+        if parameters:
+            return pair.electrode_basis @ pair.derivative(theta, parameters)[1]
         return pair.solve(theta) @ pair.electrode_basis.T
-
-    def _slopes(self, number: int, theta: np.ndarray) -> np.ndarray:
-        if self._cross is not None:
-            return self._corrected(number, theta, len(self.names))
-        pair = self._base[number]
-        return pair.electrode_basis @ pair.derivative(theta, len(self.names))[1]
-
-    def _corrected(self, number: int, theta: np.ndarray, parameters: int) -> np.ndarray:
-        sink = self.electrodes.index(self._model.sink)
-        parts = [
-            corrected_row(self._base, self._cross, number, self._places, sink, self.current,
-                          theta[part], parameters)
-            for part in chunks(len(theta), max(pair.snapshots for pair in self._base))
-        ]  # fmt: skip
-        return np.concatenate(parts)
-
-    def _groups(self, pairs: np.ndarray) -> Iterator[tuple[np.ndarray, list[tuple[int, float]]]]:
-        order = np.argsort(pairs, kind="stable")
-        ends = np.flatnonzero(np.diff(pairs[order])) + 1
-        for where in np.split(order, ends):
-            yield where, self._parts[pairs[where[0]]]
 
     def _theta_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
         theta, _ = self._theta(sigma)
@@ -147,13 +145,6 @@ class ReducedForward:
         if len(theta) != len(pairs):
             raise InputError(f"{len(theta)} points in sigma for {len(pairs)} pairs.")
         return theta, pairs
-
-    def _users(self, patterns: Sequence[int]) -> list[tuple[int, list[tuple[int, float]]]]:
-        users: dict[int, list[tuple[int, float]]] = {}
-        for m in patterns:
-            for number, sign in self._parts[m]:
-                users.setdefault(number, []).append((m, sign))
-        return list(users.items())
 
     def _theta(self, sigma: ArrayLike) -> tuple[np.ndarray, tuple[int, ...]]:
         theta = self._box.theta(self._box.check(sigma))

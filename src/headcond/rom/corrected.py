@@ -76,6 +76,12 @@ class CrossBlocks:
         start = self.columns(i)[m - i - 1]
         return self.rows[i][:, :, start : start + self.counts[m]]
 
+    def row(self, i: int) -> np.ndarray:
+        """The blocks (Q, N_i, all N) of pair i with every pair, side by side; 0 with itself."""
+        empty = np.zeros((len(self.rows[i]), self.counts[i], self.counts[i]))
+        before = [self.block(i, m) for m in range(i)]
+        return np.concatenate([*before, empty, self.rows[i]], axis=2)
+
     def select(self, sources: Sequence[str]) -> CrossBlocks:
         """The blocks between some of the pairs, in the order given."""
         numbers = [self.sources.index(source) for source in sources]
@@ -214,59 +220,58 @@ def corrected_potentials(
     return out
 
 
-def corrected_row(
+def corrected_rows(
     pairs: Sequence[PairModel],
     cross: CrossBlocks,
-    number: int,
+    points: np.ndarray,
+    numbers: np.ndarray,
     place: Sequence[int],
     sink: int,
     current: float,
     theta: np.ndarray,
     parameters: int = 0,
 ) -> np.ndarray:
-    """One pair's corrected potentials (S, L) against the sink, or derivatives (S, L, K).
+    """Corrected potentials (R, L) against the sink of single pairs, or derivatives (R, L, K).
 
-    Costs one pair's share of `corrected_potentials`; arguments as there, `number` of the pair.
+    All pairs are solved once at every point, but of the transfers only the rows asked for are
+    formed. Arguments as of `corrected_potentials`, and per row its point (R,), a row of `theta`,
+    and the number (R,) of its pair.
     """
     tail = (parameters,) if parameters else ()
-    out = np.zeros((len(theta), len(place) + 1, *tail))
-    own = pairs[number]
-    if parameters:
-        value, slope = own.derivative(theta, parameters)
-    else:
-        value = own.solve(theta)
-    for m, pair in enumerate(pairs):
-        target = place[m]
-        if m == number:
-            out[:, target] = np.tensordot(slope if parameters else value, own.b_N, (1, 0))
-            continue
-        ahead = (own.electrode_basis[target] - own.electrode_basis[sink]) * current
-        back = (pair.electrode_basis[place[number]] - pair.electrode_basis[sink]) * current
-        block = cross.block(number, m)
-        if not parameters:
-            other = pair.solve(theta)
-            matrix = reduced_product(block, theta)
-            product = np.einsum("sa,sab,sb->s", value, matrix, other, optimize=True)
-            out[:, target] = value @ ahead + other @ back - product
-            continue
-        other, turn = pair.derivative(theta, parameters)
-        matrix = reduced_product(block, theta)
-        onto_other = np.einsum("sa,sab->sb", value, matrix, optimize=True)
-        onto_own = np.einsum("sab,sb->sa", matrix, other, optimize=True)
-        direct = np.einsum("sa,kab,sb->sk", value, block[:parameters], other, optimize=True)
-        out[:, target] = (
-            np.tensordot(slope, ahead, (1, 0))
-            + np.tensordot(turn, back, (1, 0))
-            - np.einsum("sak,sa->sk", slope, onto_own)
-            - np.einsum("sbk,sb->sk", turn, onto_other)
-            - direct
-        )
+    out = np.zeros((len(points), len(place) + 1, *tail))
+    starts = np.cumsum([0, *cross.counts])[:-1].astype(int)
+    bases = np.concatenate([pair.electrode_basis for pair in pairs], axis=1) * current
+    for part in chunks(len(theta), int(np.ceil(np.sqrt(bases.shape[1] * (parameters + 1))))):
+        if parameters:
+            found = [pair.derivative(theta[part], parameters) for pair in pairs]
+            values = [value for value, _ in found]
+            moves = np.concatenate([slope for _, slope in found], axis=1)  # (S, all N, K)
+        else:
+            values = [pair.solve(theta[part]) for pair in pairs]
+        others = np.concatenate(values, axis=1)  # (S, all N)
+        inside = (points >= part.start) & (points < part.stop)
+        for i in np.unique(numbers[inside]):
+            asked = np.flatnonzero(inside & (numbers == i))
+            here = points[asked] - part.start
+            own, row, at = values[i][here], cross.row(i), theta[points[asked], :, None]
+            ahead = (pairs[i].electrode_basis[place] - pairs[i].electrode_basis[sink]) * current
+            flat = row.reshape(-1, row.shape[2])
+            image = bases[place[i]] - bases[sink]  # b_i' V_m - z_i' V_i' A V_m, for all m
+            image = image - (at * own[:, None, :]).reshape(len(here), -1) @ flat
+            rows = np.empty((len(here), len(pairs), *tail))
+            if parameters:
+                slope = found[i][1][here]
+                for k in range(parameters):
+                    change = (at * slope[:, None, :, k]).reshape(len(here), -1) @ flat
+                    product = image * moves[here, :, k] - (change + own @ row[k]) * others[here]
+                    rows[..., k] = np.add.reduceat(product, starts, axis=1)
+                    rows[..., k] += slope[..., k] @ ahead.T
+                own = slope
+            else:
+                rows[:] = np.add.reduceat(image * others[here], starts, axis=1) + own @ ahead.T
+            rows[:, i] = np.tensordot(own, pairs[i].b_N, (1, 0))
+            out[np.ix_(asked, place)] = rows
     return out / current
-
-
-def reduced_product(block: np.ndarray, theta: np.ndarray) -> np.ndarray:
-    """V_i' A(theta) V_m (S, N_i, N_m) of blocks (Q, N_i, N_m) at theta (S, Q)."""
-    return (theta @ block.reshape(len(block), -1)).reshape(-1, *block.shape[1:])
 
 
 def corrected_transfer(
