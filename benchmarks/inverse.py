@@ -47,10 +47,12 @@ def timed(function) -> tuple[object, float, float]:
     return result, time.process_time() - cpu, time.perf_counter() - wall
 
 
-def inversions(model: ReducedModel, count: int, samples: int, snapshots: int | None) -> dict:
+def inversions(
+    model: ReducedModel, count: int, samples: int, snapshots: int | None, corrected: bool = False
+) -> dict:
     """Time `count` patterns x `samples` six-parameter estimates, each with its own truth."""
     patterns = [(pair.source, pair.sink) for pair in model.pairs[:count]]
-    forward = ReducedForward(model, patterns, snapshots, corrected=False)
+    forward = ReducedForward(model, patterns, snapshots, corrected)
     protocol = make_protocol(patterns, forward.electrodes)
     draw = generator(0, "benchmark", "truth")
     sigma = draw.uniform(forward.lower, forward.upper, (samples, len(forward.names)))
@@ -58,7 +60,8 @@ def inversions(model: ReducedModel, count: int, samples: int, snapshots: int | N
     found, cpu, wall = timed(lambda: estimate(forward, data, protocol, DEFAULT_NOISE))
     total = count * samples
     return {
-        "task": "inversions", "pairs": count, "samples": samples,
+        "task": f"inversions{', corrected readings' * corrected}",
+        "pairs": count, "samples": samples,
         "snapshots": snapshots or model.pairs[0].snapshots, "inversions": total,
         "cpu_s": cpu, "wall_s": wall, "us_each": 1e6 * cpu / total,
         "iterations": found.iterations.mean(), "converged": found.converged.mean(),
@@ -98,6 +101,8 @@ def main(arguments: argparse.Namespace) -> None:
         tasks.append(lambda samples=samples: inversions(model, count, samples, None))
     for snapshots in sorted({most // 3, 2 * most // 3}):
         tasks.append(lambda snapshots=snapshots: inversions(model, count, 20, snapshots))
+    if model.cross is not None:
+        tasks.append(lambda: inversions(model, count, 20, None, corrected=True))
     rows = []
     for task in tasks:
         rows.append(task())

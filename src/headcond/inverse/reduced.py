@@ -14,6 +14,8 @@ from headcond.rom.affine import Box
 from headcond.rom.corrected import corrected_potentials, corrected_rows
 from headcond.rom.model import ReducedModel
 
+_SIGNS = np.array([1.0, -1.0])  # current enters at a pattern's first electrode
+
 
 class ReducedForward:
     """Potentials and Jacobians of injection patterns from pairs trained against one sink.
@@ -58,22 +60,19 @@ class ReducedForward:
             self._places = model.dual_places()
             self._sink = model.electrodes.index(model.sink)
             self._cross = model.cross.first(snapshots)
-        self._parts: list[list[tuple[int, float]]] = []
-        for source, sink in wanted:
+        # A pattern's pairs by number, -1 for the common sink, which is none, and their signs.
+        self._numbers = np.full((len(wanted), 2), -1)
+        for m, (source, sink) in enumerate(wanted):
             for label in (source, sink):
                 check_option("electrode of a pattern", label, (*model.sources, model.sink))
             if source == sink:
                 raise InputError(
                     f"A pattern injects and extracts at the same electrode {source!r}."
                 )
-            self._parts.append([
-                (model.sources.index(label), sign)
-                for label, sign in ((source, 1.0), (sink, -1.0)) if label != model.sink
-            ])  # fmt: skip
-        self._users: dict[int, list[tuple[int, float]]] = {}
-        for m, parts in enumerate(self._parts):
-            for number, sign in parts:
-                self._users.setdefault(number, []).append((m, sign))
+            self._numbers[m] = [
+                -1 if label == model.sink else model.sources.index(label)
+                for label in (source, sink)
+            ]
         self.names = tuple(model.box.names)
         self.lower, self.upper = _narrowed(model.box, limits or {})
         self.pairs = wanted
@@ -104,32 +103,34 @@ class ReducedForward:
             corrected = corrected_potentials(
                 self._base, self._cross, self._places, self._sink, self.current, theta, parameters
             )
-        for number, patterns in self._users.items():
+        for number in np.unique(self._numbers[self._numbers >= 0]):
             if self._cross is not None:
                 value = corrected[:, number]
             else:
                 value = self._plain(number, theta, parameters)
-            for m, sign in patterns:
-                out[:, m] += sign * value
+            for m, end in np.argwhere(self._numbers == number):
+                out[:, m] += _SIGNS[end] * value
         return out.reshape(*shape, *out.shape[1:])
 
     def _of_each(self, sigma: ArrayLike, pairs: Sequence[int], parameters: int) -> np.ndarray:
         theta, pairs = self._theta_each(sigma, pairs)
         tail = (parameters,) if parameters else ()
         out = np.zeros((len(pairs), len(self.electrodes), *tail))
-        parts = [(n, *part) for n, pair in enumerate(pairs) for part in self._parts[pair]]
-        points, numbers, signs = (np.array(column) for column in zip(*parts, strict=True))
+        points, ends = np.nonzero(self._numbers[pairs] >= 0)
+        numbers = self._numbers[pairs[points], ends]
+        signs = _SIGNS[ends].reshape(-1, *(1,) * (out.ndim - 1))
         if self._cross is not None:
             rows = corrected_rows(
                 self._base, self._cross, points, numbers, self._places, self._sink, self.current,
                 theta, parameters,
             )  # fmt: skip
-            np.add.at(out, points, signs.reshape(-1, *(1,) * (rows.ndim - 1)) * rows)
+            np.add.at(out, points, signs * rows)
             return out
         for number in np.unique(numbers):
             which = np.flatnonzero(numbers == number)
-            value = self._plain(number, theta[points[which]], parameters)
-            out[points[which]] += signs[which].reshape(-1, *(1,) * (value.ndim - 1)) * value
+            out[points[which]] += signs[which] * self._plain(
+                number, theta[points[which]], parameters
+            )
         return out
 
     def _plain(self, number: int, theta: np.ndarray, parameters: int) -> np.ndarray:
