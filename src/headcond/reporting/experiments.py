@@ -195,7 +195,8 @@ def disturbances_section(
         text = (
             "Mean relative error of every tissue when the voltages come from a head that differs "
             "from the model's in one thing. Chi-square over degrees of freedom is 1 where nothing "
-            "but the noise is wrong: it says whether the data themselves would tell."
+            "but the noise is wrong: it says whether the data themselves would tell. Moved "
+            "electrodes are one draw of directions each; benchmarks/displaced.py has several."
         )
         caption = "Mean relative errors by what is wrong; bars: median Cramér-Rao bounds."
         parts.append(
