@@ -103,6 +103,10 @@ if __name__ == "__main__":
     parser.add_argument("--method", default="gauss-newton", help="or interior-point")
     parser.add_argument("--starts", type=int, default=5, help="starting points")
     given = parser.parse_args()
+    for key, entries in (("fix", given.fix), ("limit", given.limit)):
+        names = [name for name, _ in entries]
+        if len(set(names)) < len(names):
+            parser.error(f"--{key} names a tissue twice: {' '.join(sorted(names))}")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
     made = Choices(
         tuple(given.modes), dict(given.fix), dict(given.limit), given.noise,

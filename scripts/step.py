@@ -85,6 +85,7 @@ def refuse_politely(call: Callable, tell: Callable[[str], None] = lambda message
 DISK = {
     errno.ENOSPC: "The disk is full. Free some space and run again: finished steps are kept.",
     errno.EDQUOT: "Your quota is used up. Free some space and run again: finished steps are kept.",
+    errno.ENOTDIR: "A file stands where a folder is needed. Name another one.",
     errno.EROFS: "The disk is read-only. Mend that, or name another folder by the key 'results'.",
 }
 

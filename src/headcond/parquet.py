@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import secrets
+import shutil
 from pathlib import Path
 
 import pyarrow
@@ -26,7 +28,7 @@ def export_table(source: str | Path, target: str | Path) -> None:
     Raises
     ------
     InputError
-        If table or sidecar cannot be read, or `target` exists.
+        If table or sidecar cannot be read, Parquet cannot hold a column, or `target` exists.
     """
     target = Path(target)
     if target.exists():
@@ -36,9 +38,16 @@ def export_table(source: str | Path, target: str | Path) -> None:
     units = beside.get("units", {})
     if not isinstance(units, dict):  # one unit for all columns
         units = dict.fromkeys(frame, units)
-    table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    units = {name: unit for name, unit in units.items() if isinstance(unit, str)}
+    try:
+        table = pyarrow.Table.from_pandas(frame, preserve_index=False)
+    except (pyarrow.ArrowException, OverflowError) as error:
+        raise InputError(
+            f"{source}: cannot be written as Parquet ({error}). A column must hold numbers of "
+            "usual size or text, not both."
+        ) from error
     fields = [
-        field.with_metadata({"unit": str(units[field.name])}) if field.name in units else field
+        field.with_metadata({"unit": units[field.name]}) if field.name in units else field
         for field in table.schema
     ]
     table = table.cast(pyarrow.schema(fields, metadata={"headcond": json.dumps(beside)}))
@@ -48,6 +57,8 @@ def export_table(source: str | Path, target: str | Path) -> None:
 
 def export_tables(source: str | Path, folder: str | Path) -> list[Path]:
     """Write every table of a study (or one table) as Parquet into a new or empty folder.
+
+    All of them or, if one cannot be written, none.
 
     Parameters
     ----------
@@ -69,10 +80,17 @@ def export_tables(source: str | Path, folder: str | Path) -> list[Path]:
     root, paths = source, sorted(source.rglob("*.tsv"))
     if source.is_file():
         root, paths = source.parent, [source]
-    paths = [path for path in paths if io.sidecar_path(path).exists()]
+    paths = [path for path in paths if path.suffix == ".tsv" and io.sidecar_path(path).exists()]
     if not paths:
         raise InputError(f"{source}: no table (.tsv with its .json) here.")
-    targets = [folder / path.relative_to(root).with_suffix(".parquet") for path in paths]
-    for path, target in zip(paths, targets, strict=True):
-        export_table(path, target)
-    return targets
+    names = [path.relative_to(root).with_suffix(".parquet") for path in paths]
+    whole = folder.absolute()
+    temporary = whole.with_name(f".{whole.name}-{secrets.token_hex(4)}")
+    try:
+        for path, name in zip(paths, names, strict=True):
+            export_table(path, temporary / name)
+        temporary.replace(whole)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return [folder / name for name in names]

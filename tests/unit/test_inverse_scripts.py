@@ -186,3 +186,9 @@ def test_a_broken_sidecar_ends_in_a_message(tmp_path, command):
     )  # fmt: skip
     assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
     assert "mine.json: cannot be read as JSON" in done.stderr
+
+
+def test_a_tissue_named_twice_is_refused():
+    command = [sys.executable, str(ROOT / "scripts" / "estimate.py"), "mine.tsv", "b", "c"]
+    done = subprocess.run([*command, "--fix", "csf=1.5", "csf=1.6"], capture_output=True, text=True)
+    assert done.returncode == 2 and "--fix names a tissue twice: csf csf" in done.stderr

@@ -164,6 +164,8 @@ def test_starts_find_the_lowest_minimum_and_say_how_many_agree(problem, truth):
     assert np.all(found.agreeing >= 1) and found.agreeing.mean() > 3
     with pytest.raises(InputError, match="at least one|At least one"):
         estimate_from_starts(forward, data[0], protocol, STD, 0, rng)
+    with pytest.raises(InputError, match="at most 1000 are tried; got 1001"):
+        estimate_from_starts(forward, data[0], protocol, STD, 1001, rng)
     with pytest.raises(InputError, match="leave out `start`"):
         estimate_from_starts(forward, data[0], protocol, STD, 2, rng, start=truth)
     # Amplitudes have more than one minimum; the least is taken.

@@ -54,11 +54,26 @@ def test_a_damaged_table_and_a_full_folder_are_refused(study, tmp_path):
     with pytest.raises(InputError, match="no table"):
         export_tables(study / "benchmark.tsv", tmp_path / "none")
     with pytest.raises(InputError, match="no table"):
+        export_tables(study / "all.json", tmp_path / "none")
+    with pytest.raises(InputError, match="no table"):
         export_tables(study / "absent", tmp_path / "none")
     table.write_text(table.read_text().replace("1.79", "1.78"))
     with pytest.raises(InputError, match=r"all\.tsv: its content is not what was written"):
         export_table(table, tmp_path / "two.parquet")
     assert not (tmp_path / "two.parquet").exists()
+
+
+def test_a_table_that_parquet_cannot_hold_leaves_nothing_behind(study, tmp_path):
+    (study / "all.json").unlink()
+    huge = pd.DataFrame({"count": [2**70, 1], "name": ["a", "b"]})
+    io.write_table(study / "huge.tsv", huge, units={"count": None, "name": ["x"]})
+    with pytest.raises(InputError, match=r"huge\.tsv: cannot be written as Parquet"):
+        export_tables(study, tmp_path / "out")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["study"]
+    io.write_table(study / "huge.tsv", huge.head(0), units={"count": None, "name": ["x"]})
+    written = export_tables(study, tmp_path / "out")
+    assert [path.name for path in written] == ["eit.parquet", "huge.parquet"]
+    assert pyarrow.parquet.read_schema(written[1]).field("name").metadata is None
 
 
 def test_the_command_takes_one_table_and_refuses_in_words(study, tmp_path):
@@ -69,3 +84,8 @@ def test_the_command_takes_one_table_and_refuses_in_words(study, tmp_path):
     again = subprocess.run(one, capture_output=True, text=True)
     assert again.returncode == 1 and "nothing is overwritten" in again.stderr
     assert "Traceback" not in again.stderr
+    below = subprocess.run(
+        [*one[:-1], str(study / "all.tsv" / "x")], capture_output=True, text=True
+    )
+    assert below.returncode == 1 and "A file stands where a folder is needed" in below.stderr
+    assert "Traceback" not in below.stderr

@@ -14,6 +14,7 @@ import pytest
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.inverse.reduced import ReducedForward
+from headcond.rom import corrected
 from headcond.rom.affine import named_box
 from headcond.rom.corrected import form_cross
 from headcond.rom.greedy import load_basis, train_pairs
@@ -152,6 +153,43 @@ def test_one_pair_at_its_own_points_is_as_all_together(trained, truths):
     assert np.allclose(plain, model.voltages(points), rtol=1e-13)
     with pytest.raises(InputError, match="not trained"):
         ReducedForward(model.select(["E1", "E2"]))
+
+
+@pytest.mark.parametrize("counts", [(9, 9, 9, 9, 9), (9, 4, 7, 1, 5)])
+@pytest.mark.parametrize("portion", [2, 100])
+def test_rows_are_those_of_the_whole(trained, truths, monkeypatch, counts, portion):
+    """Patterns of one and two pairs, each at its own point, and their derivatives."""
+    model, _ = trained
+    model = dataclasses.replace(
+        model,
+        pairs=tuple(pair.first(n) for pair, n in zip(model.pairs, counts, strict=True)),
+        cross=model.cross._rebuilt(range(5), counts),
+    )
+
+    def slices(points, size):
+        return [slice(n, min(n + portion, points)) for n in range(0, points, portion)]
+
+    monkeypatch.setattr(corrected, "chunks", slices)
+    patterns = [("E3", "E0"), ("E0", "E1"), ("E5", "E2"), ("E1", "E4")]
+    forward = ReducedForward(model, patterns)
+    points, which = truths[0][:9], np.array([2, 0, 3, 3, 1, 2, 0, 2, 1])
+    rows = np.arange(9)
+    whole = model.voltages(points, corrected=True)
+    slope = model.jacobian(points, corrected=True)
+    made = {0: [(2, 1)], 1: [(0, -1)], 2: [(4, 1), (1, -1)], 3: [(0, 1), (3, -1)]}
+    expected = [sum(s * whole[n, k] for k, s in made[m]) for n, m in zip(rows, which, strict=True)]
+    found = forward.voltages_each(points, which)
+    np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(whole).max())
+    expected = [sum(s * slope[n, k] for k, s in made[m]) for n, m in zip(rows, which, strict=True)]
+    found = forward.jacobian_each(points, which)
+    error = np.abs(found - np.array(expected)).max(axis=(0, 1))
+    assert np.all(error <= 1e-11 * np.abs(slope).max(axis=(0, 1, 2)))
+    np.testing.assert_allclose(
+        forward.jacobian(points)[rows, which], found, atol=1e-11 * np.abs(slope).max()
+    )
+    assert forward.voltages_each(points[:0], []).shape == (0, 6)
+    with pytest.raises(InputError, match="pattern 4"):
+        forward.voltages_each(points[:1], [4])
 
 
 def test_validation_judges_the_readings(trained):

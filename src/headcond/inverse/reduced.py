@@ -145,6 +145,9 @@ class ReducedForward:
         pairs = np.asarray(pairs, int)
         if len(theta) != len(pairs):
             raise InputError(f"{len(theta)} points in sigma for {len(pairs)} pairs.")
+        wrong = pairs[(pairs < 0) | (pairs >= len(self.pairs))]
+        if len(wrong):
+            raise InputError(f"There is no pattern {wrong[0]}: there are {len(self.pairs)}.")
         return theta, pairs
 
     def _theta(self, sigma: ArrayLike) -> tuple[np.ndarray, tuple[int, ...]]:

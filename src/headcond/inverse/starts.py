@@ -15,6 +15,7 @@ from headcond.inverse.optimise import InversionError, estimate
 
 # Objectives nearer than this are one minimum: a chi-square hardly changes by so little.
 SAME_MINIMUM = 1e-2
+_MOST_STARTS = 1000
 
 
 @dataclass(frozen=True)
@@ -53,12 +54,14 @@ def estimate_from_starts(
     Raises
     ------
     InputError
-        For fewer than one start, a start among the options, or as `estimate`.
+        For no start or more than 1000, a start among the options, or as `estimate`.
     InversionError
         If no inversion of any start converged.
     """
-    if starts < 1:
-        raise InputError(f"At least one start is needed, got {starts}.")
+    if not 1 <= starts <= _MOST_STARTS:
+        raise InputError(
+            f"At least one start is needed, at most {_MOST_STARTS} are tried; got {starts}."
+        )
     if "start" in options:
         raise InputError("Several starts are drawn at random: leave out `start`.")
     box = getattr(model, "box", model)
