@@ -245,13 +245,16 @@ def compare_references(
     return pd.DataFrame(rows)
 
 
-def spongy_correlation(table: pd.DataFrame, places: pd.DataFrame) -> dict[str, float]:
-    """Spearman's rank correlation of the asked scatter with the spongy bone below the reference.
+def spongy_correlation(
+    table: pd.DataFrame, places: pd.DataFrame, quantity: str = "std"
+) -> dict[str, float]:
+    """Spearman's rank correlation of the asked parameter with the spongy bone below the reference.
 
     Parameters
     ----------
     table : rows of `compare_references`.
     places : `electrode` and `spongy`, see `spongy_fraction`.
+    quantity : "std" over the patterns, or their "mean".
 
     Returns
     -------
@@ -260,7 +263,7 @@ def spongy_correlation(table: pd.DataFrame, places: pd.DataFrame) -> dict[str, f
     asked = table[table["asked"] & (table["reference"] != AVERAGE)]
     joined = asked.merge(places, left_on="reference", right_on="electrode", validate="m:1")
     return {
-        str(weighting): float(spearmanr(part["std"], part["spongy"]).statistic)
+        str(weighting): float(spearmanr(part[quantity], part["spongy"]).statistic)
         for weighting, part in joined.groupby("weighting", sort=False)
     }
 

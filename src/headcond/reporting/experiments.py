@@ -132,13 +132,16 @@ def references_section(
             f"{int(table.loc[table['asked'], 'failed'].sum())} did not converge and are left out. "
             "Below: the reference with the largest scatter of the skull, and the average, in S/m."
         )
-        ranks = " and ".join(
-            f"{value:.2f} ({weighting} weights)"
-            for weighting, value in spongy_correlation(table, places[subject]).items()
+        scatter, middle = (
+            " and ".join(
+                f"{value:.2f} ({weighting} weights)"
+                for weighting, value in spongy_correlation(table, places[subject], key).items()
+            )
+            for key in ("std", "mean")
         )
         text += (
             " Over the references the scatter and the spongy bone below have a rank correlation "
-            f"(Spearman) of {ranks}."
+            f"(Spearman) of {scatter}, the mean and the bone one of {middle}."
         )
         caption = "Deviation of the skull's conductivity over patterns, by the reference electrode."
         parts.append(
