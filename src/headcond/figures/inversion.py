@@ -9,6 +9,8 @@ from matplotlib.figure import Figure
 
 from headcond.figures.style import COLOURS, new_figure
 
+_ERROR = "mean relative error (%)\ndotted: median Cramér-Rao bound"
+
 
 def systems(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) -> Figure:
     """Draw relative errors of the outer tissues against the systems solved per pair (Fig. 5).
@@ -55,6 +57,8 @@ def systems(table: pd.DataFrame, baseline: pd.DataFrame | None, noise: float) ->
 def errors(table: pd.DataFrame, noise: float) -> Figure:
     """Draw errors of all tissues against snapshots and noise (Figs. 6 to 8), and by bound and mode.
 
+    Where noise was not varied there is no panel of it.
+
     Parameters
     ----------
     table : rows of `inverse.experiment.sweep`.
@@ -65,7 +69,8 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     each = table[table["mode"] == table["mode"].iloc[0]]
     last = table[table["snapshots"] == each["snapshots"].max()]
     told = {"each": "per pair", "joint": "all pairs together"}
-    figure, axes = new_figure(8.6, 7.2, 2, 2)
+    swept = each[each["noise"] != noise]
+    figure, axes = new_figure(8.6, 7.2, 2, 2) if len(swept) else new_figure(12.0, 3.8, 1, 3)
     panel = axes[0, 0]
     _by_tissue(panel, each[each["noise"] == noise], "snapshots", names)
     for colour, name in zip(COLOURS, names, strict=False):
@@ -74,22 +79,13 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
                       linewidth=1)  # fmt: skip
     panel.set_xlabel("snapshots")
     panel.set_title(f"{told[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV")
-    panel = axes[0, 1]
-    swept = each[each["noise"] != noise]
-    count = (swept if len(swept) else each)["snapshots"].max()
-    rows = each[each["snapshots"] == count].assign(microvolt=lambda t: 1e6 * t["noise"])
-    _by_tissue(panel, rows, "microvolt", names)
-    for colour, name in zip(COLOURS, names, strict=False):
-        one = rows[rows["parameter"] == name].sort_values("microvolt")
-        panel.plot(one["microvolt"], one["bound"], ":", color=colour, linewidth=1)
-    panel.set_xscale("log")
-    ticks = sorted(rows["microvolt"].unique())
-    panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
-    panel.minorticks_off()
-    panel.set_xlabel("noise of one electrode (µV)")
-    panel.set_title(f"{told[each['mode'].iloc[0]]}, {count} snapshots")
-    for panel in axes[0]:
-        panel.set_ylabel("mean relative error (%)\ndotted: median Cramér-Rao bound")
+    panel.set_ylabel(_ERROR)
+    if len(swept):
+        count = swept["snapshots"].max()
+        rows = each[each["snapshots"] == count]
+        _by_noise(axes[0, 1], rows.assign(microvolt=1e6 * rows["noise"]), names)
+        axes[0, 1].set_title(f"{told[each['mode'].iloc[0]]}, {count} snapshots")
+    heights, panel = axes.flat[-2:]
     last = last[last["noise"] == noise]
     bars = [(mode, column, f"{label}: {text}") for mode, label in told.items()
             if (last["mode"] == mode).any()
@@ -100,13 +96,12 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     places = np.arange(len(names))
     for n, (mode, column, label) in enumerate(bars):
         values = last[last["mode"] == mode].set_index("parameter")[column].reindex(names)
-        axes[1, 0].bar(places + width * (n - (len(bars) - 1) / 2), values, width,
-                       color=COLOURS[n], label=label)  # fmt: skip
-    axes[1, 0].set_yscale("log")
-    axes[1, 0].set_ylabel(f"%, at {1e6 * noise:.2g} µV")
-    low, high = axes[1, 0].get_ylim()
-    axes[1, 0].set_ylim(low, 30 * high)  # room for the legend
-    panel = axes[1, 1]
+        heights.bar(places + width * (n - (len(bars) - 1) / 2), values, width,
+                    color=COLOURS[n], label=label)  # fmt: skip
+    heights.set_yscale("log")
+    heights.set_ylabel(f"%, at {1e6 * noise:.2g} µV")
+    low, high = heights.get_ylim()
+    heights.set_ylim(low, 30 * high)  # room for the legend
     for n, (mode, label) in enumerate(told.items()):
         part = last[last["mode"] == mode].set_index("parameter").reindex(names)
         if part["judged"].sum():
@@ -117,7 +112,7 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     panel.set_ylim(0, max(2.0, 1.3 * panel.get_ylim()[1]))
     panel.set_xlim(-0.5, len(names) - 0.5)
     panel.set_ylabel("RMS error / Cramér-Rao bound,\nwhere no wall is active")
-    for panel in axes[1]:
+    for panel in axes.flat[-2:]:
         panel.set_xticks(places, [name.replace("_", "\n") for name in names], fontsize=7)
         if panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize=7, loc="upper left")
@@ -125,6 +120,19 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
             panel.text(0.5, 0.5, "every bound exceeds a tenth of the box,\nor a wall is active",
                        ha="center", transform=panel.transAxes, fontsize=8)  # fmt: skip
     return figure
+
+
+def _by_noise(panel: Axes, rows: pd.DataFrame, names: list[str]) -> None:
+    _by_tissue(panel, rows, "microvolt", names)
+    for colour, name in zip(COLOURS, names, strict=False):
+        one = rows[rows["parameter"] == name].sort_values("microvolt")
+        panel.plot(one["microvolt"], one["bound"], ":", color=colour, linewidth=1)
+    panel.set_xscale("log")
+    ticks = sorted(rows["microvolt"].unique())
+    panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
+    panel.minorticks_off()
+    panel.set_xlabel("noise of one electrode (µV)")
+    panel.set_ylabel(_ERROR)
 
 
 def history(baseline: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
