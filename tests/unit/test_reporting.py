@@ -226,8 +226,9 @@ def validation(violated=False):
     return pd.DataFrame(
         {"source": ["F10", "F10", "P9"], "point": [0, 1, 0], "snapshots": [3, 3, 3],
          "error": 1.0, "bound": 2.0, "effectivity": [1.5, 1.1, 9.0],
-         "relative_error": [1e-3, 2e-3, 1e-9], "passive_error": [2e-6, 1e-6, 0.0],
-         "judged": [True, True, False], "violated": [violated, False, False]}
+         "relative_error": [1e-3, 2e-3, 1e-9], "relative_bound": [2e-3, 3e-3, 9.0],
+         "passive_error": [2e-6, 1e-6, 0.0], "judged": [True, True, False],
+         "violated": [violated, False, False]}
     )  # fmt: skip
 
 
@@ -239,6 +240,7 @@ def test_validation_counts_what_was_judged(default, tmp_path):
     assert found["comparisons"] == 2 and found["bounds below the error"] == 1
     assert found["mean effectivity"] == pytest.approx(1.3)
     assert found["largest effectivity"] == 1.5
+    assert found["mean relative bound"] == pytest.approx(2.5e-3)
     assert found["largest relative error"] == 2e-3
     assert found["largest error of a passive reading (µV)"] == pytest.approx(2.0)
     assert [part.figure for part in section.parts] == list(figures.values())

@@ -32,6 +32,7 @@ def test_errors_stand_beside_bound_and_paper_at_the_most_snapshots(sweep):
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {})
     table = section.parts[0].table
     assert len(table) == 6 and set(table["mean RE (%)"]) == {17.0}
+    assert section.parts[0].texts[1] == "Mean over all tissues: 17 % (each), 17 % (joint)."
     paper = table.set_index(["estimated", "tissue"])["the paper: mean RE (%)"]
     assert paper["each, all tissues", "spongy bone"] == published.EXPERIMENT_2["spongy_bone"]
     assert paper["joint, all tissues", "spongy bone"] == "–", "the paper estimates per pair"
@@ -52,11 +53,11 @@ def test_removed_runs_are_counted_with_their_reason(sweep):
         for sample in (0, 1) for pair in ("A-Cz", "B-Cz", "C-Cz") for step in (0, 1)
     ])  # fmt: skip
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {"sub-01": runs})
-    text = section.parts[0].texts[1]
+    text = section.parts[0].texts[-1]
     assert "6 runs, 8 systems each" in text and "2 unrealistic scalp" in text
     kept = runs.assign(kept=True, reason="")
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {"sub-01": kept})
-    assert section.parts[0].texts[1].endswith("none.")
+    assert section.parts[0].texts[-1].endswith("none.")
 
 
 def test_the_worst_reference_stands_beside_table_2():

@@ -62,6 +62,9 @@ def inversion_section(
             "box: the RMS error is then at most 1.1 bounds, up to the sampling error, or the "
             "reduced model is too coarse."
         ]
+        whole = last[last["free"] == "all"].groupby("mode", sort=False)["mean"].mean()
+        means = ", ".join(f"{value:.2g} % ({mode})" for mode, value in whole.items())
+        texts.append(f"Mean over all tissues: {means}.")
         runs = baselines.get(subject)
         if runs is not None:
             each = runs.groupby(["sample", "pair"])

@@ -118,6 +118,7 @@ def rom_section(
             "bounds below the error": int(table["violated"].sum()),
             "mean effectivity": judged["effectivity"].mean(),
             "largest effectivity": judged["effectivity"].max(),
+            "mean relative bound": judged["relative_bound"].mean(),
             "largest relative error": table["relative_error"].max(),
             "largest error of a passive reading (µV)": 1e6 * table["passive_error"].max(),
         }
