@@ -178,7 +178,8 @@ def test_variants_are_those_of_the_paper():
     assert list(variants(narrow, 5e-5)) == ["outer tissues", "all tissues"]
 
 
-def test_fit_variants_says_which_is_which(full, model):
+def test_fit_variants_says_which_is_which(full, model, caplog):
+    caplog.set_level("INFO")
     sigma = 0.5 * (model.box.lower + model.box.upper)
     wide = model.voltages(sigma)
     wide = wide - wide[:, [11]]
@@ -188,6 +189,7 @@ def test_fit_variants_says_which_is_which(full, model):
         for frequency, scale in ((5.0, 1.0), (20.0, 0.98))
     ]  # fmt: skip
     found = fit_variants(spectrum, model, variants(model.box, 1e-7))
+    assert "fit 4 of 4: all tissues, 20 Hz" in caplog.text
     assert set(found.estimates["variant"]) == {"outer tissues", "all tissues"}
     assert set(found.summary["frequency"]) == {5.0, 20.0} and len(found.facts) == 4
     one = found.summary[(found.summary["frequency"] == 5) & (found.summary["variant"] ==

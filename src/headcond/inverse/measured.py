@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -23,6 +24,8 @@ from headcond.random import generator
 from headcond.rom.affine import Box
 from headcond.rom.model import ReducedModel
 from headcond.tissues import EIT_RANGES
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -211,6 +214,8 @@ def fit_variants(
     facts = []
     for name, chosen in choices.items():
         for one in measurements:
+            _log.info("fit %d of %d: %s, %g Hz", len(facts) + 1, len(choices) * len(measurements),
+                      name, one.frequency)  # fmt: skip
             found = fit(one, model, replace(chosen, noise=_noise(one, chosen.noise)))
             told = {"frequency": one.frequency, "variant": name}
             tables["estimates"].append(found.estimates.assign(**told))

@@ -130,11 +130,13 @@ def _gauss_newton(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarra
     """Logarithms x (n, F), iterations (n,) and whether they converged (n,)."""
     x = np.log(problem.fixed[..., problem.free]).reshape(-1, len(problem.free))
     iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
-    for which in chunks(problem):
+    portions = chunks(problem)
+    for which in portions:
         x[which], iterations[which], converged[which] = _levenberg_marquardt(
             problem, x[which], which, limit
         )
-        _log.info("%d of %d inversions done", which[-1] + 1, len(x))
+        if len(portions) > 1:
+            _log.info("%d of %d inversions done", which[-1] + 1, len(x))
     return x, iterations, converged
 
 
