@@ -11,7 +11,7 @@ def main(errors, estimates, modes, note, provenance):
     save(
         relative_errors(table, list(table["parameter"].unique()), modes),
         estimates,
-        note,
+        f"{note}; {table['sample'].nunique()} random conductivities",
         provenance=provenance,
     )
 

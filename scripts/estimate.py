@@ -91,12 +91,18 @@ if __name__ == "__main__":
     parser.add_argument("measurement", help="table (.tsv with its .json)")
     parser.add_argument("model", help="trained model (.h5)")
     parser.add_argument("folder", help="for the results; must be new or empty")
-    parser.add_argument("--frequency", type=float, nargs="*", default=[], help="Hz; all of them")
+    parser.add_argument(
+        "--frequency", type=float, nargs="*", action="extend", default=[], help="Hz; all of them"
+    )
     parser.add_argument("--noise", type=float, help="V, of one electrode; the table's")
-    parser.add_argument("--fix", type=named, nargs="*", default=[], metavar="TISSUE=S/m")
-    parser.add_argument("--limit", type=named, nargs="*", default=[], metavar="TISSUE=LOW:HIGH")
-    parser.add_argument("--bad-electrodes", nargs="*", default=[])
-    parser.add_argument("--bad-patterns", nargs="*", default=[], metavar="IN-OUT")
+    parser.add_argument(
+        "--fix", type=named, nargs="*", action="extend", default=[], metavar="TISSUE=S/m"
+    )
+    parser.add_argument(
+        "--limit", type=named, nargs="*", action="extend", default=[], metavar="TISSUE=LOW:HIGH"
+    )
+    parser.add_argument("--bad-electrodes", nargs="*", action="extend", default=[])
+    parser.add_argument("--bad-patterns", nargs="*", action="extend", default=[], metavar="IN-OUT")
     parser.add_argument("--no-screening", action="store_true", help="take every reading")
     parser.add_argument("--prior", action="store_true", help="published values as a prior")
     parser.add_argument("--modes", nargs="+", default=["each", "joint"])

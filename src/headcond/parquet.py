@@ -67,14 +67,14 @@ def export_tables(source: str | Path, folder: str | Path) -> list[Path]:
 
     Returns
     -------
-    What was written.
+    What was written, as absolute paths.
 
     Raises
     ------
     InputError
         If there is no table with a sidecar, the folder is not empty, or as `export_table`.
     """
-    source, folder = Path(source), Path(folder)
+    source, folder = Path(source), Path(folder).resolve()
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: is not an empty folder, and nothing is overwritten.")
     root, paths = source, sorted(source.rglob("*.tsv"))
@@ -84,12 +84,11 @@ def export_tables(source: str | Path, folder: str | Path) -> list[Path]:
     if not paths:
         raise InputError(f"{source}: no table (.tsv with its .json) here.")
     names = [path.relative_to(root).with_suffix(".parquet") for path in paths]
-    whole = folder.absolute()
-    temporary = whole.with_name(f".{whole.name}-{secrets.token_hex(4)}")
+    temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
     try:
         for path, name in zip(paths, names, strict=True):
             export_table(path, temporary / name)
-        temporary.replace(whole)
+        temporary.replace(folder)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise

@@ -128,13 +128,15 @@ def test_flattened_positions_are_angles_from_the_vertex():
 def test_estimates_of_patterns_lie_between_the_walls():
     rows = pd.DataFrame([
         {"frequency": 100.0, "parameter": name, "mode": mode, "converged": True,
-         "at_wall": wall, "estimate": value, "scaled_std": 0.05}
+         "at_wall": wall, "estimate": value, "scaled_std": 0.05, "pattern": pattern}
         for name in ("scalp", "wm")
-        for mode, value, wall in (("each", 0.3, False), ("each", 0.6, True), ("joint", 0.4, False))
+        for mode, value, wall, pattern in (
+            ("each", 0.3, False, "A-B"), ("each", 0.6, True, "C-D"), ("joint", 0.4, False, "all"))
     ])  # fmt: skip
     figure = measured.conductivities(rows, {"scalp": (0.1, 0.6), "wm": (0.1, 0.6)}, 100.0)
     low, high = figure.axes[0].get_ylim()
     assert low < 0.1 and high > 0.6 and "S/m" in figure.axes[0].get_ylabel()
-    joint = line(figure.axes[0], "all patterns together")
+    assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["A-B", "C-D"]
+    joint = line(figure.axes[0], "all patterns together ± deviation that the misfit deserves")
     np.testing.assert_allclose(joint.get_ydata(), 0.4)
     np.testing.assert_allclose(line(figure.axes[0], "pattern, at a wall").get_ydata(), 0.6)

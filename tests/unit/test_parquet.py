@@ -81,6 +81,11 @@ def test_the_command_takes_one_table_and_refuses_in_words(study, tmp_path):
     one = [*command, str(study / "01" / "eit.tsv"), str(tmp_path / "one")]
     done = subprocess.run(one, capture_output=True, text=True, check=True)
     assert "eit.parquet" in done.stdout and (tmp_path / "one" / "eit.parquet").exists()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "empty")
+    here = [*one[:-1], "."]
+    done = subprocess.run(here, cwd=tmp_path / "empty", capture_output=True, text=True)
+    assert done.returncode == 0 and (tmp_path / "link" / "eit.parquet").exists(), done.stderr
     again = subprocess.run(one, capture_output=True, text=True)
     assert again.returncode == 1 and "nothing is overwritten" in again.stderr
     assert "Traceback" not in again.stderr

@@ -12,6 +12,8 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 
 from headcond.figures.style import COLOURS, new_figure
 
+_MODES = {"each": "one pair", "joint": "all pairs together"}
+
 
 def losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Draw training and validation loss per epoch, one colour per axis (Fig. 4 of CondNet).
@@ -85,10 +87,12 @@ def relative_errors(errors: pd.DataFrame, names: list[str], modes: list[str]) ->
         for box in drawn["boxes"]:
             box.set_facecolor(colour)
             box.set_alpha(0.6)
-        panel.plot([], [], "s", color=colour, alpha=0.6, label=mode)
+        panel.plot([], [], "s", color=colour, alpha=0.6, label=_MODES.get(mode, mode))
     panel.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
     panel.set_yscale("log")
-    panel.set_ylabel("relative error (%)")
+    panel.set_ylabel(
+        "relative error (%), below 1e-4 as 1e-4\nboxes: quartiles; whiskers: 5 to 95 %"
+    )
     panel.legend(title="estimated from")
     return figure
 

@@ -44,8 +44,10 @@ def costs(table: pd.DataFrame) -> Figure:
         panel.set_axis_off()
     for panel in axes[:, 0]:
         panel.set_yticks(places, [told(change) for change in changes], fontsize=7)
-    for panel in axes[-1]:
-        panel.set_xlabel("mean relative error (%)")
+    for column in range(columns):
+        lowest = axes[-1 if columns + column < len(names) else 0, column]
+        lowest.set_xlabel("mean relative error (%)")
+        lowest.tick_params(labelbottom=True)
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=4, fontsize=8)
     return figure

@@ -161,7 +161,7 @@ def references(table: pd.DataFrame, places: pd.DataFrame) -> Figure:
     """
     asked = table[table["asked"]]
     figure, axes = new_figure(9.6, 3.4, 1, 3)
-    values = {"spongy bone in the skull below": places.set_index("electrode")["spongy"]}
+    values = {"share of spongy bone in the skull below": places.set_index("electrode")["spongy"]}
     for weighting, label in (
         ("plain", "plain least squares"),
         ("covariance", "covariance weights"),

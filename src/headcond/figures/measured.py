@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from headcond.figures.style import COLOURS, new_figure
 from headcond.inverse.screening import misfits
 
+_BARS = "± deviation that the misfit deserves"
+
 
 def conductivities(
     estimates: pd.DataFrame, box: Mapping[str, tuple[float, float]], frequency: float
@@ -25,7 +27,7 @@ def conductivities(
     """
     names = list(dict.fromkeys(estimates["parameter"]))
     rows = estimates[estimates["frequency"] == frequency]
-    figure, axes = new_figure(7.4, 4.6, 2, -(-len(names) // 2))
+    figure, axes = new_figure(10.0, 6.0, 2, -(-len(names) // 2))
     for panel, name in zip(axes.flat, names, strict=False):
         part = rows[rows["parameter"] == name]
         each = part[(part["mode"] == "each") & part["converged"]]
@@ -35,20 +37,20 @@ def conductivities(
         low, high = box[name]
         bars = np.stack([np.minimum(std, values), np.minimum(std, 10 * high)])[:, inside]
         panel.errorbar(places[inside], values[inside], bars, fmt="o", markersize=3,
-                       color=COLOURS[0], elinewidth=0.6, label="pattern")  # fmt: skip
+                       color=COLOURS[0], elinewidth=0.6, label=f"pattern {_BARS}")  # fmt: skip
         panel.plot(places[~inside], values[~inside], "x", markersize=4, color=COLOURS[0],
                    label="pattern, at a wall")  # fmt: skip
         for one in part[part["mode"] == "joint"].itertuples():
-            panel.axhline(one.estimate, color=COLOURS[1], label="all patterns together")
+            panel.axhline(one.estimate, color=COLOURS[1], label=f"all patterns together {_BARS}")
             if not one.at_wall:
                 panel.axhspan(one.estimate - one.scaled_std, one.estimate + one.scaled_std,
                               color=COLOURS[1], alpha=0.2, linewidth=0)  # fmt: skip
+        panel.set_xticks(places, each["pattern"], rotation=90, fontsize=5)
         margin = 0.06 * (high - low)
         panel.set_ylim(low - margin, high + margin)
         for wall in (low, high):
-            panel.axhline(wall, color="0.6", linestyle=":", linewidth=1)
+            panel.axhline(wall, color="0.6", linestyle=":", linewidth=1, label="walls of the box")
         panel.set_title(name.replace("_", " "))
-        panel.set_xticks([])
     for panel in list(axes.flat)[len(names) :]:
         panel.set_axis_off()
     for panel in axes[:, 0]:
@@ -56,7 +58,8 @@ def conductivities(
     for panel in axes[-1]:
         panel.set_xlabel("pattern")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    unique = dict(zip(labels, handles, strict=True))
+    figure.legend(unique.values(), unique.keys(), loc="outside upper center", ncols=2)
     return figure
 
 
@@ -122,8 +125,8 @@ def residuals(table: pd.DataFrame, frequency: float) -> Figure:
     figure.colorbar(image, ax=panel, label=f"measured - fitted ({unit})")
     panel.set_xlabel("electrode")
     panel.set_ylabel("pattern")
-    panel.set_xticks([])
-    panel.set_yticks([])
+    panel.set_xticks(range(len(electrodes)), electrodes, rotation=90, fontsize=4)
+    panel.set_yticks(range(len(patterns)), patterns, fontsize=4)
     for panel, labels, values in (
         (axes[1, 0], patterns, by_pattern), (axes[1, 1], electrodes, by_electrode),
     ):  # fmt: skip

@@ -29,12 +29,6 @@ TABLE_4 = {
     "AA": dict(zip(_ALL, ((0.337, 0.094), (0.0059, 0.0028), (0.018, 0.027), (1.433, 0.219),
                           (0.219, 0.259), (0.099, 0.060)), strict=True)),
 }  # fmt: skip
-# Fernandez-Corazza et al. (2018), the same three people, S/m.
-FERNANDEZ_CORAZZA = {
-    "AM": {"scalp": 0.249, "compact_bone": 0.00416},
-    "CA": {"scalp": 0.291, "compact_bone": 0.00422},
-    "AA": {"scalp": 0.362, "compact_bone": 0.00425},
-}
 
 
 def beside(variant: str, name: str) -> str:
