@@ -43,7 +43,9 @@ def main(measurement, model, folder, choices, frequencies, provenance):
     trained = ReducedModel.read(model)
     chosen = list(frequencies or known)
     fitted = {}
-    for frequency in chosen:
+    for number, frequency in enumerate(chosen, 1):
+        if len(chosen) > 1:
+            print(f"{number} of {len(chosen)}: {frequency:g} Hz", file=sys.stderr, flush=True)
         try:
             fitted[frequency] = fit(known[frequency], trained, choices)
         except (InputError, InversionError) as error:
@@ -107,7 +109,7 @@ if __name__ == "__main__":
     parser.add_argument("--prior", action="store_true", help="published values as a prior")
     parser.add_argument("--modes", nargs="+", default=["each", "joint"])
     parser.add_argument("--method", default="gauss-newton", help="or interior-point")
-    parser.add_argument("--starts", type=int, default=5, help="starting points")
+    parser.add_argument("--starts", type=int, default=Choices.starts, help="starting points")
     given = parser.parse_args()
     for key, entries in (("fix", given.fix), ("limit", given.limit)):
         names = [name for name, _ in entries]

@@ -127,6 +127,9 @@ def test_the_costs_are_drawn_with_their_names(compared, tmp_path):
     figure = costs(compared)
     titles = [panel.get_title() for panel in figure.axes]
     assert titles[:3] == ["scalp", "skull", "brain"]
+    # Three panels of four places: the one above the empty place has an axis of its own.
+    labelled = [bool(panel.get_xlabel()) for panel in figure.axes]
+    assert labelled == [False, True, True, False]
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == [CHANGES["same"], CHANGES["moved2"]]
     assert told("fewer32").startswith("32 electrodes")

@@ -267,6 +267,19 @@ def test_fit_finds_a_bad_electrode_and_a_noisy_pattern(model, truth):
     np.testing.assert_allclose(by_hand.estimates["estimate"], found.estimates["estimate"], rtol=0.1)
 
 
+def test_screening_fits_as_the_estimate_does(model, truth, monkeypatch):
+    real, calls = measured_module.estimate_from_starts, []
+
+    def spy(*arguments, **options):
+        calls.append((arguments[4], options["pairs"], options["prior"] is not None))
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(measured_module, "estimate_from_starts", spy)
+    fit(measured(model, truth), model, Choices(modes=("each",), prior=True, starts=2))
+    assert calls[0] == (2, "joint", True), "prior and starts of the choices"
+    assert {mode for _, mode, _ in calls} == {"each", "joint"}
+
+
 def test_fit_keeps_to_what_it_is_told(model, truth):
     one = measured(model, truth)
     limits = {"brain": (model.box.lower[2], 0.3)}

@@ -241,6 +241,7 @@ def test_validation_counts_what_was_judged(default, tmp_path):
     assert found["mean effectivity"] == pytest.approx(1.3)
     assert found["largest effectivity"] == 1.5
     assert found["mean relative bound"] == pytest.approx(2.5e-3)
+    assert found["mean relative error"] == pytest.approx(1.5e-3)
     assert found["largest relative error"] == 2e-3
     assert found["largest error of a passive reading (µV)"] == pytest.approx(2.0)
     assert [part.figure for part in section.parts] == list(figures.values())

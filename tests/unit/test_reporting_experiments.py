@@ -78,7 +78,7 @@ def test_the_worst_reference_stands_beside_table_2():
     assert table.loc[("covariance", "B (worst)", "scalp"), "the paper"] == "–"
     text = section.parts[0].texts[0]
     assert "60 estimates with 20 patterns at most and 2 references" in text
-    assert "by either weights; 0 did not converge" in text
+    assert "with either weights; 0 did not converge" in text
     assert "correlation (Spearman) of 1.00 (plain weights) and 1.00 (covariance weights)," in text
     assert text.endswith(
         "and the bone one of -1.00 (plain weights) and -1.00 (covariance weights)."

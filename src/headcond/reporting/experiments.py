@@ -131,7 +131,7 @@ def references_section(
         text = (
             f"Voltages from a skull of compact and spongy bone, estimates with one skull: "
             f"{int(plain['patterns'].sum())} estimates with {plain['patterns'].max()} patterns at "
-            f"most and {len(plain) - 1} references, and the average, by either weights; "
+            f"most and {len(plain) - 1} references, and the average, with either weights; "
             f"{int(table.loc[table['asked'], 'failed'].sum())} did not converge and are left out. "
             "Below: the reference with the largest scatter of the skull, and the average, in S/m."
         )

@@ -119,6 +119,7 @@ def rom_section(
             "mean effectivity": judged["effectivity"].mean(),
             "largest effectivity": judged["effectivity"].max(),
             "mean relative bound": judged["relative_bound"].mean(),
+            "mean relative error": judged["relative_error"].mean(),
             "largest relative error": table["relative_error"].max(),
             "largest error of a passive reading (µV)": 1e6 * table["passive_error"].max(),
         }
