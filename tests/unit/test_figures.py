@@ -273,7 +273,7 @@ def test_boxes_stand_where_their_errors_are(errors):
         assert patch.get_facecolor()[:3] == to_rgba(style.COLOURS[modes.index(mode)])[:3]
     assert [text.get_text() for text in panel.get_xticklabels()] == ["gm", "wm", "compact bone"]
     assert "%" in panel.get_ylabel() and panel.get_yscale() == "log"
-    told = {"each": "one pair", "joint": "all pairs together"}
+    told = {"each": "per pair", "joint": "all pairs together"}
     shown = [text.get_text() for text in panel.get_legend().get_texts()]
     assert shown == [told[mode] for mode in modes]
 

@@ -140,3 +140,8 @@ def test_estimates_of_patterns_lie_between_the_walls():
     joint = line(figure.axes[0], "all patterns together ± deviation that the misfit deserves")
     np.testing.assert_allclose(joint.get_ydata(), 0.4)
     np.testing.assert_allclose(line(figure.axes[0], "pattern, at a wall").get_ydata(), 0.6)
+
+
+def test_labels_that_nobody_can_read_are_left_out():
+    assert measured._legible(["A-B", "C-D"]) == ["A-B", "C-D"]
+    assert set(measured._legible([f"E{n}" for n in range(65)])) == {""}

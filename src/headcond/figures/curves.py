@@ -10,9 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
-from headcond.figures.style import COLOURS, new_figure
-
-_MODES = {"each": "one pair", "joint": "all pairs together"}
+from headcond.figures.style import COLOURS, MODES, new_figure
 
 
 def losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
@@ -87,13 +85,13 @@ def relative_errors(errors: pd.DataFrame, names: list[str], modes: list[str]) ->
         for box in drawn["boxes"]:
             box.set_facecolor(colour)
             box.set_alpha(0.6)
-        panel.plot([], [], "s", color=colour, alpha=0.6, label=_MODES.get(mode, mode))
+        panel.plot([], [], "s", color=colour, alpha=0.6, label=MODES[mode])
     panel.set_xticks(range(len(names)), [name.replace("_", " ") for name in names])
     panel.set_yscale("log")
     panel.set_ylabel(
         "relative error (%), below 1e-4 as 1e-4\nboxes: quartiles; whiskers: 5 to 95 %"
     )
-    panel.legend(title="estimated from")
+    panel.legend(title="estimates")
     return figure
 
 

@@ -6,10 +6,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from headcond.figures.style import COLOURS, new_figure
+from headcond.figures.style import COLOURS, MODES, new_figure
 from headcond.inverse.disturbance import CHANGES
-
-_MODES = {"each": "per pair", "joint": "all pairs together"}
 
 
 def told(change: str) -> str:
@@ -31,7 +29,7 @@ def costs(table: pd.DataFrame) -> Figure:
     figure, axes = new_figure(10.5, 1.6 + 0.5 * len(changes), 2, columns, sharex=True, sharey=True)
     places = np.arange(len(changes))[::-1]
     for panel, name in zip(axes.flat, names, strict=False):
-        for colour, (mode, label) in zip(COLOURS, _MODES.items(), strict=False):
+        for colour, (mode, label) in zip(COLOURS, MODES.items(), strict=False):
             part = table[(table["parameter"] == name) & (table["mode"] == mode)]
             part = part.set_index("change").reindex(changes)
             panel.plot(part["mean"], places, "o", color=colour, markersize=5, label=label)

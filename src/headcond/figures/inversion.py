@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headcond.figures.style import COLOURS, new_figure
+from headcond.figures.style import COLOURS, MODES, new_figure
 
 _ERROR = "mean relative error (%)\ndotted: median Cramér-Rao bound"
 
@@ -68,7 +68,6 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     names = list(dict.fromkeys(table["parameter"]))
     each = table[table["mode"] == table["mode"].iloc[0]]
     last = table[table["snapshots"] == each["snapshots"].max()]
-    told = {"each": "per pair", "joint": "all pairs together"}
     swept = each[each["noise"] != noise]
     figure, axes = new_figure(8.6, 7.2, 2, 2) if len(swept) else new_figure(12.0, 3.8, 1, 3)
     panel = axes[0, 0]
@@ -78,16 +77,16 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
         panel.axhline(one.set_index("parameter")["bound"][name], linestyle=":", color=colour,
                       linewidth=1)  # fmt: skip
     panel.set_xlabel("snapshots")
-    panel.set_title(f"{told[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV")
+    panel.set_title(f"{MODES[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV")
     panel.set_ylabel(_ERROR)
     if len(swept):
         count = swept["snapshots"].max()
         rows = each[each["snapshots"] == count]
         _by_noise(axes[0, 1], rows.assign(microvolt=1e6 * rows["noise"]), names)
-        axes[0, 1].set_title(f"{told[each['mode'].iloc[0]]}, {count} snapshots")
+        axes[0, 1].set_title(f"{MODES[each['mode'].iloc[0]]}, {count} snapshots")
     heights, panel = axes.flat[-2:]
     last = last[last["noise"] == noise]
-    bars = [(mode, column, f"{label}: {text}") for mode, label in told.items()
+    bars = [(mode, column, f"{label}: {text}") for mode, label in MODES.items()
             if (last["mode"] == mode).any()
             for column, text in (("mean", "mean error"), ("bound", "median bound"))]  # fmt: skip
     if (last["mode"] == "each").any():
@@ -102,7 +101,7 @@ def errors(table: pd.DataFrame, noise: float) -> Figure:
     heights.set_ylabel(f"%, at {1e6 * noise:.2g} µV")
     low, high = heights.get_ylim()
     heights.set_ylim(low, 30 * high)  # room for the legend
-    for n, (mode, label) in enumerate(told.items()):
+    for n, (mode, label) in enumerate(MODES.items()):
         part = last[last["mode"] == mode].set_index("parameter").reindex(names)
         if part["judged"].sum():
             panel.errorbar(places + 0.2 * (n - 0.5), part["rms_over_bound"],

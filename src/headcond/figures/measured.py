@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from headcond.figures.style import COLOURS, new_figure
 from headcond.inverse.screening import misfits
 
+_MOST_LABELS = 64
 _BARS = "± deviation that the misfit deserves"
 
 
@@ -45,7 +46,7 @@ def conductivities(
             if not one.at_wall:
                 panel.axhspan(one.estimate - one.scaled_std, one.estimate + one.scaled_std,
                               color=COLOURS[1], alpha=0.2, linewidth=0)  # fmt: skip
-        panel.set_xticks(places, each["pattern"], rotation=90, fontsize=5)
+        panel.set_xticks(places, _legible(each["pattern"]), rotation=90, fontsize=5)
         margin = 0.06 * (high - low)
         panel.set_ylim(low - margin, high + margin)
         for wall in (low, high):
@@ -125,8 +126,8 @@ def residuals(table: pd.DataFrame, frequency: float) -> Figure:
     figure.colorbar(image, ax=panel, label=f"measured - fitted ({unit})")
     panel.set_xlabel("electrode")
     panel.set_ylabel("pattern")
-    panel.set_xticks(range(len(electrodes)), electrodes, rotation=90, fontsize=4)
-    panel.set_yticks(range(len(patterns)), patterns, fontsize=4)
+    panel.set_xticks(range(len(electrodes)), _legible(electrodes), rotation=90, fontsize=4)
+    panel.set_yticks(range(len(patterns)), _legible(patterns), fontsize=4)
     for panel, labels, values in (
         (axes[1, 0], patterns, by_pattern), (axes[1, 1], electrodes, by_electrode),
     ):  # fmt: skip
@@ -139,3 +140,8 @@ def residuals(table: pd.DataFrame, frequency: float) -> Figure:
     axes[1, 0].set_xlabel("pattern, worst first")
     axes[1, 1].set_xlabel("electrode, worst first")
     return figure
+
+
+def _legible(labels: Sequence[str]) -> list[str]:
+    """The labels, or none where there are too many to be read."""
+    return list(labels) if len(labels) <= _MOST_LABELS else [""] * len(labels)

@@ -18,6 +18,9 @@ from headcond.io import atomic, write_sidecar
 # Colour-blind safe (Okabe and Ito), one per series in the order of use.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 
+# Ways of estimating, as figures call them.
+MODES = {"each": "per pair", "joint": "all pairs together"}
+
 # Tissues keep their colour in every figure.
 TISSUE_COLOURS = {
     "skin": "#E8B796",
