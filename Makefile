@@ -35,19 +35,19 @@ setup: ## Make the virtual environment (the other targets do it by themselves)
 	@envs/install.sh $(VENV)
 
 run: setup ## Run a study (STUDY, PROFILE, CORES, ARGS for Snakemake) and say where its report is
-	@python -m headcond.study config.yaml $(STUDY) > /dev/null
+	@python -m headcond.study.config config.yaml $(STUDY) > /dev/null
 	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) $(STUDY_FILES) $(ARGS)
-	@echo "Report: $$(python -m headcond.study config.yaml $(STUDY))"
+	@echo "Report: $$(python -m headcond.study.config config.yaml $(STUDY))"
 
 predict: setup ## Conductivity of a new person (NETWORKS=folder T1=file T2=file OUT=folder, SUBJECT)
-	@python -m headcond.new_person "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)" "$(SUBJECT)"
+	@python -m headcond.study.prediction "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)" "$(SUBJECT)"
 	@snakemake --workflow-profile profiles/$(PROFILE) $(CORE_LIMIT) --configfile "$(OUT)/study.yaml" $(ARGS)
 	@echo "Conductivity: $(OUT)/$(SUBJECT)/cond, pictures: $(OUT)/figures"
 	@! grep -q '"outside": true' "$(OUT)/$(SUBJECT)/cond/$(SUBJECT)_domain.json" || \
 		echo "WARNING: these scans lie OUTSIDE the training domain (see $(OUT)/$(SUBJECT)/cond/$(SUBJECT)_domain.json)"
 
 estimate: setup ## Conductivities from your own voltages (MEASUREMENT=table MODEL=rom.h5 OUT=folder, ARGS)
-	@python scripts/estimate.py "$(MEASUREMENT)" "$(MODEL)" "$(OUT)" $(ARGS)
+	@python scripts/inverse/estimate.py "$(MEASUREMENT)" "$(MODEL)" "$(OUT)" $(ARGS)
 	@echo "Estimates: $(OUT)/summary.tsv and estimates.tsv, pictures beside them, choices in record.json"
 
 verify: setup ## Run STEPS (5) steps of a finished study again elsewhere and compare the results

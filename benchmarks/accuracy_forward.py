@@ -18,14 +18,14 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the meshes of the tests
 
-from headcond.fem.assembly import normals_from_centre
+from headcond.fem.anisotropy import normals_from_centre
 from headcond.fem.electrode_model import assemble
 from headcond.fem.solvers import make_solver
 from headcond.fem.sphere import layered_potential
 from headcond.head.electrodes import place_discs
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.head.meshing import mesh_labels
-from tests.fem_meshes import caps, direction, shells
+from tests.helpers.fem_meshes import caps, direction, shells
 
 RADIUS, CURRENT, IMPEDANCE, DIAMETER = 0.092, 20e-6, 5.0, 0.012
 PASSIVE = [direction(theta, np.pi / 2) for theta in (0.2, 0.72, 1.24, 1.76, 2.28, 2.8)]

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from headcond.tms import coil, spfd, sphere
+from headcond.tms import coil, coil_files, spfd, sphere
 
 DIDT = 1e6
 RADIUS = 0.090
@@ -60,7 +60,7 @@ def sources(path: Path) -> dict[str, coil.Coil]:
         "two dipoles": coil.from_dipoles(
             [[0.03, 0.02, 0.105], [-0.05, 0.09, 0.03]], [[0.3, -0.5, 0.2], [0.4, 0.1, 0.1]]
         ),
-        path.stem: coil.read(path).transformed(down),
+        path.stem: coil_files.read(path).transformed(down),
         "radial dipole": coil.from_dipoles([0.0, 0.06, 0.09], [0.0, 0.6, 0.9]),
     }
 

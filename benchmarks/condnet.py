@@ -112,7 +112,7 @@ def train(labels: str, voxels: str, axis: str, accelerator: str, precision: str,
     """Two epochs over a few slices of ten heads; the second one is told, per slice."""
     import numpy as np
 
-    from headcond.condnet import loop
+    from headcond.condnet import lightning
     from headcond.condnet.fusion import targets
     from headcond.condnet.slices import axis_index, grid_facts
     from headcond.condnet.training import TrainingSettings, train_axis
@@ -129,10 +129,13 @@ def train(labels: str, voxels: str, axis: str, accelerator: str, precision: str,
     images = {f"sub-{number:02d}": images_of(tissue, number) for number in range(HEADS)}
     truths = {name: truth.copy() for name in images}
     processor = []
-    begun, ended = loop.AxisTraining.on_train_epoch_start, loop.AxisTraining.on_train_epoch_end
-    loop.AxisTraining.on_train_epoch_start = lambda self: (
+    begun, ended = (
+        lightning.AxisTraining.on_train_epoch_start,
+        lightning.AxisTraining.on_train_epoch_end,
+    )
+    lightning.AxisTraining.on_train_epoch_start = lambda self: (
         processor.append(-time.process_time()), begun(self))[1]  # fmt: skip
-    loop.AxisTraining.on_train_epoch_end = lambda self: (
+    lightning.AxisTraining.on_train_epoch_end = lambda self: (
         ended(self), processor.append(time.process_time()))[0]  # fmt: skip
     settings = TrainingSettings(epochs=2, validation="slice", accelerator=accelerator,
                                 precision=precision, compiled=compiled == "compiled")  # fmt: skip
@@ -278,7 +281,7 @@ def main() -> None:
     import pandas as pd
     import torch
 
-    from headcond.io import versions
+    from headcond.files.results import versions
 
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     table.to_csv(options.output, sep="\t", index=False, na_rep="n/a", float_format="%.4g")

@@ -18,7 +18,7 @@ from headcond.caps import injection_pairs
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.random import generator
-from headcond.rom.affine import operator_box
+from headcond.rom.parameters import operator_box
 
 
 def main(arguments: argparse.Namespace) -> None:

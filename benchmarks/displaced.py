@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from headcond import io
+from headcond.experiments.wrong_heads import compare_disturbances
 from headcond.fem.electrode_model import assemble
 from headcond.fem.solvers import make_solver
+from headcond.files import results
 from headcond.head.electrodes import displace_discs
 from headcond.head.formats import read_head
-from headcond.inverse.disturbance import compare_disturbances
 from headcond.inverse.full_order import FullModel
-from headcond.inverse.measurement import AVERAGE
 from headcond.inverse.noise import DEFAULT_NOISE
+from headcond.inverse.protocol import AVERAGE
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 
@@ -74,7 +74,7 @@ def main():
     folder = given.study / given.subject
     mesh, discs = read_head(folder / "head" / f"{stem}head.h5")
     model = ReducedModel.read(folder / "rom" / f"{stem}rom.h5")
-    truth = io.read_table(folder / "eit" / f"{stem}truth.tsv").head(given.samples)
+    truth = results.read_table(folder / "eit" / f"{stem}truth.tsv").head(given.samples)
     truth = truth[list(model.box.names)].to_numpy()
     diameter = 2 * np.sqrt(discs.areas(mesh.nodes).mean() / np.pi)
     rows = []

@@ -20,15 +20,15 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the cube of the tests
 
 from headcond.inverse.full_order import FullModel
-from headcond.inverse.measurement import make_protocol, readings
 from headcond.inverse.noise import DEFAULT_NOISE, add_noise
 from headcond.inverse.optimise import estimate
+from headcond.inverse.protocol import make_protocol, readings
 from headcond.inverse.reduced import ReducedForward
 from headcond.random import generator
-from headcond.rom.affine import operator_box
 from headcond.rom.model import ReducedModel
+from headcond.rom.parameters import operator_box
 from headcond.tissues import EIT_TISSUES
-from tests.inverse_models import CURRENT, box_points, direct, galerkin, layered_operator
+from tests.helpers.inverse_models import CURRENT, box_points, direct, galerkin, layered_operator
 
 
 def cube(electrodes: int = 133, snapshots: int = 30, side: int = 17) -> ReducedModel:

@@ -31,7 +31,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from headcond import io, study, study_paths
 from headcond.checks import InputError
 from headcond.condnet import fusion
 from headcond.condnet.checkpoint import check_facts, load_checkpoint
@@ -40,7 +39,9 @@ from headcond.condnet.scores import head_scores, tissue_scores
 from headcond.condnet.slices import SliceDataset, grid_facts
 from headcond.condnet.training import TrainingSettings, train_axis
 from headcond.figures.style import COLOURS, new_figure, save
+from headcond.files import results
 from headcond.random import generator
+from headcond.study import config, paths
 from headcond.tissues import conductivity_map, conductivity_table
 
 NOTES = {"phantom": "generated heads, simulated images", "bids": "real scans",
@@ -56,7 +57,7 @@ class Heads:
     """The study's preprocessed heads, read when they are asked for and then kept."""
 
     def __init__(self, settings: dict) -> None:
-        self.folder, condnet = study_paths.folder(settings), settings["condnet"]
+        self.folder, condnet = paths.folder(settings), settings["condnet"]
         self.name, self.tau = condnet["tables"][0], condnet["tau"]
         self.table = conductivity_table(self.name, condnet["frequency"])
         self.normalisation = {"method": settings["mri"]["normalisation"], "images": list(IMAGES)}
@@ -67,9 +68,9 @@ class Heads:
         """Images (2, nx, ny, nz) and labels of a subject."""
         if subject not in self._kept:
             start = self.folder / subject / "anat" / f"{subject}_space-grid"
-            paths = [f"{start}_desc-normalised_{name}.nii.gz" for name in IMAGES]
-            pairs = [io.read_volume(path) for path in paths]
-            labels, _ = io.read_volume(f"{start}_dseg.nii.gz", dtype="uint8")
+            images = [f"{start}_desc-normalised_{name}.nii.gz" for name in IMAGES]
+            pairs = [results.read_volume(path) for path in images]
+            labels, _ = results.read_volume(f"{start}_dseg.nii.gz", dtype="uint8")
             self.grid = grid_facts(labels.shape, pairs[0][1])
             self._kept[subject] = np.stack([image for image, _ in pairs]), labels
         return self._kept[subject]
@@ -196,7 +197,7 @@ def draw(summary: pd.DataFrame) -> object:
 def write(output: Path, table: pd.DataFrame, about: str, note: str, record: dict) -> None:
     """Write the table, the page and the figure; table and figure each have a sidecar."""
     summary = summarise(table)
-    io.write_table(output.with_suffix(".tsv"), table, provenance=record)
+    results.write_table(output.with_suffix(".tsv"), table, provenance=record)
     output.with_suffix(".md").write_text(markdown(table, summary, about))
     picture = output.with_name(f"{output.stem}_curve.png")
     save(draw(summary), picture, note, provenance=record)
@@ -214,7 +215,7 @@ def main() -> None:
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    settings = study.read(*options.study)
+    settings = config.read(*options.study)
     cohort, axes = settings["cohort"], settings["condnet"]["axes"]
     if max(options.heads) > len(cohort["train"]):
         parser.error(f"--heads: the study has {len(cohort['train'])} training heads only.")

@@ -18,10 +18,10 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from headcond import io
 from headcond.caps import template_positions
+from headcond.files import results
+from headcond.inverse.fit import fit, variants
 from headcond.inverse.importers import read_ucl
-from headcond.inverse.measured import fit, variants
 from headcond.inverse.reduced import ReducedForward
 from headcond.inverse.screening import reciprocity_noise
 from headcond.rom.model import ReducedModel
@@ -62,7 +62,7 @@ def reference_by_sides(measurement, offset):
 
 def registration(folder):
     """Distances of the set's coordinates, after the best affine map, to its names on Colin27."""
-    own = 1e3 * np.array(io.read_json(Path(folder) / "EITSETTINGS.json")["ElectrodePosition"])
+    own = 1e3 * np.array(results.read_json(Path(folder) / "EITSETTINGS.json")["ElectrodePosition"])
     places = template_positions("ucl33")[0]  # in the order of the set's numbers
     goal = np.array(list(places.values()))
     design = np.column_stack([own, np.ones(len(own))])

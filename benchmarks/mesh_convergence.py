@@ -26,9 +26,9 @@ from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.figures.style import COLOURS, new_figure, save
 from headcond.random import generator
-from headcond.rom.affine import operator_box
-from headcond.rom.greedy import train_pairs
+from headcond.rom.parameters import operator_box
 from headcond.rom.settings import Settings
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import passive
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from headcond import io
+from headcond.experiments.convergence import certificates
+from headcond.files import results
 from headcond.metrics import AVERAGE
 from headcond.reporting import experiments
 from headcond.reporting.conductivity import judged, lens_table, score_table
 from headcond.reporting.field_tables import error_parts
 from headcond.reporting.impedance import convergence_table
-from headcond.rom.experiment import certificates
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -50,7 +50,7 @@ def map_lines(study: Path) -> list[str]:
     path = study / "tables" / "condnet_errors.tsv"
     if not path.exists():
         return []
-    scores, side = io.read_table(path), io.read_json(io.sidecar_path(path))
+    scores, side = results.read_table(path), results.read_json(results.sidecar_path(path))
     made = side["provenance"]
     heads = int(scores["heads"].max())
     lines = [
@@ -63,7 +63,7 @@ def map_lines(study: Path) -> list[str]:
         lines += [
             "Conductivity in the eye's lens of the generated heads, S/m, median (5th to 95th "
             "percentile):",
-            markdown(lens_table(io.read_table(lens))),
+            markdown(lens_table(results.read_table(lens))),
         ]
     return lines
 
@@ -73,7 +73,7 @@ def field_lines(study: Path) -> list[str]:
     path = study / "tms" / "globalerror.tsv"
     if not path.exists():
         return []
-    errors = io.read_table(path)
+    errors = results.read_table(path)
     sizes = " and ".join(f"{size:g}" for size in sorted(errors["voxel_mm"].unique()))
     lines = [f"Global errors of the field on voxels of {sizes} mm."]
     average = errors[errors["subject"] == AVERAGE]
@@ -88,8 +88,8 @@ def rom_lines(study: Path) -> list[str]:
     """Paragraphs on Experiment 1 of the ROM-pEIT paper, for every head of it."""
     lines = []
     for path in sorted(study.glob("*/rom/*_convergence.tsv")):
-        beside = io.read_json(io.sidecar_path(path))
-        table = convergence_table(io.read_table(path)).drop(columns=["certificate"])
+        beside = results.read_json(results.sidecar_path(path))
+        table = convergence_table(results.read_table(path)).drop(columns=["certificate"])
         enough = beside["snapshots_to_a_tenth_of_the_noise"]
         rule = ", ".join(f"{norm} {count}" for norm, count in enough.items())
         digits = dict.fromkeys(table, ".3g") | {"snapshots": ".0f", "of": ".0f"}
@@ -100,7 +100,7 @@ def rom_lines(study: Path) -> list[str]:
             f"{path.name.split('_')[0]}: the largest error of a passive potential stays below a "
             f"tenth of the noise from so many snapshots on: {rule}.",
             *(markdown(part.drop(columns="norm")) for _, part in shown.groupby("norm")),
-            "The bounds over all of it (`headcond.rom.experiment.certificates`):",
+            "The bounds over all of it (`headcond.experiments.convergence.certificates`):",
             markdown(bounds_table(path.parent)),
         ]
     return lines
@@ -115,21 +115,21 @@ def voltage_lines(study: Path) -> list[str]:
     figures: dict[str, str] = defaultdict(str)  # the page shows none
     sections = []
     for subject, path in found["inversion"].items():
-        made = io.read_json(io.sidecar_path(path))["provenance"]["parameters"]
-        table = io.read_table(path)
+        made = results.read_json(results.sidecar_path(path))["provenance"]["parameters"]
+        table = results.read_table(path)
         settings = {
             "inverse": made,
             "head": {"anisotropic": bool(table["parameter"].str.contains("radial").any())},
         }
         base = found["baseline"].get(subject)
-        runs = {subject: io.read_table(base)} if base else {}
+        runs = {subject: results.read_table(base)} if base else {}
         sections.append(experiments.inversion_section(settings, figures, {subject: table}, runs))
     for kinds, section in (
         (("references", "places"), experiments.references_section),
         (("disturbances",), experiments.disturbances_section),
     ):
         tables = [
-            {subject: io.read_table(path) for subject, path in found[kind].items()}
+            {subject: results.read_table(path) for subject, path in found[kind].items()}
             for kind in kinds
         ]
         if all(tables):
@@ -151,7 +151,7 @@ def _short(value: object) -> object:
 
 def bounds_table(folder: Path) -> pd.DataFrame:
     """`certificates` of all batches in a head's folder, a row per quantity."""
-    errors = [io.read_table(path) for path in sorted(folder.glob("*_batch-*_errors.tsv"))]
+    errors = [results.read_table(path) for path in sorted(folder.glob("*_batch-*_errors.tsv"))]
     found = certificates(pd.concat(errors, ignore_index=True)).set_index("norm").T
     return found.map(lambda value: "" if pd.isna(value) else format(value, ".6g")).reset_index(
         names="quantity"

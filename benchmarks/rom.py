@@ -42,10 +42,10 @@ from headcond.caps import injection_pairs
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.parallel import world
-from headcond.rom.affine import latin_hypercube, operator_box
-from headcond.rom.greedy import train_pairs
+from headcond.rom.parameters import latin_hypercube, operator_box
 from headcond.rom.settings import Settings
 from headcond.rom.stability import Stability, stability_factors
+from headcond.rom.training import train_pairs
 
 WAYS = ("each-solve", "each-cycle", "joint-solve", "joint-cycle", "paper")
 MORE = ("joint-cycle2", "joint-cycle3")

@@ -22,8 +22,8 @@ import pandas as pd
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.random import generator
-from headcond.rom.affine import operator_box
 from headcond.rom.greedy import train
+from headcond.rom.parameters import operator_box
 from headcond.rom.settings import RIESZ, Settings
 
 try:

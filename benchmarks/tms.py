@@ -44,7 +44,7 @@ def prepare(folder: Path, labels: str, coil_file: str, voxel: float) -> dict:
     from headcond.cohort.labels import prepare as prepare_labels
     from headcond.cohort.labels import read_labels
     from headcond.tissues import conductivity_map, conductivity_table
-    from headcond.tms import coil
+    from headcond.tms import coil_files
     from headcond.tms.placement import place
 
     head = prepare_labels(*read_labels(labels, "synthseg"), "synthseg", voxel)
@@ -55,7 +55,7 @@ def prepare(folder: Path, labels: str, coil_file: str, voxel: float) -> dict:
     middle = (low + high) / 2
     # Over the left motor cortex, roughly: a benchmark needs no cap.
     target = np.array([middle[0] - 45, middle[1], high[2] - 25])
-    wire = coil.read(coil_file)
+    wire = coil_files.read(coil_file)
     towards = target + np.array([-20, -40, 0])
     forward = target + np.array([0, 25, 0])
     np.savez(folder / f"head-{voxel:g}.npz", sigma=sigma, affine=head.affine,
@@ -68,15 +68,15 @@ def assemble(folder: Path, coil_file: str, voxel: float) -> dict:
     """Write the peers' matrix and right-hand side."""
     import numpy as np
 
-    from headcond.tms import assembled, coil, stencil
-    from headcond.tms.edges import dadt_edges
+    from headcond.tms import algebraic, coil_files, stencil
+    from headcond.tms.induction import dadt_edges
 
     head = np.load(folder / f"head-{voxel:g}.npz")
     sigma, grid = stencil.crop(head["sigma"], head["affine"])
     network = stencil.assemble(sigma, grid)
     labels, _ = stencil.components(sigma)
-    system, unknowns = assembled.matrix(network, stencil.node_labels(labels))
-    wire = coil.read(coil_file).transformed(head["first"])
+    system, unknowns = algebraic.matrix(network, stencil.node_labels(labels))
+    wire = coil_files.read(coil_file).transformed(head["first"])
     emf = dadt_edges(wire, DIDT, grid, network)
     b = np.zeros(network.inverse_diagonal.shape)
     stencil.load(network, emf, b)
@@ -91,11 +91,11 @@ def ours(folder: Path, coil_file: str, voxel: float) -> dict:
     """Set-up and two positions of the matrix-free multigrid."""
     import numpy as np
 
-    from headcond.tms import coil, spfd
+    from headcond.tms import coil_files, spfd
 
     head = np.load(folder / f"head-{voxel:g}.npz")
     sigma, affine = head["sigma"], head["affine"]
-    wire = coil.read(coil_file)
+    wire = coil_files.read(coil_file)
     warm_up(wire)
     base = current_mib()
     began, processor = time.perf_counter(), time.process_time()
@@ -121,10 +121,10 @@ def grid(folder: Path, coil_file: str, voxel: float) -> dict:
     """Eight orientations at two positions, each by itself and each starting from those before."""
     import numpy as np
 
-    from headcond.tms import coil, spfd
+    from headcond.tms import coil_files, spfd
 
     head = np.load(folder / f"head-{voxel:g}.npz")
-    wire = coil.read(coil_file)
+    wire = coil_files.read(coil_file)
     warm_up(wire)
     placed = []
     for place in ("first", "second"):
@@ -154,11 +154,11 @@ def torch_cpu(folder: Path, coil_file: str, voxel: float) -> dict:
     import numpy as np
     import torch
 
-    from headcond.tms import coil, spfd
+    from headcond.tms import coil_files, spfd
 
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     head = np.load(folder / f"head-{voxel:g}.npz")
-    wire = coil.read(coil_file)
+    wire = coil_files.read(coil_file)
     warm_up(wire)
     began, processor = time.perf_counter(), time.process_time()
     problem = spfd.Problem(head["sigma"], head["affine"], backend="torch")
@@ -186,12 +186,12 @@ def peer(folder: Path, voxel: float, name: str) -> dict:
     import scipy.sparse
 
     from headcond.parallel import world
-    from headcond.tms import assembled
+    from headcond.tms import algebraic
 
     ranks = int(os.environ.get("TMS_RANKS", "1"))
     communicator = world(ranks)
-    make = {"pyamg": assembled.pyamg_solver,
-            "petsc": partial(assembled.petsc_solver, communicator=communicator)}[name]  # fmt: skip
+    make = {"pyamg": algebraic.pyamg_solver,
+            "petsc": partial(algebraic.petsc_solver, communicator=communicator)}[name]  # fmt: skip
     make(scipy.sparse.csr_matrix(scipy.sparse.diags_array(np.arange(1.0, 100.0))))  # imports
     base = current_mib()
     parts = [np.load(folder / f"{key}.npy") for key in ("data", "indices", "indptr")]
@@ -224,13 +224,13 @@ def compare(folder: Path, coil_file: str, voxel: float, name: str) -> dict:
     """Relative L2 difference between a peer's field and ours."""
     import numpy as np
 
-    from headcond.tms import coil, stencil
-    from headcond.tms.edges import dadt_edges
+    from headcond.tms import coil_files, stencil
+    from headcond.tms.induction import dadt_edges
 
     head, nodes = np.load(folder / f"head-{voxel:g}.npz"), np.load(folder / "nodes.npz")
     sigma, grid = stencil.crop(head["sigma"], head["affine"])
     network = stencil.assemble(sigma, grid)
-    emf = dadt_edges(coil.read(coil_file).transformed(head["first"]), DIDT, grid, network)
+    emf = dadt_edges(coil_files.read(coil_file).transformed(head["first"]), DIDT, grid, network)
     psi = np.zeros(nodes["shape"])
     psi.ravel()[nodes["unknowns"]] = np.load(folder / f"{name}.npy")
     field = np.zeros((*sigma.shape, 3), np.float32)
@@ -243,13 +243,13 @@ def direct(folder: Path, coil_file: str, voxel: float) -> dict:
     """dA/dt at every edge midpoint, summed directly and interpolated, and their difference."""
     import numpy as np
 
-    from headcond.tms import coil, stencil
-    from headcond.tms.edges import dadt_edges
+    from headcond.tms import coil_files, stencil
+    from headcond.tms.induction import dadt_edges
 
     head = np.load(folder / f"head-{voxel:g}.npz")
     sigma, grid = stencil.crop(head["sigma"], head["affine"])
     network = stencil.assemble(sigma, grid)
-    bare = coil.read(coil_file)
+    bare = coil_files.read(coil_file)
     warm_up(bare)
     wire = bare.transformed(head["first"])
     found, fields = {}, {}

@@ -21,9 +21,10 @@ from pathlib import Path
 
 import numpy as np
 
-from headcond import io, study, study_paths
 from headcond.checks import InputError
-from headcond.compare import differences
+from headcond.files import results
+from headcond.study import config, paths
+from headcond.study.comparison import differences
 
 ROOT = Path(__file__).resolve().parents[1]
 # Whose result is bound to the run: it lists run times.
@@ -34,16 +35,18 @@ def steps(folder: Path) -> dict[str, list[Path]]:
     """Results by the step that made them."""
     found: dict[str, list[Path]] = {}
     for side in sorted(folder.glob("*/**/*.json")):
-        made = io.read_json(side).get("provenance", {})
+        made = results.read_json(side).get("provenance", {})
         if "rule" not in made or made["rule"] in LEFT_OUT:
             continue
-        results = [
-            path for path in side.parent.iterdir() if path != side and io.sidecar_path(path) == side
+        made_files = [
+            path
+            for path in side.parent.iterdir()
+            if path != side and results.sidecar_path(path) == side
         ]
-        if not results and "sha256" in made:
+        if not made_files and "sha256" in made:
             continue  # of a file that was temporary
         name = f"{made['rule']} {json.dumps(made['wildcards'], sort_keys=True)}"
-        found.setdefault(name, []).extend(results or [side])
+        found.setdefault(name, []).extend(made_files or [side])
     return found
 
 
@@ -76,23 +79,21 @@ def scratch_copy(folder: Path, scratch: Path, left_out: set[Path]) -> Path:
 
 def verify(files: list[str], count: int, seed: int, cores: int, tolerance: float) -> int:
     """Verify a study and print what was found; the number of results that differ."""
-    checked = study.read(*files)
-    folder = study_paths.folder(checked).resolve()
+    checked = config.read(*files)
+    folder = paths.folder(checked).resolve()
     known = steps(folder)
     if not known:
         raise InputError(f"{folder}: holds no result with its provenance; run the study first.")
     names = sorted(known)
     drawn = np.random.default_rng(seed).choice(len(names), min(count, len(names)), replace=False)
     sample = {names[n]: known[names[n]] for n in sorted(drawn)}
-    results = {path for paths in sample.values() for path in paths}
-    sides = {io.sidecar_path(path) for path in results}
+    chosen = {path for group in sample.values() for path in group}
+    sides = {results.sidecar_path(path) for path in chosen}
     with tempfile.TemporaryDirectory(prefix=".verify-", dir=folder.parent) as place:
         scratch = Path(place)
-        copy = scratch_copy(folder, scratch, results | sides)
+        copy = scratch_copy(folder, scratch, chosen | sides)
         (scratch / "verify.yaml").write_text("results: results\n")
-        targets = [
-            str(Path("results") / folder.name / path.relative_to(folder)) for path in results
-        ]
+        targets = [str(Path("results") / folder.name / path.relative_to(folder)) for path in chosen]
         done = subprocess.run(
             [
                 str(Path(sys.executable).parent / "snakemake"), *sorted(targets), "--cores",
@@ -104,14 +105,14 @@ def verify(files: list[str], count: int, seed: int, cores: int, tolerance: float
         if done.returncode:
             raise InputError(f"{folder}: the steps do not run again:\n{done.stderr[-3000:]}")
         wrong = 0
-        for name, paths in sample.items():
+        for name, group in sample.items():
             found = [
                 f"    {path.name}: {told}"
-                for path in sorted(paths)
+                for path in sorted(group)
                 for told in differences(path, copy / path.relative_to(folder), tolerance)
             ]
             wrong += len(found)
-            print(f"{'differs' if found else 'same   '} {name}, {len(paths)} results", *found,
+            print(f"{'differs' if found else 'same   '} {name}, {len(group)} results", *found,
                   sep="\n")  # fmt: skip
     print(f"{len(sample)} of {len(known)} steps were run again, {wrong} differences.")
     return wrong

@@ -5,11 +5,11 @@ import importlib.util
 import numpy as np
 import pytest
 
-from headcond.fem.assembly import normals_from_centre, normals_from_surface
+from headcond.fem.anisotropy import normals_from_centre, normals_from_surface
 from headcond.fem.electrode_model import assemble
 from headcond.fem.solvers import make_solver
 from headcond.fem.sphere import layered_potential
-from tests.fem_meshes import caps, direction, shells
+from tests.helpers.fem_meshes import caps, direction, shells
 
 BACKEND = "petsc" if importlib.util.find_spec("petsc4py") else "pyamg"
 R, CURRENT, Z, HALF_ANGLE = 0.092, 20e-6, 5.0, 0.06

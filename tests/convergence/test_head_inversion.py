@@ -13,13 +13,13 @@ from headcond.fem.solvers import make_solver
 from headcond.head.electrodes import place_discs
 from headcond.head.meshing import mesh_labels
 from headcond.inverse.full_order import FullModel
-from headcond.inverse.measurement import make_protocol, reading_jacobian, readings
 from headcond.inverse.optimise import estimate
+from headcond.inverse.protocol import make_protocol, reading_jacobian, readings
 from headcond.inverse.reduced import ReducedForward
 from headcond.random import generator
-from headcond.rom.affine import named_box
-from headcond.rom.greedy import train_pairs
+from headcond.rom.parameters import named_box
 from headcond.rom.settings import Settings
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import validate
 from headcond.tissues import EIT_TISSUES, to_eit6
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from headcond.checks import InputError
-from headcond.tms import coil, spfd, sphere
+from headcond.tms import coil, coil_files, spfd, sphere
 
 DIDT = 1e6
 RADII, SIGMA = (0.058, 0.070, 0.082, 0.090), (0.1, 2.0, 0.02, 0.1)
@@ -131,7 +131,7 @@ def test_radial_dipole_builds_up_no_charge():
 def test_magstim_coil_over_a_sphere(data_dir):
     below = np.diag([1.0, -1, -1, 1])
     below[2, 3] = 0.094
-    source = coil.read(data_dir / "coils_and_caps" / "MagStim_D70.ccd").transformed(below)
+    source = coil_files.read(data_dir / "coils_and_caps" / "MagStim_D70.ccd").transformed(below)
     found = [errors(*layered(h, RADII, SIGMA), source, (0, RADII[-1]), thin=thin)[0]
              for h, thin in ((4e-3, 8), (2e-3, 64))]  # fmt: skip
     assert found[0] < 0.08 and found[1] < found[0]

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def run_ranks(ranks, script, *arguments, timeout=120):
     """Run `script` under mpirun on `ranks` ranks and return its standard output.
@@ -25,6 +27,8 @@ def run_ranks(ranks, script, *arguments, timeout=120):
         pytest.skip(f"no mpirun in {beside} or on the PATH")
     environment = {
         **os.environ,
+        # The programs import `tests.helpers`.
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
         "OMPI_ALLOW_RUN_AS_ROOT": "1",
         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
         "OPENBLAS_NUM_THREADS": "1",

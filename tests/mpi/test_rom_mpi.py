@@ -1,19 +1,19 @@
 """Reduced models do not depend on ranks, nor on how they are split."""
 
-import runpy
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from headcond.fem.solvers import make_solver
-from headcond.rom.affine import latin_hypercube
 from headcond.rom.model import ReducedModel
+from headcond.rom.parameters import latin_hypercube
+from tests.helpers.rom_synthetic import synthetic_operator
+from tests.mpi.launch import run_ranks
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "train_models.py"
-run_ranks = runpy.run_path(str(HERE / "launch.py"))["run_ranks"]
-OPERATOR = runpy.run_path(str(HERE.parent / "rom_synthetic.py"))["synthetic_operator"](6)
+OPERATOR = synthetic_operator(6)
 
 pytestmark = pytest.mark.mpi
 

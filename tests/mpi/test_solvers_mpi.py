@@ -8,7 +8,7 @@ import scipy.sparse as sparse
 
 from headcond.fem.electrode_model import assemble
 from headcond.fem.solvers import make_solver
-from tests.fem_meshes import caps, direction, shells
+from tests.helpers.fem_meshes import caps, direction, shells
 from tests.mpi.launch import run_ranks
 
 SCRIPT = Path(__file__).with_name("solve_system.py")

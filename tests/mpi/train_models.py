@@ -1,24 +1,21 @@
 """Train reduced models on the ranks that mpirun started; run by test_rom_mpi.py."""
 
 import os
-import runpy
 import sys
 from functools import partial
-from pathlib import Path
 
 from headcond.fem.solvers import make_solver
 from headcond.parallel import world
-from headcond.rom.affine import named_box
-from headcond.rom.greedy import train_pairs
+from headcond.rom.parameters import named_box
 from headcond.rom.settings import Settings
-
-SYNTHETIC = runpy.run_path(str(Path(__file__).parents[1] / "rom_synthetic.py"))
+from headcond.rom.training import train_pairs
+from tests.helpers import rom_synthetic
 
 if __name__ == "__main__":
     target, state, ranks_per_solve, mode, *riesz = sys.argv[1:]
     communicator = world(int(os.environ["HEADCOND_TEST_RANKS"]))
-    operator = SYNTHETIC["synthetic_operator"](6)
-    box = named_box("full", SYNTHETIC["TISSUES"], fixed={"contact": SYNTHETIC["CONTACT"]})
+    operator = rom_synthetic.synthetic_operator(6)
+    box = named_box("full", rom_synthetic.TISSUES, fixed={"contact": rom_synthetic.CONTACT})
     model = train_pairs(
         operator,
         [("E1", "E0"), ("E4", "E0")],

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from headcond import tissues
 from headcond.checks import InputError
-from headcond.io import read_volume
+from headcond.files.results import read_volume
 
 ID = {name: number for number, name in enumerate(tissues.TISSUES, start=1)}
 

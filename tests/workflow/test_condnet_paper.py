@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import yaml
 
-from headcond import io, study
-from headcond.study_paths import REPOSITORY
+from headcond.files import results
+from headcond.study import config
+from headcond.study.paths import REPOSITORY
 
 STUDY = yaml.safe_load((REPOSITORY / "studies" / "condnet-paper.yaml").read_text())
 SUFFIXES = ("T1w", "T2w", "desc-headcond13_dseg")
@@ -51,7 +52,7 @@ def test_the_study_is_the_papers():
     assert cohort["voxel_size_mm"] == 1.0 and STUDY["mri"]["shape"] == [256] * 3
     assert STUDY["mri"]["normalisation"] == "minmax"
     assert STUDY["condnet"] == {"epochs": 50, "validation": "slice"}
-    settled = study.merge(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), STUDY)
+    settled = config.merge(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), STUDY)
     assert settled["condnet"]["tau"] == 0.1 and settled["condnet"]["batch_size"] == 4
     assert settled["condnet"]["tables"][0] == "A"
 
@@ -75,8 +76,8 @@ def test_it_is_planned_and_names_a_missing_file(namic, make_checkout):
     tiny = checkout.study("tiny", "cohort: {voxel_size_mm: 4.0}\nmri: {shape: [64, 64, 64]}\n")
     target = "results/tiny/sub-case01015/anat/sub-case01015_dseg.nii.gz"
     checkout.run(*arguments, tiny, "--", target, environment=variables)
-    labels, affine = io.read_volume(checkout.folder / target, dtype="uint8")
-    facts = io.read_json(checkout.folder / target.replace("dseg.nii.gz", "head.json"))
+    labels, affine = results.read_volume(checkout.folder / target, dtype="uint8")
+    facts = results.read_json(checkout.folder / target.replace("dseg.nii.gz", "head.json"))
     assert facts["origin"] == "real scans and labels"
     volume_ml = abs(np.linalg.det(affine[:3, :3])) / 1e3
     for name, number in (("skin", 1), ("bone_cortical", 4), ("gm", 8)):

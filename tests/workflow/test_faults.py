@@ -20,7 +20,7 @@ import numpy as np
 import psutil
 import pytest
 
-from headcond import io
+from headcond.files import results
 
 pytestmark = pytest.mark.faults
 
@@ -86,7 +86,7 @@ def family(process):
     for child in children:
         with contextlib.suppress(psutil.NoSuchProcess):
             line = " ".join(child.cmdline())
-            if "scripts/train_basis.py" in line and "mpi4py" in line:
+            if "scripts/rom/train_basis.py" in line and "mpi4py" in line:
                 parts["rank"].append(child)
             elif ".snakemake/scripts/" in line:
                 parts["worker"].append(child)
@@ -305,12 +305,12 @@ def test_a_sample_of_a_finished_study_is_repeated(small):
     code, told = verify(checkout, study, "--steps", "3", "--seed", str(SEED))
     assert code == 0 and "3 of" in told and " 0 differences" in told, told
     path = folder / "sub-02" / "rom" / "sub-02_greedy.tsv"
-    whole, side = path.read_bytes(), io.sidecar_path(path)
+    whole, side = path.read_bytes(), results.sidecar_path(path)
     record = side.read_bytes()
-    table = io.read_table(path)
+    table = results.read_table(path)
     table.loc[0, "relative_bound"] *= 1.001
     made = json.loads(record)["provenance"]
-    io.write_table(path, table, provenance=made)
+    results.write_table(path, table, provenance=made)
     code, told = verify(checkout, study, "--steps", "100")
     assert code == 1 and "sub-02_greedy.tsv: relative_bound differs by up to" in told, told
     path.write_bytes(whole)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from headcond import io
 from headcond.fem.sphere import layered_potential
+from headcond.files import results
 from headcond.head.formats import read_head, write_mesh
 from headcond.head.mesh import Mesh
 from headcond.tissues import EIT_RANGES, EIT_TISSUES
-from tests.fem_meshes import direction, shells
+from tests.helpers.fem_meshes import direction, shells
 from tests.workflow.test_small_study import check_page, check_sidecars
 
 RADII = np.array([0.08, 0.082, 0.0865, 0.092])
@@ -45,7 +45,7 @@ forward: {{pairs: [S0, S7], backend: pyamg}}
     check_page(folder / "report.html", 4, ["Head model", "Forward problem"])
     rules = check_sidecars(folder, least=6)
     assert rules == {"import_mesh", "assemble_operators", "solve_forward"}
-    residuals = io.read_table(folder / "sub-sphere" / "forward" / "sub-sphere_residuals.tsv")
+    residuals = results.read_table(folder / "sub-sphere" / "forward" / "sub-sphere_residuals.tsv")
     assert list(residuals["pair"]) == ["S0-S1", "S7-S1"]
     assert (residuals["residual"] <= 1e-10).all()
     head, discs = read_head(folder / "sub-sphere" / "head" / "sub-sphere_head.h5")
@@ -53,7 +53,7 @@ forward: {{pairs: [S0, S7], backend: pyamg}}
     # The doubled impedance of S0 stands in its drive voltage, 20 uA x 5 Ohm m2 / area.
     drop = 20e-6 * 5.0 / discs.areas(head.nodes)[0]
     assert residuals["drive_voltage"][0] - residuals["drive_voltage"][1] > 0.9 * drop
-    table = io.read_table(folder / "sub-sphere" / "forward" / "sub-sphere_potentials.tsv")
+    table = results.read_table(folder / "sub-sphere" / "forward" / "sub-sphere_potentials.tsv")
     first = table[table["pair"] == "S0-S1"].set_index("electrode")["potential"]
     passive = [f"S{k}" for k in range(2, 8)]
     exact = layered_potential(

@@ -31,10 +31,7 @@ ON_DEMAND = {
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}
 # Modules, and commands for one's own data.
-HELPERS = {
-    "step", "coils", "finer", "regions", "estimate", "import_ucl", "import_rompeit", "demodulate",
-    "to_parquet",
-}  # fmt: skip
+HELPERS = {"estimate", "import_ucl", "import_rompeit", "demodulate", "to_parquet"}
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +77,7 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
             for entry in entries(directives.get(kind, "\n    unpack(")):
                 named = re.match(r"\w+=|\*\*\w+\(|unpack\(", entry)
                 assert named, f"{name}: {kind} without a name: {entry}"
-        assert f'source=source("{name}.py")' in directives["params"], name
+        assert re.search(rf'source=source\("\w+/{name}\.py"\)', directives["params"]), name
         group = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', directives["conda"])
         assert group, name
         assert f'*MODULES["{group[1]}"]' in directives["envmodules"], name
@@ -90,10 +87,10 @@ def test_every_rule_says_what_the_house_asks_of_it(checkout):
         if "benchmark" in directives:
             assert f"benchmarks/{name}/" in directives["benchmark"], name
         if "script" in directives:
-            assert f'"../../scripts/{name}.py"' in directives["script"], name
+            assert re.search(rf'"../../scripts/\w+/{name}\.py"', directives["script"]), name
         else:
-            assert f"scripts/{name}.py" in directives["shell"], name
-    written = {path.stem for path in (checkout.folder / "scripts").glob("*.py")}
+            assert re.search(rf"scripts/\w+/{name}\.py", directives["shell"]), name
+    written = {path.stem for path in (checkout.folder / "scripts").glob("*/*.py")}
     assert written == set(known) | HELPERS
 
 
@@ -147,8 +144,12 @@ def digests(folder):
     start, end = text.index("@functools.cache\ndef _imports"), text.index("def result(")
     names = {"workflow": SimpleNamespace(basedir=str(folder))}
     exec("import ast, functools, hashlib\nfrom pathlib import Path\n" + text[start:end], names)
-    scripts = sorted(path.stem for path in (folder / "scripts").glob("*.py"))
-    return {name: names["source"](f"{name}.py") for name in scripts if name not in HELPERS}
+    scripts = sorted((folder / "scripts").glob("*/*.py"))
+    return {
+        path.stem: names["source"](f"{path.parent.name}/{path.name}")
+        for path in scripts
+        if path.stem not in HELPERS
+    }
 
 
 @pytest.mark.parametrize(
@@ -156,12 +157,12 @@ def digests(folder):
     [
         ("src/headcond/inverse/optimise.py", {"invert_voltages"}, {"train_basis", "solve_efield"}),
         ("src/headcond/rom/greedy.py", {"train_basis"}, {"solve_efield", "invert_voltages"}),
-        ("src/headcond/tms/sweeps.py", {"solve_efield"}, {"train_axis", "train_basis"}),
+        ("src/headcond/tms/multigrid_kernels.py", {"solve_efield"}, {"train_axis", "train_basis"}),
         ("src/headcond/fem/backends.py", {"train_basis", "validate_rom", "simulate_voltages"},
          {"build_mesh", "train_axis"}),
-        ("scripts/solve_efield.py", {"solve_efield"}, {"train_axis", "place_coil"}),
-        ("scripts/coils.py", {"place_coil", "solve_efield", "draw_efield"}, {"train_axis"}),
-        ("scripts/regions.py", {"compare_efield", "draw_efield"}, {"train_axis", "solve_efield"}),
+        ("scripts/tms/solve_efield.py", {"solve_efield"}, {"train_axis", "place_coil"}),
+        ("src/headcond/study/fields.py", {"place_coil", "draw_efield"}, {"train_axis"}),
+        ("src/headcond/tms/regions.py", {"compare_efield", "draw_efield"}, {"train_axis"}),
     ],
 )  # fmt: skip
 def test_an_edit_changes_the_digests_of_what_reaches_it_only(checkout, edited, reached, spared):
@@ -368,7 +369,7 @@ def test_a_study_of_200_subjects_is_no_more_than_a_few_thousand_jobs_for_slurm(c
 def test_a_cluster_gets_no_crowd_of_jobs(make_checkout):
     """With a crowd of two: refused before anything is submitted, so without any cluster."""
     checkout = make_checkout("crowd")
-    module = checkout.folder / "src" / "headcond" / "preflight.py"
+    module = checkout.folder / "src" / "headcond" / "study" / "preflight.py"
     module.write_text(module.read_text().replace("MOST_JOBS = 3000", "MOST_JOBS = 1"))
     study = checkout.study("crowd", "wings: [eit]\nrom: {pairs: 4, batch: 2}\n")
     output = checkout.run("--workflow-profile", "profiles/slurm", "--configfile", study, fails=True)

@@ -9,15 +9,15 @@ import nibabel
 import numpy as np
 import pytest
 
-from headcond import io
 from headcond.cohort.phantom import generate_head
 from headcond.condnet.domain import describe, measure
 from headcond.condnet.fusion import targets
 from headcond.condnet.slices import AXES, grid_facts
 from headcond.condnet.training import TrainingSettings, train_axis
+from headcond.files import results
 from headcond.mri.bias import correct
-from headcond.mri.conform import conform, like
 from headcond.mri.normalise import normalise
+from headcond.mri.resampling import conform, like
 from headcond.tissues import conductivity_map, conductivity_table
 
 SHAPE, SIZE = (64, 64, 64), 4.0
@@ -37,7 +37,9 @@ def train(folder, head):
     normalisation = {"method": "percentile", "bias_shrink": 4, "images": ["T1w", "T2w"]}
     grid = grid_facts(SHAPE, affine)
     domain = {"grid": grid, "normalisation": normalisation}
-    io.write_json(folder / "domain.json", domain | measure({"sub-01": describe(*images, SIZE)}))
+    results.write_json(
+        folder / "domain.json", domain | measure({"sub-01": describe(*images, SIZE)})
+    )
     truth = targets(conductivity_map(labels, table)[None], [max(table.values())], 0.1)
     for axis in AXES:
         train_axis(
@@ -67,14 +69,15 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
 
     makefile = (ROOT / "Makefile").read_text()
     recipe = makefile[makefile.index("predict: setup") :].split("\n\n")[0]
-    assert 'python -m headcond.new_person "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)"' in recipe
+    assert 'python -m headcond.study.prediction "$(NETWORKS)" "$(T1)" "$(T2)" "$(OUT)"' in recipe
     assert '--configfile "$(OUT)/study.yaml"' in recipe
 
     out = tmp_path / "anna"
 
     def prepare(t1="t1.nii.gz", t2="t2.nii.gz"):
         return subprocess.run(
-            [sys.executable, "-m", "headcond.new_person", networks, tmp_path / t1, tmp_path / t2,
+            [sys.executable, "-m", "headcond.study.prediction", networks,
+             tmp_path / t1, tmp_path / t2,
              out, "sub-anna"],
             cwd=checkout.folder, text=True, capture_output=True, check=False,
             env=checkout.environment() | {"PYTHONPATH": str(checkout.folder / "src")},
@@ -86,7 +89,7 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
     checkout.run(*arguments)
 
     cond = out / "sub-anna" / "cond"
-    own, own_affine = io.read_volume(
+    own, own_affine = results.read_volume(
         cond / "sub-anna_space-T1w_table-A_desc-condnet_condmap.nii.gz"
     )
     assert own.shape == shape and np.allclose(own_affine, affine), "the T1w's own grid"
@@ -97,17 +100,17 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
     assert overlap > 0.85, "the head lies where it is in the scan"
     fluid, bone = (np.median(own[truth == number]) for number in (7, 4))
     assert fluid > bone > 0, "six epochs tell CSF from bone"
-    judgement = io.read_json(cond / "sub-anna_domain.json")
+    judgement = results.read_json(cond / "sub-anna_domain.json")
     assert judgement["outside"] is None, "one training head spans no domain"
     assert 0 < judgement["statistics"]["intensity"]["distance"] < 1
-    spread, _ = io.read_components(cond / "sub-anna_desc-spread_condmap.nii.gz")
+    spread, _ = results.read_components(cond / "sub-anna_desc-spread_condmap.nii.gz")
     assert spread.max() > 0
     for name in ("alignment", "anatomy", "conductivity"):
         assert (out / "figures" / f"sub-anna_{name}.png").stat().st_size > 10_000
     for path in cond.glob("*.nii.gz"):
-        record = io.read_json(io.sidecar_path(path))
+        record = results.read_json(results.sidecar_path(path))
         assert record["units"] and re.fullmatch("[0-9a-f]{16}", record["provenance"]["source"])
-    quality = io.read_json(out / "sub-anna/anat/sub-anna_desc-alignment.json")["quality"]
+    quality = results.read_json(out / "sub-anna/anat/sub-anna_desc-alignment.json")["quality"]
     assert quality["mutual_information_after"] > quality["mutual_information_before"]
 
     assert "Nothing to be done" in checkout.run(*arguments)

@@ -12,7 +12,8 @@ import pandas as pd
 import psutil
 import pytest
 
-from headcond import __version__, io
+from headcond import __version__
+from headcond.files import results
 
 EIT = """
 wings: [eit]
@@ -70,20 +71,20 @@ def check_page(path, pictures, titles):
 
 def check_sidecars(folder, least=9):
     """Every result has its provenance; the names of the rules that made them."""
-    results = [path for path in folder.glob("*/*/*") if path.parts[-3].startswith("sub-")]
-    results += list(folder.glob("networks/*"))
-    made = [path for path in results if not path.name.endswith(".json")]
+    made_files = [path for path in folder.glob("*/*/*") if path.parts[-3].startswith("sub-")]
+    made_files += list(folder.glob("networks/*"))
+    made = [path for path in made_files if not path.name.endswith(".json")]
     assert len(made) >= least
     rules = set()
     for path in made:
-        side = io.sidecar_path(path)
+        side = results.sidecar_path(path)
         assert side.exists(), f"{path.relative_to(folder)} has no sidecar"
         record = json.loads(side.read_text())["provenance"]
         assert re.fullmatch("[0-9a-f]{16}", record["source"]), path
         assert {"numpy", "scipy", "snakemake", "python"} <= set(record["versions"]), path
         assert record["versions"]["headcond"] == __version__
         rules.add(record["rule"])
-    for path in results:
+    for path in made_files:
         if path.name.endswith(".json"):
             record = json.loads(path.read_text())["provenance"]
             assert record["rule"] and re.fullmatch("[0-9a-f]{16}", record["source"]), path
@@ -97,7 +98,7 @@ def test_the_report_stands_alone_and_holds_the_results(small):
     page = check_page(
         folder / "report.html", 5, ["Head model", "Reduced model", "Conductivity from voltages"]
     )
-    table = io.read_table(folder / "sub-01" / "eit" / "sub-01_relativeerror.tsv")
+    table = results.read_table(folder / "sub-01" / "eit" / "sub-01_relativeerror.tsv")
     joint = table[(table["mode"] == "joint") & (table["parameter"] == "scalp")]
     assert f"{joint['relative_error_percent'].mean():.4g}" in page.text
     for rule in ("generate_head", "train_basis", "validate_rom"):
@@ -115,15 +116,15 @@ def test_every_result_has_a_sidecar_that_says_what_made_it(small):
 def test_the_results_are_those_of_a_head(small):
     """Bounds hold, and joint estimates lie in their box, nearer than its width."""
     folder = small[2] / "sub-01"
-    validation = io.read_table(folder / "rom" / "sub-01_validation.tsv")
+    validation = results.read_table(folder / "rom" / "sub-01_validation.tsv")
     assert len(validation) == 3 * 2 and not validation["violated"].any()
     assert (validation["bound"] >= validation["error"]).all()
-    truth = io.read_table(folder / "eit" / "sub-01_truth.tsv")
-    estimates = io.read_table(folder / "eit" / "sub-01_estimates.tsv")
+    truth = results.read_table(folder / "eit" / "sub-01_truth.tsv")
+    estimates = results.read_table(folder / "eit" / "sub-01_estimates.tsv")
     assert len(estimates) == 2 * (3 + 1)
     joint = estimates[estimates["mode"] == "joint"].sort_values("sample")
     assert np.allclose(joint["scalp"], truth["scalp"], rtol=0.1), "the best seen tissue"
-    quality = io.read_json(folder / "head" / "sub-01_desc-quality.json")
+    quality = results.read_json(folder / "head" / "sub-01_desc-quality.json")
     assert quality["inverted"] == 0 and quality["components"] == 1
 
 
@@ -184,7 +185,7 @@ def test_a_killed_run_goes_on_and_another_number_of_ranks_changes_nothing(small)
     checkout, arguments, folder = small
     one_rank = (*arguments, "--set-threads", "train_basis=1")
     eit, rom = folder / "sub-01" / "eit", folder / "sub-01" / "rom"
-    before = {name: io.read_table(eit / f"sub-01_{name}.tsv")
+    before = {name: results.read_table(eit / f"sub-01_{name}.tsv")
               for name in ("voltages", "estimates", "relativeerror")}  # fmt: skip
     log = folder / "logs" / "train_basis" / "sub-01_000.log"
     assert "rank 1 pair" in log.read_text(), "the first run had two ranks"
@@ -209,7 +210,7 @@ def test_a_killed_run_goes_on_and_another_number_of_ranks_changes_nothing(small)
     assert 0 < trained < 3, f"{trained} of 3 pairs were trained after the kill"
 
     for name, old in before.items():
-        new = io.read_table(eit / f"sub-01_{name}.tsv")
+        new = results.read_table(eit / f"sub-01_{name}.tsv")
         assert new.columns.tolist() == old.columns.tolist() and len(new) == len(old)
         for column in old:
             if pd.api.types.is_float_dtype(old[column]):
@@ -232,15 +233,15 @@ def test_the_tms_wing_ends_in_a_report(make_checkout):
     )
     rules = check_sidecars(folder)
     assert {"train_axis", "solve_efield", "compare_efield", "correct_bias"} <= rules
-    table = io.read_table(folder / "sub-02" / "tms" / "sub-02_pos-coil_globalerror.tsv")
+    table = results.read_table(folder / "sub-02" / "tms" / "sub-02_pos-coil_globalerror.tsv")
     assert table["mean_percent"].between(0, 100).all() and (table["mean_percent"] > 0).any()
     for axis in ("axial", "coronal", "sagittal"):
-        history = io.read_table(folder / "networks" / f"axis-{axis}_history.tsv")
+        history = results.read_table(folder / "networks" / f"axis-{axis}_history.tsv")
         losses = history["train_loss"].to_numpy()
         assert len(losses) == 12 and losses[-1] < losses[0], "it learns"
         assert (history["train_loss"] >= history["train_floor"]).all()
     for model in ("uniform", "blurred", "condnet", "true"):
         name = f"sub-02_pos-coil_cond-{model}_efield.json"
-        assert io.read_json(folder / "sub-02" / "tms" / name)["residual"] <= 1e-6
+        assert results.read_json(folder / "sub-02" / "tms" / name)["residual"] <= 1e-6
         assert name.replace(".json", ".nii.gz") in page.text
     assert "Nothing to be done" in checkout.run(*arguments)

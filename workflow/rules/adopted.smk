@@ -39,7 +39,7 @@ if "trained" in STUDY["rom"]:
         envmodules:
             *MODULES["fem"],
         params:
-            source=source("adopt_model.py"),
+            source=source("rom/adopt_model.py"),
             folder=STUDY["rom"]["trained"],
             geometry={
                 **STUDY["head"]["mesh"],
@@ -52,4 +52,4 @@ if "trained" in STUDY["rom"]:
             settings=STUDY["rom"],
             current=STUDY["inverse"]["current"],
         script:
-            "../../scripts/adopt_model.py"
+            "../../scripts/rom/adopt_model.py"

@@ -24,12 +24,12 @@ if GENERATED:
         resources:
             mem_mb=growing(3000),
         params:
-            source=source("generate_head.py"),
+            source=source("cohort/generate_head.py"),
             seed=STUDY["seed"],
             subject="{subject}",
             voxel_size_mm=COHORT["voxel_size_mm"],
         script:
-            "../../scripts/generate_head.py"
+            "../../scripts/cohort/generate_head.py"
 
 
 if COHORT["source"] == "labels":
@@ -55,13 +55,13 @@ if COHORT["source"] == "labels":
         resources:
             mem_mb=growing(4000),
         params:
-            source=source("import_labels.py"),
+            source=source("cohort/import_labels.py"),
             seed=STUDY["seed"],
             subject="{subject}",
             scheme=COHORT["scheme"],
             voxel_size_mm=COHORT["voxel_size_mm"],
         script:
-            "../../scripts/import_labels.py"
+            "../../scripts/cohort/import_labels.py"
 
 
 if COHORT["source"] == "bids":
@@ -87,11 +87,11 @@ if COHORT["source"] == "bids":
         resources:
             mem_mb=growing(4000),
         params:
-            source=source("import_subject.py"),
+            source=source("cohort/import_subject.py"),
             subject="{subject}",
             scheme=COHORT["scheme"],
         script:
-            "../../scripts/import_subject.py"
+            "../../scripts/cohort/import_subject.py"
 
 
 rule import_scan:
@@ -110,6 +110,6 @@ rule import_scan:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("import_scan.py"),
+        source=source("cohort/import_scan.py"),
     script:
-        "../../scripts/import_scan.py"
+        "../../scripts/cohort/import_scan.py"

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
-from headcond import study as studies
-from headcond import study_paths
+from headcond.study import config as studies
+from headcond.study import paths
 from headcond.checks import InputError
 
 studies.use_this_environment()
@@ -23,7 +23,7 @@ except InputError as error:
 
 # Not for a plan, and not again in every job.
 onstart:
-    from headcond import preflight, space
+    from headcond.study import preflight
 
     try:
         preflight.check_output(STUDY)
@@ -32,12 +32,12 @@ onstart:
         raise WorkflowError(f"Study refused. {error}") from None
     if (crowd := preflight.crowd(STUDY)) and workflow.non_local_exec:
         raise WorkflowError(f"Study refused. {crowd}") from None
-    for warning in (space.shortage(STUDY), crowd):
+    for warning in (preflight.shortage(STUDY), crowd):
         if warning:
             logger.warning(warning)
 
 
-OUT = str(study_paths.folder(STUDY))
+OUT = str(paths.folder(STUDY))
 COHORT = STUDY["cohort"]
 WINGS = STUDY["wings"]
 LABELLED = [*COHORT["train"], *COHORT["test"]]
@@ -64,7 +64,7 @@ PREPARATION = {
 FIELDS += [f"uniform-{table}" for table in STUDY["tms"].get("further_tables", [])]
 POSITIONS = STUDY["tms"]["further_positions"]
 # Fields may stand on voxels finer than those of the networks.
-REFINEMENT = study_paths.refinement(STUDY)
+REFINEMENT = paths.refinement(STUDY)
 FINE = "space-field_" if REFINEMENT > 1 else ""
 
 
@@ -93,10 +93,9 @@ def _imports(path):
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         for name in names:
-            for folder in (root, Path(workflow.basedir, "scripts")):
-                stem = folder.joinpath(*name.split("."))
-                files = (stem.with_suffix(".py"), stem / "__init__.py")
-                found |= {file for file in files if file.exists()}
+            stem = root.joinpath(*name.split("."))
+            files = (stem.with_suffix(".py"), stem / "__init__.py")
+            found |= {file for file in files if file.exists()}
     return frozenset(found)
 
 
@@ -145,7 +144,7 @@ def anat(name):
 
 def expand_path(key, path):
     """Absolute path of an input that a study names under `key`."""
-    return str(study_paths.expand(key, path).resolve())
+    return str(paths.expand(key, path).resolve())
 
 
 def colin27(name):
@@ -161,12 +160,12 @@ def given_mesh(wildcards):
 
 def label_map(wildcards):
     """The label map that a study on label maps names for a subject."""
-    return str(study_paths.label_file(STUDY, wildcards.subject).resolve())
+    return str(paths.label_file(STUDY, wildcards.subject).resolve())
 
 
 def bids_files(wildcards):
     """Scans and label map of a subject in a BIDS-like folder."""
-    found = study_paths.bids_files(STUDY, wildcards.subject)
+    found = paths.bids_files(STUDY, wildcards.subject)
     return {key: str(path.resolve()) for key, path in found.items()}
 
 
@@ -193,7 +192,7 @@ def alternatives(names):
 
 def batches(subject):
     """Numbers of the training batches of a head, as text."""
-    count = study_paths.pair_count(STUDY["rom"]["pairs"])
+    count = paths.pair_count(STUDY["rom"]["pairs"])
     return [f"{number:03d}" for number in range(-(-count // STUDY["rom"]["batch"]))]
 
 

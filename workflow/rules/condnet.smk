@@ -30,7 +30,7 @@ rule train_axis:
         mem_mb=growing(TRAINING_MB),
         runtime=growing(240),
     params:
-        source=source("train_axis.py"),
+        source=source("condnet/train_axis.py"),
         seed=STUDY["seed"],
         axis="{axis}",
         subjects=COHORT["train"],
@@ -39,7 +39,7 @@ rule train_axis:
         settings=STUDY["condnet"],
         state=result(".state"),
     script:
-        "../../scripts/train_axis.py"
+        "../../scripts/condnet/train_axis.py"
 
 
 rule predict_axis:
@@ -62,7 +62,7 @@ rule predict_axis:
     resources:
         mem_mb=growing(3000),
     params:
-        source=source("predict_axis.py"),
+        source=source("condnet/predict_axis.py"),
         normalisation=PREPARATION,
         tables=TABLES,
         frequency=STUDY["condnet"]["frequency"],
@@ -71,7 +71,7 @@ rule predict_axis:
             name for name in COHORT["test"] if name == wildcards.subject
         ],
     script:
-        "../../scripts/predict_axis.py"
+        "../../scripts/condnet/predict_axis.py"
 
 
 rule average_axes:
@@ -92,9 +92,9 @@ rule average_axes:
     envmodules:
         *MODULES["condnet"],
     params:
-        source=source("average_axes.py"),
+        source=source("condnet/average_axes.py"),
     script:
-        "../../scripts/average_axes.py"
+        "../../scripts/condnet/average_axes.py"
 
 
 rule rescale_conductivity:
@@ -119,12 +119,12 @@ rule rescale_conductivity:
     resources:
         mem_mb=growing(3000),
     params:
-        source=source("rescale_conductivity.py"),
+        source=source("condnet/rescale_conductivity.py"),
         tables=TABLES,
         frequency=STUDY["condnet"]["frequency"],
         tau=STUDY["condnet"]["tau"],
     script:
-        "../../scripts/rescale_conductivity.py"
+        "../../scripts/condnet/rescale_conductivity.py"
 
 
 rule return_conductivity:
@@ -144,10 +144,10 @@ rule return_conductivity:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("return_conductivity.py"),
+        source=source("condnet/return_conductivity.py"),
         table="{table}",
     script:
-        "../../scripts/return_conductivity.py"
+        "../../scripts/condnet/return_conductivity.py"
 
 
 rule measure_domain:
@@ -162,11 +162,11 @@ rule measure_domain:
     envmodules:
         *MODULES["condnet"],
     params:
-        source=source("measure_domain.py"),
+        source=source("condnet/measure_domain.py"),
         subjects=COHORT["train"],
         normalisation=PREPARATION,
     script:
-        "../../scripts/measure_domain.py"
+        "../../scripts/condnet/measure_domain.py"
 
 
 rule judge_domain:
@@ -184,10 +184,10 @@ rule judge_domain:
     envmodules:
         *MODULES["condnet"],
     params:
-        source=source("judge_domain.py"),
+        source=source("condnet/judge_domain.py"),
         normalisation=PREPARATION,
     script:
-        "../../scripts/judge_domain.py"
+        "../../scripts/condnet/judge_domain.py"
 
 
 rule uniform_conductivity:
@@ -204,11 +204,11 @@ rule uniform_conductivity:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("uniform_conductivity.py"),
+        source=source("condnet/uniform_conductivity.py"),
         table="{table}",
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/uniform_conductivity.py"
+        "../../scripts/condnet/uniform_conductivity.py"
 
 
 rule blur_uniform:
@@ -232,9 +232,9 @@ rule blur_uniform:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("blur_uniform.py"),
+        source=source("condnet/blur_uniform.py"),
     script:
-        "../../scripts/blur_uniform.py"
+        "../../scripts/condnet/blur_uniform.py"
 
 
 rule conform_truth:
@@ -254,9 +254,9 @@ rule conform_truth:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("conform_truth.py"),
+        source=source("condnet/conform_truth.py"),
     script:
-        "../../scripts/conform_truth.py"
+        "../../scripts/condnet/conform_truth.py"
 
 
 rule compare_conductivity:
@@ -290,9 +290,9 @@ rule compare_conductivity:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("compare_conductivity.py"),
+        source=source("condnet/compare_conductivity.py"),
         subject="{subject}",
         tables=TABLES,
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/compare_conductivity.py"
+        "../../scripts/condnet/compare_conductivity.py"

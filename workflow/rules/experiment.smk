@@ -18,7 +18,7 @@ rule sample_stability:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("sample_stability.py"),
+        source=source("experiments/sample_stability.py"),
         seed=STUDY["seed"],
         points=EXPERIMENT["stability_points"],
         box=STUDY["rom"]["box"],
@@ -28,7 +28,7 @@ rule sample_stability:
         backend=STUDY["rom"]["backend"],
         preconditioner=STUDY["rom"]["preconditioner"],
     script:
-        "../../scripts/sample_stability.py"
+        "../../scripts/experiments/sample_stability.py"
 
 
 rule measure_convergence:
@@ -52,7 +52,7 @@ rule measure_convergence:
         mem_mb=growing(8000),
         runtime=growing(480),
     params:
-        source=source("measure_convergence.py"),
+        source=source("experiments/measure_convergence.py"),
         batch=lambda wildcards: int(wildcards.batch),
         electrodes=STUDY["head"]["electrodes"],
         settings=STUDY["rom"],
@@ -60,7 +60,7 @@ rule measure_convergence:
         seed=STUDY["seed"],
         state=result(".state"),
     script:
-        "../../scripts/measure_convergence.py"
+        "../../scripts/experiments/measure_convergence.py"
 
 
 rule draw_convergence:
@@ -91,11 +91,11 @@ rule draw_convergence:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_convergence.py"),
+        source=source("experiments/draw_convergence.py"),
         note=head_note,
         noise=STUDY["inverse"]["noise"],
     script:
-        "../../scripts/draw_convergence.py"
+        "../../scripts/experiments/draw_convergence.py"
 
 
 rule draw_basis:
@@ -116,7 +116,7 @@ rule draw_basis:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_basis.py"),
+        source=source("experiments/draw_basis.py"),
         note=head_note,
     script:
-        "../../scripts/draw_basis.py"
+        "../../scripts/experiments/draw_basis.py"

@@ -22,9 +22,9 @@ rule summarise_scores:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("summarise_scores.py"),
+        source=source("condnet/summarise_scores.py"),
     script:
-        "../../scripts/summarise_scores.py"
+        "../../scripts/condnet/summarise_scores.py"
 
 
 rule sample_patches:
@@ -40,10 +40,10 @@ rule sample_patches:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("sample_patches.py"),
+        source=source("condnet/sample_patches.py"),
         models=MODELS,
     script:
-        "../../scripts/sample_patches.py"
+        "../../scripts/condnet/sample_patches.py"
 
 
 rule draw_volumes:
@@ -64,14 +64,14 @@ rule draw_volumes:
     resources:
         mem_mb=growing(3000),
     params:
-        source=source("draw_volumes.py"),
+        source=source("condnet/draw_volumes.py"),
         note=study_note(),
         subjects=COHORT["test"][:2],
         models=MODELS,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/draw_volumes.py"
+        "../../scripts/condnet/draw_volumes.py"
 
 
 rule draw_conductivity:
@@ -94,13 +94,13 @@ rule draw_conductivity:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_conductivity.py"),
+        source=source("condnet/draw_conductivity.py"),
         note=picture_note,
         models=known_maps,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/draw_conductivity.py"
+        "../../scripts/condnet/draw_conductivity.py"
 
 
 rule draw_tables:
@@ -124,12 +124,12 @@ rule draw_tables:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_tables.py"),
+        source=source("condnet/draw_tables.py"),
         note=picture_note,
         tables=TABLES,
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/draw_tables.py"
+        "../../scripts/condnet/draw_tables.py"
 
 
 rule draw_spread:
@@ -149,13 +149,13 @@ rule draw_spread:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_spread.py"),
+        source=source("condnet/draw_spread.py"),
         note=picture_note,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
         tau=STUDY["condnet"]["tau"],
     script:
-        "../../scripts/draw_spread.py"
+        "../../scripts/condnet/draw_spread.py"
 
 
 rule draw_profile:
@@ -174,13 +174,13 @@ rule draw_profile:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_profile.py"),
+        source=source("condnet/draw_profile.py"),
         note=picture_note,
         models=MODELS,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/draw_profile.py"
+        "../../scripts/condnet/draw_profile.py"
 
 
 rule draw_patches:
@@ -200,10 +200,10 @@ rule draw_patches:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_patches.py"),
+        source=source("condnet/draw_patches.py"),
         note=picture_note,
         models=MODELS,
         table=TABLES[0],
         frequency=STUDY["condnet"]["frequency"],
     script:
-        "../../scripts/draw_patches.py"
+        "../../scripts/condnet/draw_patches.py"

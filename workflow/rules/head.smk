@@ -18,9 +18,9 @@ if STUDY["head"]["source"] == "cohort":
         envmodules:
             *MODULES["fem"],
         params:
-            source=source("label_head.py"),
+            source=source("head/label_head.py"),
         script:
-            "../../scripts/label_head.py"
+            "../../scripts/head/label_head.py"
 
 
 if STUDY["head"]["source"] == "colin27":
@@ -44,9 +44,9 @@ if STUDY["head"]["source"] == "colin27":
         resources:
             mem_mb=growing(4000),
         params:
-            source=source("import_colin27.py"),
+            source=source("head/import_colin27.py"),
         script:
-            "../../scripts/import_colin27.py"
+            "../../scripts/head/import_colin27.py"
 
 
 if STUDY["head"]["source"] == "file":
@@ -67,13 +67,13 @@ if STUDY["head"]["source"] == "file":
         resources:
             mem_mb=growing(4000),
         params:
-            source=source("import_mesh.py"),
+            source=source("head/import_mesh.py"),
             unit=STUDY["head"].get("unit"),
             tissues=STUDY["head"].get("tissues", {}),
             fiducials=STUDY["head"].get("fiducials"),
             electrodes=STUDY["head"]["electrodes"],
         script:
-            "../../scripts/import_mesh.py"
+            "../../scripts/head/import_mesh.py"
 
 
 if STUDY["head"]["source"] != "file":
@@ -97,14 +97,14 @@ if STUDY["head"]["source"] != "file":
         resources:
             mem_mb=growing(4000),
         params:
-            source=source("build_mesh.py"),
+            source=source("head/build_mesh.py"),
             method=STUDY["head"]["mesh"]["method"],
             size=STUDY["head"]["mesh"]["size"],
             cut=STUDY["head"].get("cut", []),
             spongy=STUDY["head"].get("spongy"),
             electrodes=STUDY["head"]["electrodes"],
         script:
-            "../../scripts/build_mesh.py"
+            "../../scripts/head/build_mesh.py"
 
 
 rule assemble_operators:
@@ -123,12 +123,12 @@ rule assemble_operators:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("assemble_operators.py"),
+        source=source("forward/assemble_operators.py"),
         anisotropic=STUDY["head"]["anisotropic"],
         radial=STUDY["head"]["radial"],
         relative_impedance=STUDY["head"]["electrodes"].get("relative_impedance", {}),
     script:
-        "../../scripts/assemble_operators.py"
+        "../../scripts/forward/assemble_operators.py"
 
 
 rule solve_forward:
@@ -150,9 +150,9 @@ rule solve_forward:
     resources:
         mem_mb=growing(8000),
     params:
-        source=source("solve_forward.py"),
+        source=source("forward/solve_forward.py"),
         electrodes=STUDY["head"]["electrodes"],
         forward=STUDY["forward"],
         current=STUDY["inverse"]["current"],
     script:
-        "../../scripts/solve_forward.py"
+        "../../scripts/forward/solve_forward.py"

@@ -19,14 +19,14 @@ rule simulate_voltages:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("simulate_voltages.py"),
+        source=source("inverse/simulate_voltages.py"),
         seed=STUDY["seed"],
         samples=STUDY["inverse"]["samples"],
         noise=STUDY["inverse"]["noise"],
         backend=STUDY["rom"]["backend"],
         preconditioner=STUDY["rom"]["preconditioner"],
     script:
-        "../../scripts/simulate_voltages.py"
+        "../../scripts/inverse/simulate_voltages.py"
 
 
 rule invert_voltages:
@@ -46,10 +46,10 @@ rule invert_voltages:
     envmodules:
         *MODULES["fem"],
     params:
-        source=source("invert_voltages.py"),
+        source=source("inverse/invert_voltages.py"),
         noise=STUDY["inverse"]["noise"],
         reference=STUDY["inverse"]["reference"],
         method=STUDY["inverse"]["method"],
         modes=STUDY["inverse"]["modes"],
     script:
-        "../../scripts/invert_voltages.py"
+        "../../scripts/inverse/invert_voltages.py"

@@ -23,14 +23,14 @@ rule sweep_inversion:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("sweep_inversion.py"),
+        source=source("experiments/sweep_inversion.py"),
         seed=STUDY["seed"],
         noise=STUDY["inverse"]["noise"],
         noises=INVERSION["noises"],
         reference=STUDY["inverse"]["reference"],
         modes=STUDY["inverse"]["modes"],
     script:
-        "../../scripts/sweep_inversion.py"
+        "../../scripts/experiments/sweep_inversion.py"
 
 
 rule baseline_inversion:
@@ -50,7 +50,7 @@ rule baseline_inversion:
         mem_mb=growing(4000),
         runtime=growing(480),
     params:
-        source=source("baseline_inversion.py"),
+        source=source("experiments/baseline_inversion.py"),
         seed=STUDY["seed"],
         pairs=INVERSION["baseline_pairs"],
         samples=INVERSION["baseline_samples"],
@@ -60,7 +60,7 @@ rule baseline_inversion:
         reference=STUDY["inverse"]["reference"],
         settings=STUDY["rom"],
     script:
-        "../../scripts/baseline_inversion.py"
+        "../../scripts/experiments/baseline_inversion.py"
 
 
 rule draw_inversion:
@@ -89,11 +89,11 @@ rule draw_inversion:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_inversion.py"),
+        source=source("experiments/draw_inversion.py"),
         noise=STUDY["inverse"]["noise"],
         note=head_note,
     script:
-        "../../scripts/draw_inversion.py"
+        "../../scripts/experiments/draw_inversion.py"
 
 
 rule compare_references:
@@ -115,13 +115,13 @@ rule compare_references:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("compare_references.py"),
+        source=source("experiments/compare_references.py"),
         seed=STUDY["seed"],
         noise=STUDY["inverse"]["noise"],
         electrodes=STUDY["head"]["electrodes"],
         settings=STUDY["rom"],
     script:
-        "../../scripts/compare_references.py"
+        "../../scripts/experiments/compare_references.py"
 
 
 rule draw_references:
@@ -141,10 +141,10 @@ rule draw_references:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_references.py"),
+        source=source("experiments/draw_references.py"),
         note=head_note,
     script:
-        "../../scripts/draw_references.py"
+        "../../scripts/experiments/draw_references.py"
 
 
 rule disturb_voltages:
@@ -168,7 +168,7 @@ rule disturb_voltages:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("disturb_voltages.py"),
+        source=source("experiments/disturb_voltages.py"),
         change=lambda wildcards: wildcards.change,
         samples=DISTURBED_SAMPLES,
         seed=STUDY["seed"],
@@ -176,7 +176,7 @@ rule disturb_voltages:
         backend=STUDY["rom"]["backend"],
         preconditioner=STUDY["rom"]["preconditioner"],
     script:
-        "../../scripts/disturb_voltages.py"
+        "../../scripts/experiments/disturb_voltages.py"
 
 
 rule compare_disturbances:
@@ -202,7 +202,7 @@ rule compare_disturbances:
     envmodules:
         *MODULES["fem"],
     params:
-        source=source("compare_disturbances.py"),
+        source=source("experiments/compare_disturbances.py"),
         changes=list(CHANGES),
         noise=STUDY["inverse"]["noise"],
         reference=STUDY["inverse"]["reference"],
@@ -210,7 +210,7 @@ rule compare_disturbances:
         seed=STUDY["seed"],
         note=head_note,
     script:
-        "../../scripts/compare_disturbances.py"
+        "../../scripts/experiments/compare_disturbances.py"
 
 
 rule import_measured:
@@ -225,9 +225,9 @@ rule import_measured:
     envmodules:
         *MODULES["fem"],
     params:
-        source=source("import_measured.py"),
+        source=source("inverse/import_measured.py"),
     script:
-        "../../scripts/import_measured.py"
+        "../../scripts/inverse/import_measured.py"
 
 
 rule estimate_measured:
@@ -263,8 +263,8 @@ rule estimate_measured:
     envmodules:
         *MODULES["fem"],
     params:
-        source=source("estimate_measured.py"),
+        source=source("inverse/estimate_measured.py"),
         noise=STUDY["inverse"]["noise"],
         note=head_note,
     script:
-        "../../scripts/estimate_measured.py"
+        "../../scripts/inverse/estimate_measured.py"

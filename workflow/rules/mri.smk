@@ -18,12 +18,12 @@ rule align_t2:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("align_t2.py"),
+        source=source("mri/align_t2.py"),
         seed=STUDY["seed"],
         shape=STUDY["mri"]["shape"],
         voxel_size_mm=COHORT["voxel_size_mm"],
     script:
-        "../../scripts/align_t2.py"
+        "../../scripts/mri/align_t2.py"
 
 
 rule conform_labels:
@@ -44,10 +44,10 @@ rule conform_labels:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("conform_labels.py"),
+        source=source("mri/conform_labels.py"),
         neck=COHORT["neck"],
     script:
-        "../../scripts/conform_labels.py"
+        "../../scripts/mri/conform_labels.py"
 
 
 rule correct_bias:
@@ -65,10 +65,10 @@ rule correct_bias:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("correct_bias.py"),
+        source=source("mri/correct_bias.py"),
         shrink=STUDY["mri"]["bias_shrink"],
     script:
-        "../../scripts/correct_bias.py"
+        "../../scripts/mri/correct_bias.py"
 
 
 rule normalise_intensity:
@@ -83,10 +83,10 @@ rule normalise_intensity:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("normalise_intensity.py"),
+        source=source("mri/normalise_intensity.py"),
         method=STUDY["mri"]["normalisation"],
     script:
-        "../../scripts/normalise_intensity.py"
+        "../../scripts/mri/normalise_intensity.py"
 
 
 rule register_template:
@@ -106,9 +106,9 @@ rule register_template:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("register_template.py"),
+        source=source("mri/register_template.py"),
     script:
-        "../../scripts/register_template.py"
+        "../../scripts/mri/register_template.py"
 
 
 rule draw_alignment:
@@ -130,10 +130,10 @@ rule draw_alignment:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_alignment.py"),
+        source=source("mri/draw_alignment.py"),
         note=picture_note,
     script:
-        "../../scripts/draw_alignment.py"
+        "../../scripts/mri/draw_alignment.py"
 
 
 rule warp_template:
@@ -153,6 +153,6 @@ rule warp_template:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("warp_template.py"),
+        source=source("mri/warp_template.py"),
     script:
-        "../../scripts/warp_template.py"
+        "../../scripts/mri/warp_template.py"

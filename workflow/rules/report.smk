@@ -17,11 +17,11 @@ rule draw_losses:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_losses.py"),
+        source=source("condnet/draw_losses.py"),
         note=study_note(),
         axes=AXES,
     script:
-        "../../scripts/draw_losses.py"
+        "../../scripts/condnet/draw_losses.py"
 
 
 rule draw_anatomy:
@@ -44,10 +44,10 @@ rule draw_anatomy:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_anatomy.py"),
+        source=source("mri/draw_anatomy.py"),
         note=picture_note,
     script:
-        "../../scripts/draw_anatomy.py"
+        "../../scripts/mri/draw_anatomy.py"
 
 
 rule draw_efield:
@@ -78,13 +78,13 @@ rule draw_efield:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_efield.py"),
+        source=source("tms/draw_efield.py"),
         note=picture_note,
         models=FIELDS,
         coil=STUDY["tms"]["coil"],
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
-        "../../scripts/draw_efield.py"
+        "../../scripts/tms/draw_efield.py"
 
 
 rule draw_differences:
@@ -109,12 +109,12 @@ rule draw_differences:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_differences.py"),
+        source=source("tms/draw_differences.py"),
         note=picture_note,
         models=FIELDS,
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
-        "../../scripts/draw_differences.py"
+        "../../scripts/tms/draw_differences.py"
 
 
 rule draw_sagittal:
@@ -140,13 +140,13 @@ rule draw_sagittal:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_sagittal.py"),
+        source=source("tms/draw_sagittal.py"),
         note=study_note(),
         subjects=COHORT["test"],
         models=FIELDS,
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
-        "../../scripts/draw_sagittal.py"
+        "../../scripts/tms/draw_sagittal.py"
 
 
 rule draw_head:
@@ -170,10 +170,10 @@ rule draw_head:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_head.py"),
+        source=source("head/draw_head.py"),
         note=head_note,
     script:
-        "../../scripts/draw_head.py"
+        "../../scripts/head/draw_head.py"
 
 
 rule draw_forward:
@@ -200,10 +200,10 @@ rule draw_forward:
     resources:
         mem_mb=growing(6000),
     params:
-        source=source("draw_forward.py"),
+        source=source("forward/draw_forward.py"),
         note=head_note,
     script:
-        "../../scripts/draw_forward.py"
+        "../../scripts/forward/draw_forward.py"
 
 
 rule draw_rom:
@@ -228,10 +228,10 @@ rule draw_rom:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_rom.py"),
+        source=source("rom/draw_rom.py"),
         note=head_note,
     script:
-        "../../scripts/draw_rom.py"
+        "../../scripts/rom/draw_rom.py"
 
 
 rule draw_estimates:
@@ -250,11 +250,11 @@ rule draw_estimates:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("draw_estimates.py"),
+        source=source("inverse/draw_estimates.py"),
         note=head_note,
         modes=STUDY["inverse"]["modes"],
     script:
-        "../../scripts/draw_estimates.py"
+        "../../scripts/inverse/draw_estimates.py"
 
 
 rule report_study:
@@ -271,9 +271,9 @@ rule report_study:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("report_study.py"),
+        source=source("report/report_study.py"),
         study=STUDY,
         figure_names=list(figures()),
         benchmarks=result("benchmarks"),
     script:
-        "../../scripts/report_study.py"
+        "../../scripts/report/report_study.py"

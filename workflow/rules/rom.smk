@@ -23,7 +23,7 @@ rule train_basis:
         mem_mb=training_memory,
         runtime=growing(240),
     params:
-        source=source("train_basis.py"),
+        source=source("rom/train_basis.py"),
         call=lambda wildcards, input, output: json.dumps(
             {
                 "operators": input.operators,
@@ -39,7 +39,7 @@ rule train_basis:
         ),
     shell:
         "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; "
-        "{resources.mpi} -n {resources.tasks} python -m mpi4py scripts/train_basis.py"
+        "{resources.mpi} -n {resources.tasks} python -m mpi4py scripts/rom/train_basis.py"
         " --ranks {resources.tasks} --source {params.source} {params.call:q} &> {log:q}"
         " || {{ echo 'train_basis failed (log: '{log:q}'):' >&2; tail -n 3 {log:q} >&2; exit 1; }}"
 
@@ -61,9 +61,9 @@ rule merge_basis:
     envmodules:
         *MODULES["fem"],
     params:
-        source=source("merge_basis.py"),
+        source=source("rom/merge_basis.py"),
     script:
-        "../../scripts/merge_basis.py"
+        "../../scripts/rom/merge_basis.py"
 
 
 if STUDY["rom"]["corrected"]:
@@ -90,9 +90,9 @@ if STUDY["rom"]["corrected"]:
         resources:
             mem_mb=growing(8000),
         params:
-            source=source("form_cross.py"),
+            source=source("rom/form_cross.py"),
         script:
-            "../../scripts/form_cross.py"
+            "../../scripts/rom/form_cross.py"
 
 
 rule validate_rom:
@@ -112,10 +112,10 @@ rule validate_rom:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("validate_rom.py"),
+        source=source("rom/validate_rom.py"),
         seed=STUDY["seed"],
         points=STUDY["rom"]["validation_points"],
         backend=STUDY["rom"]["backend"],
         preconditioner=STUDY["rom"]["preconditioner"],
     script:
-        "../../scripts/validate_rom.py"
+        "../../scripts/rom/validate_rom.py"

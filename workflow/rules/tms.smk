@@ -21,7 +21,7 @@ if FINE:
         resources:
             mem_mb=growing(4000),
         params:
-            source=source("refine_labels.py"),
+            source=source("tms/refine_labels.py"),
             origin=COHORT["source"],
             seed=STUDY["seed"],
             subject="{subject}",
@@ -29,7 +29,7 @@ if FINE:
             voxel_size_mm=COHORT["voxel_size_mm"],
             factor=REFINEMENT,
         script:
-            "../../scripts/refine_labels.py"
+            "../../scripts/tms/refine_labels.py"
 
 
 rule place_coil:
@@ -45,14 +45,14 @@ rule place_coil:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("place_coil.py"),
+        source=source("tms/place_coil.py"),
         position=STUDY["tms"]["position"],
         handle=STUDY["tms"]["handle"],
         distance=STUDY["tms"]["distance"],
         coil=STUDY["tms"]["coil"],
         matsimnibs=given_matrix,
     script:
-        "../../scripts/place_coil.py"
+        "../../scripts/tms/place_coil.py"
 
 
 rule solve_efield:
@@ -77,13 +77,13 @@ rule solve_efield:
     resources:
         mem_mb=growing(3000),
     params:
-        source=source("solve_efield.py"),
+        source=source("tms/solve_efield.py"),
         model="{model}",
         coil=STUDY["tms"]["coil"],
         didt=STUDY["tms"]["didt"],
         tolerance=STUDY["tms"]["tolerance"],
     script:
-        "../../scripts/solve_efield.py"
+        "../../scripts/tms/solve_efield.py"
 
 
 rule compare_efield:
@@ -105,13 +105,13 @@ rule compare_efield:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("compare_efield.py"),
+        source=source("tms/compare_efield.py"),
         subject="{subject}",
         models=FIELDS,
         position=STUDY["tms"]["position"],
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
-        "../../scripts/compare_efield.py"
+        "../../scripts/tms/compare_efield.py"
 
 
 rule summarise_efield:
@@ -129,9 +129,9 @@ rule summarise_efield:
     envmodules:
         *MODULES["mri"],
     params:
-        source=source("summarise_efield.py"),
+        source=source("tms/summarise_efield.py"),
     script:
-        "../../scripts/summarise_efield.py"
+        "../../scripts/tms/summarise_efield.py"
 
 
 rule subvoxel_conductivity:
@@ -153,7 +153,7 @@ rule subvoxel_conductivity:
     resources:
         mem_mb=growing(4000),
     params:
-        source=source("subvoxel_conductivity.py"),
+        source=source("tms/subvoxel_conductivity.py"),
         table="{table}",
         frequency=STUDY["condnet"]["frequency"],
         origin=COHORT["source"],
@@ -162,7 +162,7 @@ rule subvoxel_conductivity:
         scheme=COHORT.get("scheme"),
         voxel_size_mm=COHORT["voxel_size_mm"] / REFINEMENT,
     script:
-        "../../scripts/subvoxel_conductivity.py"
+        "../../scripts/tms/subvoxel_conductivity.py"
 
 
 rule sample_efield:
@@ -185,11 +185,11 @@ rule sample_efield:
     envmodules:
         *MODULES["report"],
     params:
-        source=source("sample_efield.py"),
+        source=source("tms/sample_efield.py"),
         subject="{subject}",
         model="{model}",
     script:
-        "../../scripts/sample_efield.py"
+        "../../scripts/tms/sample_efield.py"
 
 
 rule scan_positions:
@@ -213,7 +213,7 @@ rule scan_positions:
     resources:
         mem_mb=growing(5000),
     params:
-        source=source("scan_positions.py"),
+        source=source("tms/scan_positions.py"),
         subject="{subject}",
         positions=POSITIONS,
         distance=STUDY["tms"]["distance"],
@@ -222,4 +222,4 @@ rule scan_positions:
         tolerance=STUDY["tms"]["tolerance"],
         hand_knob=STUDY["tms"]["hand_knob"],
     script:
-        "../../scripts/scan_positions.py"
+        "../../scripts/tms/scan_positions.py"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from headcond.checks import InputError, check_option, voxel_sizes
-from headcond.io import read_tsv, read_volume
+from headcond.files.results import read_tsv, read_volume
 
 logger = logging.getLogger(__name__)
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from scipy import ndimage
 
-from headcond import matlab
 from headcond.checks import (
     InputError,
     check_affine,
@@ -17,6 +16,7 @@ from headcond.checks import (
     voxel_sizes,
 )
 from headcond.cohort.labels import close_skull, cut_faces, largest_component, spongy_inside
+from headcond.files import matlab
 from headcond.tissues import EIT_TISSUES, label_scheme
 
 _SCALP, _COMPACT, _SPONGY, _CSF, _GM, _WM = range(1, len(EIT_TISSUES) + 1)

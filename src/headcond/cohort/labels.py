@@ -18,8 +18,8 @@ from headcond.checks import (
     check_shape,
     voxel_sizes,
 )
-from headcond.io import read_volume
-from headcond.mri.conform import like, to_ras
+from headcond.files.results import read_volume
+from headcond.mri.resampling import like, to_ras
 from headcond.tissues import EIT_TISSUES, SOFT_TISSUE, label_scheme, tissue_id, to_tissues
 
 logger = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ import torch
 
 from headcond.checks import InputError, check_positive
 from headcond.condnet.network import CondNet
-from headcond.io import atomic, check_whole, versions
+from headcond.files.results import atomic, check_whole, versions
 
 FORMAT = "headcond CondNet 1"
 UNREADABLE = (

@@ -28,11 +28,11 @@ from headcond.condnet.checkpoint import (
     save_checkpoint,
     torch_threads,
 )
-from headcond.condnet.loop import AxisTraining, StateFile, quiet_lightning
+from headcond.condnet.lightning import AxisTraining, StateFile, quiet_lightning
 from headcond.condnet.network import CondNet
 from headcond.condnet.slices import EpochShuffle, SliceDataset
+from headcond.files.untrusted import archive_damage
 from headcond.random import generator
-from headcond.state import archive_damage
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.sparse as sparse
 
 from headcond.checks import InputError, check_shape
-from headcond.hdf5 import open_hdf5
-from headcond.io import atomic
+from headcond.files.hdf5 import open_hdf5
+from headcond.files.results import atomic
 
 _FORMAT = "headcond-operator-2"
 _CHUNK = 1 << 17

@@ -15,9 +15,10 @@ import numpy as np
 import scipy.sparse as sparse
 
 from headcond.checks import InputError, check_finite, check_option, check_positive
-from headcond.fem.backends import Backend, Direct, Petsc, PyAMG, project
-from headcond.fem.block import block_conjugate_gradients
-from headcond.fem.multigrid import BlockCycle
+from headcond.fem.backends import Backend, Direct, PyAMG, project
+from headcond.fem.block_cg import block_conjugate_gradients
+from headcond.fem.block_multigrid import BlockCycle
+from headcond.fem.petsc import Petsc
 
 BACKENDS = ("petsc", "pyamg", "direct")
 PRECONDITIONERS = ("gamg", "hypre", "ilu", "icc", "jacobi")
@@ -84,7 +85,7 @@ class Solver:
         """Solve A x = b for one or several right-hand sides.
 
         Three and more right-hand sides of a multigrid solver in one process are solved in
-        blocks (`headcond.fem.block`): to the same true residual, several times faster each.
+        blocks (`headcond.fem.block_cg`): to the same true residual, several times faster each.
 
         Collective on the communicator: every rank passes the same loads and receives the
         whole solution.

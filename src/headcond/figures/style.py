@@ -13,7 +13,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from headcond.io import atomic, write_sidecar
+from headcond.files.results import atomic, write_sidecar
 
 # Colour-blind safe (Okabe and Ito), one per series in the order of use.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")

@@ -14,14 +14,14 @@ import h5py
 import meshio
 import numpy as np
 
-from headcond import matlab
 from headcond.checks import InputError, check_finite, check_option, check_shape
-from headcond.hdf5 import open_hdf5
-from headcond.head.given import ROMPEIT, read_rompeit
+from headcond.files import matlab
+from headcond.files.hdf5 import open_hdf5
+from headcond.files.results import atomic, write_sidecar
+from headcond.files.untrusted import patience, trouble
 from headcond.head.mesh import Electrodes, Mesh
-from headcond.io import atomic, write_sidecar
+from headcond.head.rompeit import ROMPEIT, read_rompeit
 from headcond.tissues import EIT_TISSUES, label_scheme
-from headcond.trial import patience, trouble
 
 _FORMAT = "headcond-head-1"
 # Bytes that reading a mesh may take, and more for each of the file (ASCII 5, packed VTU 40).
@@ -137,7 +137,7 @@ def read_mesh(
     - .mat, or a folder with one: EIDORS's `vtx`, `tri` and `materials` (names and ref);
       tissues keep the file's names in lower case. Unpack .7z archives first.
     - .mat of ROMpEIT (`p`, `t`, `f`): layers numbered as `tissue_names`; its electrodes
-      come from `headcond.head.given.own_electrodes`.
+      come from `headcond.head.rompeit.own_electrodes`.
 
     Parameters
     ----------

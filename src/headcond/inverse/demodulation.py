@@ -10,8 +10,8 @@ import mne
 import numpy as np
 
 from headcond.checks import InputError, check_finite, check_option, check_positive, check_shape
-from headcond.inverse.measurement import AVERAGE
-from headcond.inverse.table import KINDS, Measurement
+from headcond.inverse.measurement import KINDS, Measurement
+from headcond.inverse.protocol import AVERAGE
 
 # Length of one lock-in window, s; mains at 50 or 60 Hz does whole periods in it.
 WINDOW = 0.5

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from headcond import io, matlab
 from headcond.checks import InputError, check_finite, check_shape
-from headcond.hdf5 import open_hdf5
-from headcond.inverse.measurement import AVERAGE
-from headcond.inverse.table import Measurement
+from headcond.files import matlab, results
+from headcond.files.hdf5 import open_hdf5
+from headcond.inverse.measurement import Measurement
+from headcond.inverse.protocol import AVERAGE
 
 # Names of the set's table that 10-10 spells otherwise; of two places the first is meant, as
 # the coordinates show (27 mm beside the midline).
@@ -46,7 +46,7 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
         If a file is missing or does not hold what the set's description says.
     """
     folder = Path(folder)
-    settings = io.read_json(folder / "EITSETTINGS.json")
+    settings = results.read_json(folder / "EITSETTINGS.json")
     names = _ucl_names(folder / "Electrode_Positions.txt")
     try:
         protocol = check_shape("Protocol", np.asarray(settings["Protocol"]), (None, 4)).astype(int)

@@ -1,217 +1,293 @@
-"""What is read of electrode potentials: passive electrodes against a reference."""
+"""Measured voltages as files: a TSV table with a JSON sidecar, read, written and checked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from headcond.checks import InputError, check_finite, check_shape
+from headcond.checks import InputError, check_option, check_positive
+from headcond.files import results
+from headcond.inverse.protocol import AVERAGE
 
-AVERAGE = "average"
+FORMAT = "headcond-eit-1"
+KINDS = ("signed", "amplitude")
+COLUMNS = ("frequency", "injection", "extraction", "current", "electrode", "voltage")
+UNITS = {"frequency": "Hz", "current": "A", "voltage": "V"}
+MISSING = "n/a"
+# Safety standards keep scalp currents far below this; more is a current in another unit.
+_LARGEST_CURRENT = 0.1
+_LEAST_CURRENT = 1e-9
+_LARGEST_VOLTAGE = 100.0
 
 
 @dataclass(frozen=True)
-class Protocol:
-    """Which electrodes are read while each pair injects, and against what.
-
-    Readings are kept as wide as the electrodes: the reading of electrode l under pair m
-    stands at `[..., m, l]` and is zero where `mask[m, l]` is false. `make_protocol` builds it.
+class Measurement:
+    """Voltages between scalp electrodes at one frequency.
 
     Attributes
     ----------
-    pairs : (source, sink) electrode labels, one per injection pair.
-    electrodes : labels, in the order of the potentials' last axis.
-    reference : the electrode that readings are taken against, or "average" for the mean of
-        the passive electrodes.
-    mask : (pairs, electrodes) bool, true where there is a reading.
-    weights : (pairs, electrodes); a pair's reference potential is `weights @ potentials`.
+    pairs : (injection, extraction) electrode labels of M patterns.
+    electrodes : labels of the L reading electrodes.
+    voltages : (M, L) V against `reference`, NaN where there is no reading.
+    current : (M,) A, the amplitude if voltages are amplitudes.
+    reference : an electrode's label, or "average" if an average was subtracted; the
+        estimators take another one over the readings that they use.
+    kind : "signed" (in phase with the current), or "amplitude", numbers from 0 on.
+    frequency : Hz.
+    noise : standard deviation of one electrode's noise before any reference was subtracted,
+        V; None if nobody knows.
+    description : in words, for tables and figures.
+
+    Raises
+    ------
+    InputError
+        If it cannot be a measurement: shapes, labels, a pattern that injects at the
+        reference, impossible currents or voltages, or not a single reading.
     """
 
     pairs: tuple[tuple[str, str], ...]
     electrodes: tuple[str, ...]
+    voltages: np.ndarray
+    current: np.ndarray
     reference: str
-    mask: np.ndarray
-    weights: np.ndarray
+    kind: str = "signed"
+    frequency: float = 1.0
+    noise: float | None = None
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        pairs = tuple((str(source), str(sink)) for source, sink in self.pairs)
+        electrodes = tuple(str(label) for label in self.electrodes)
+        voltages = np.array(self.voltages, float)
+        current = np.array(np.broadcast_to(np.asarray(self.current, float), (len(pairs),)))
+        for name, value in (("pairs", pairs), ("electrodes", electrodes), ("voltages", voltages),
+                            ("current", current)):  # fmt: skip
+            object.__setattr__(self, name, value)
+        _check(self)
 
     @property
-    def dof(self) -> np.ndarray:
-        """Independent readings (pairs,): one less than the electrodes that take part.
+    def names(self) -> tuple[str, ...]:
+        """Patterns as injection-extraction."""
+        return tuple(f"{source}-{sink}" for source, sink in self.pairs)
 
-        Average-referenced readings sum to zero, so one of them says nothing new.
-        """
-        return self.mask.sum(axis=1) - (self.reference == AVERAGE)
-
-    def select(self, pairs: Sequence[int]) -> Protocol:
-        """The same protocol for the pairs of these indices, which may repeat."""
-        index = np.asarray(pairs, int)
-        return Protocol(tuple(self.pairs[i] for i in index), self.electrodes, self.reference,
-                        self.mask[index], self.weights[index])  # fmt: skip
+    @property
+    def passive(self) -> np.ndarray:
+        """Where (M, L) an electrode neither injects nor extracts nor is the reference."""
+        return np.array([
+            [label not in (*pair, self.reference) for label in self.electrodes]
+            for pair in self.pairs
+        ])  # fmt: skip
 
 
-def make_protocol(
-    pairs: Sequence[tuple[str, str]],
-    electrodes: Sequence[str],
-    reference: str = AVERAGE,
-    missing: Mapping[tuple[str, str] | None, Sequence[str]] | None = None,
-) -> Protocol:
-    """State which readings there are.
-
-    The injecting and the extracting electrode carry their contact's voltage drop, which
-    hides the signal: they are no readings and take no part in an average.
+def write(
+    path: str | Path, measurements: Sequence[Measurement], **sidecar: Any
+) -> None:  # fmt: skip
+    """Write measurements at several frequencies as one table with its JSON sidecar.
 
     Parameters
     ----------
-    pairs : (source, sink) labels of the injection pairs.
-    electrodes : labels of all electrodes of the model.
-    reference : one electrode's label, or "average".
-    missing : electrodes whose readings are absent, by pair; the key None stands for
-        every pair. An average is then taken over the electrodes that are left.
+    path : the .tsv; the sidecar has the same name with .json.
+    measurements : same reference, kind, noise and description; frequencies all different.
+    **sidecar : further entries, such as provenance.
 
     Raises
     ------
     InputError
-        If a label is unknown or repeated, a pair injects or extracts at its reference, the
-        reference is missing, or a pair keeps no independent reading.
+        If they do not belong in one table.
     """
-    electrodes = tuple(str(label) for label in electrodes)
-    if len(set(electrodes)) != len(electrodes):
-        raise InputError("Electrode labels are not unique.")
-    if not len(pairs):
-        raise InputError("The protocol has no injection pair.")
+    if not measurements:
+        raise InputError("Nothing to write: no measurement given.")
+    first = measurements[0]
+    for other in measurements[1:]:
+        for key in ("reference", "kind", "noise", "description"):
+            if getattr(other, key) != getattr(first, key):
+                raise InputError(f"Measurements with different {key} need tables of their own.")
+    frequencies = [m.frequency for m in measurements]
+    if len(set(frequencies)) < len(frequencies):
+        raise InputError("Two measurements have the same frequency: write two tables.")
+    rows = [
+        (m.frequency, *pair, current, label, voltage)
+        for m in measurements
+        for pair, current, row in zip(m.pairs, m.current, m.voltages, strict=True)
+        for label, voltage in zip(m.electrodes, row, strict=True)
+        if label not in (*pair, m.reference)
+    ]
+    table = pd.DataFrame(rows, columns=list(COLUMNS))
+    facts = {"format": FORMAT, "reference": first.reference, "kind": first.kind,
+             "noise": first.noise, "description": first.description, **sidecar}  # fmt: skip
+    results.write_table(path, table, units=UNITS, **facts)
+
+
+def read(path: str | Path) -> tuple[Measurement, ...]:
+    """Read a measurement table and its sidecar, one measurement per frequency.
+
+    A reading that is absent, or written n/a, is missing.
+
+    Raises
+    ------
+    InputError
+        If table or sidecar are not as docs/own-measurements.md says; the message names the
+        file, and the row or the key.
+    """
+    if not Path(path).exists():
+        raise InputError(f"{path}: there is no such file.")
+    facts = _facts(results.sidecar_path(path))
+    table = _table(path)
+    try:
+        return tuple(
+            _measurement(part, frequency, facts)
+            for frequency, part in table.groupby("frequency", sort=True)
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise InputError(
+            f"{path}: there is no such file. A table of measured voltages needs it beside it, with "
+            "format, reference, kind, noise and units: docs/own-measurements.md."
+        )
+    facts = results.read_json(path)
+    if facts.get("format") != FORMAT:
+        raise InputError(f'{path}: no sidecar of a measurement: needs "format": "{FORMAT}".')
+    for key in ("reference", "kind", "noise", "units"):
+        if key not in facts:
+            raise InputError(f"{path}: the key {key!r} is missing.")
+    check_option(f"kind in {path}", facts["kind"], KINDS)
+    if not isinstance(facts["reference"], str):
+        raise InputError(f"{path}: reference must be an electrode's name, or average.")
+    for column, unit in UNITS.items():
+        given = facts["units"].get(column) if isinstance(facts["units"], dict) else None
+        if given != unit:
+            raise InputError(
+                f"{path}: units.{column} is {given!r}, the table must be in {unit}: convert it."
+            )
+    noise = facts["noise"]
+    if noise is not None:
+        if isinstance(noise, bool) or not isinstance(noise, int | float):
+            raise InputError(f"{path}: noise must be a number in V, or null.")
+        check_positive(f"{path}: noise", noise)
+    return facts
+
+
+def _table(path: str | Path) -> pd.DataFrame:
+    table = results.read_tsv(path, dtype=str, keep_default_na=False)
+    if lacking := [column for column in COLUMNS if column not in table]:
+        raise InputError(
+            f"{path}: no column {lacking[0]!r}; a measurement has {', '.join(COLUMNS)}."
+        )
+    if not len(table):
+        raise InputError(f"{path}: the table has no row.")
+    for column in ("frequency", "current", "voltage"):
+        table[column] = [_number(path, row, column, text) for row, text in enumerate(table[column])]
+    for column in ("injection", "extraction", "electrode"):
+        table[column] = table[column].str.strip()
+        if (empty := table[column] == "").any():
+            raise InputError(f"{path}: row {int(np.argmax(empty)) + 2} names no {column}.")
+    key = ["frequency", "injection", "extraction", "electrode"]
+    if (twice := table.duplicated(key)).any():
+        row = table[twice].iloc[0]
+        raise InputError(
+            f"{path}: electrode {row['electrode']} is read twice under pattern "
+            f"{row['injection']}-{row['extraction']} at {row['frequency']:g} Hz."
+        )
+    return table
+
+
+def _number(path: str | Path, row: int, column: str, text: str) -> float:
+    if column == "voltage" and text.strip() == MISSING:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        hint = f" Write {MISSING} where there is no reading." if column == "voltage" else ""
+        raise InputError(f"{path}: row {row + 2}: {column} is {text!r}, no finite number.{hint}")
+    return value
+
+
+def _measurement(part: pd.DataFrame, frequency: float, facts: dict[str, Any]) -> Measurement:
+    electrodes = tuple(dict.fromkeys(part["electrode"]))
+    groups = part.groupby(["injection", "extraction"], sort=False)
+    voltages = np.full((len(groups), len(electrodes)), np.nan)
+    current = np.empty(len(groups))
     column = {label: i for i, label in enumerate(electrodes)}
-    pairs = tuple((str(source), str(sink)) for source, sink in pairs)
-    absent = dict(missing or {})
-    if unknown := [pair for pair in absent if pair is not None and tuple(pair) not in pairs]:
+    pairs = []
+    for m, (pair, rows) in enumerate(groups):
+        if rows["current"].nunique() > 1:
+            raise InputError(f"pattern {'-'.join(pair)} has more than one current.")
+        pairs.append(pair)
+        current[m] = rows["current"].iloc[0]
+        voltages[m, [column[label] for label in rows["electrode"]]] = rows["voltage"]
+    noise = facts["noise"]
+    return Measurement(
+        tuple(pairs), electrodes, voltages, current, facts["reference"], facts["kind"],
+        float(frequency), None if noise is None else float(noise),
+        str(facts.get("description", "")),
+    )  # fmt: skip
+
+
+def _check(m: Measurement) -> None:
+    if not m.pairs or not m.electrodes:
+        raise InputError("A measurement needs at least one pattern and one reading electrode.")
+    if m.voltages.shape != (len(m.pairs), len(m.electrodes)):
         raise InputError(
-            f"Missing readings are named for pair {unknown[0]}, which is not injected."
+            f"voltages must have shape ({len(m.pairs)} patterns, {len(m.electrodes)} electrodes), "
+            f"got {m.voltages.shape}."
         )
-
-    def find(label: str, role: str) -> int:
-        if label not in column:
-            raise InputError(
-                f"The {role} electrode {label!r} is not among the model's {len(electrodes)} "
-                f"electrodes ({', '.join(electrodes[:6])}, ...)."
-            )
-        return column[label]
-
-    single = None if reference == AVERAGE else find(str(reference), "reference")
-    mask = np.ones((len(pairs), len(electrodes)), bool)
-    for m, (source, sink) in enumerate(pairs):
+    for what, labels in (("pattern", m.pairs), ("electrode", m.electrodes)):
+        if len(set(labels)) < len(labels):
+            twice = next(label for label in labels if labels.count(label) > 1)
+            raise InputError(f"The {what} {twice} stands twice in the measurement.")
+    check_option("kind", m.kind, KINDS)
+    for source, sink in m.pairs:
         if source == sink:
-            raise InputError(f"Pair {m} injects and extracts at the same electrode {source!r}.")
-        used = [find(source, "injecting"), find(sink, "extracting")]
-        if single in used:
+            raise InputError(f"Pattern {source}-{sink} injects and extracts at one electrode.")
+        if m.reference in (source, sink):
             raise InputError(
-                f"Pair {source}-{sink} uses the reference electrode {reference!r}: leave the pair "
-                "out, or choose another reference."
+                f"Pattern {source}-{sink} uses the reference electrode {m.reference}, whose "
+                "potential then holds a contact's voltage drop: leave the pattern out, or "
+                "re-reference its readings to a passive electrode."
             )
-        gone = [
-            find(str(label), "missing") for key in (None, pairs[m]) for label in absent.get(key, ())
-        ]
-        if single in gone:
-            raise InputError(f"The reference {reference!r} is missing under pair {source}-{sink}.")
-        mask[m, used + gone] = False
-    weights = np.zeros(mask.shape)
-    if single is None:
-        weights[:] = mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)
-    else:
-        mask[:, single] = False
-        weights[:, single] = 1.0
-    protocol = Protocol(pairs, electrodes, str(reference), mask, weights)
-    if np.any(empty := protocol.dof < 1):
-        source, sink = pairs[int(np.argmax(empty))]
-        raise InputError(f"Pair {source}-{sink} keeps no independent reading: leave it out.")
-    return protocol
-
-
-def readings(potentials: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Voltages (..., pairs, L) in V that the protocol reads from electrode potentials.
-
-    Parameters
-    ----------
-    potentials : (..., pairs, L) V; a constant added under a pair changes nothing.
-    protocol : which of them are read; elsewhere the result is zero.
-    """
-    potentials = np.asarray(potentials, float)
-    _check_layout("potentials", potentials, protocol)
-    return rank_one(potentials, protocol.mask.astype(float), protocol.mask, protocol.weights)
-
-
-def reading_jacobian(jacobian: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Derivatives (..., pairs, L, P) of the readings from those of the potentials."""
-    jacobian = np.asarray(jacobian, float)
-    _check_layout("jacobian", jacobian[..., 0], protocol)
-    return rank_one(
-        jacobian, protocol.mask.astype(float), protocol.mask, protocol.weights, trailing=True
-    )
-
-
-def readings_adjoint(values: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Transpose of `readings`: weights of readings (..., pairs, L) to those of potentials."""
-    values = np.where(protocol.mask, values, 0.0)
-    return rank_one(values, np.ones(protocol.mask.shape), protocol.weights, protocol.mask)
-
-
-def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Return measured readings (..., pairs, L) in V with zeros where there is none.
-
-    What stands outside the protocol's mask (NaN, say) is ignored.
-
-    Raises
-    ------
-    InputError
-        If the shape does not fit the protocol or a reading is no number.
-    """
-    data = np.asarray(data, float)
-    _check_layout("data", data, protocol)
-    bad = protocol.mask & ~np.isfinite(data)
-    if np.any(bad):
-        *_, m, l_ = np.argwhere(bad)[0]
-        source, sink = protocol.pairs[m]
+    check_positive("frequency", m.frequency)
+    if m.noise is not None:
+        check_positive("noise", m.noise)
+    if not np.all((m.current > _LEAST_CURRENT) & (m.current < _LARGEST_CURRENT)):
+        worst = m.current[np.argmax(np.abs(np.log(np.maximum(m.current, 1e-300) / 1e-4)))]
         raise InputError(
-            f"data hold {np.count_nonzero(bad)} readings that are no numbers, first electrode "
-            f"{protocol.electrodes[l_]} under pair {source}-{sink}: name them as missing."
+            f"A current of {worst:g} A: scalp currents lie between {_LEAST_CURRENT:g} and "
+            f"{_LARGEST_CURRENT:g} A. Give it in A: 20 uA is 0.00002; an extraction is written "
+            "as the pattern's second electrode, not as a negative current."
         )
-    return np.where(protocol.mask, data, 0.0)
-
-
-def rank_one(
-    values: np.ndarray,
-    scale: np.ndarray,
-    shift: np.ndarray,
-    weights: np.ndarray,
-    *,
-    trailing: bool = False,
-) -> np.ndarray:
-    """Apply diag(scale) - diag(scale) shift weights^T to each pair's electrode values.
-
-    Parameters
-    ----------
-    values : (..., pairs, L), or (..., pairs, L, P) if `trailing`.
-    scale, shift, weights : (pairs, L).
-    """
-    if trailing:
-        sums = np.matmul(weights[:, None, :], values)
-        return scale[..., None] * (values - shift[..., None] * sums)
-    sums = np.einsum("ml,...ml->...m", weights, values)
-    return scale * (values - shift * sums[..., None])
-
-
-def _check_layout(name: str, values: np.ndarray, protocol: Protocol) -> None:
-    if values.ndim < 2 or values.shape[-2:] != protocol.mask.shape:
+    known = np.isfinite(m.voltages)
+    if np.any(np.isinf(m.voltages)):
+        raise InputError("A voltage is infinite: mark readings that failed as missing.")
+    if not known.any():
+        raise InputError("Every reading is missing: there is nothing to estimate from.")
+    largest = np.abs(m.voltages[known & m.passive]).max(initial=0.0)
+    if largest > _LARGEST_VOLTAGE:
         raise InputError(
-            f"{name} must have shape (..., {protocol.mask.shape[0]} pairs, "
-            f"{protocol.mask.shape[1]} electrodes), got {values.shape}."
+            f"A voltage of {largest:g} V on a scalp: voltages off by 1000 or a million come from "
+            "mV or uV; give them in V."
         )
-
-
-def check_noise(noise: float | np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Return the noise standard deviation (pairs,) in V, given for all pairs or for each."""
-    std = np.asarray(noise, float)
-    std = np.full(len(protocol.pairs), float(std)) if std.ndim == 0 else std
-    check_finite("noise", check_shape("noise", std, (len(protocol.pairs),)))
-    if np.any(std <= 0):
-        raise InputError(f"noise must lie above 0 V, its least value is {std.min():g}.")
-    return std
+    if m.kind == "amplitude" and np.any(m.voltages[known] < 0):
+        raise InputError("An amplitude is below 0: the kind of these readings is signed.")
+    if m.kind == "amplitude" and m.reference == AVERAGE:
+        raise InputError(
+            "Amplitudes against an average have lost what the average was: give amplitudes of "
+            "the voltages against the electrode that they were recorded against."
+        )
+    if m.reference in m.electrodes:
+        own = m.voltages[:, m.electrodes.index(m.reference)]
+        if np.any(np.abs(own[np.isfinite(own)]) > 0):
+            raise InputError(
+                f"The reference {m.reference} has readings other than 0 against itself."
+            )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headcond.checks import check_option, check_positive
-from headcond.inverse.measurement import AVERAGE, Protocol, check_noise, rank_one
+from headcond.inverse.protocol import AVERAGE, Protocol, check_noise, rank_one
 
 # Standard deviation of Fernandez-Corazza et al. (2018), used by the ROM-pEIT study.
 DEFAULT_NOISE = 0.82e-6

@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_shape
-from headcond.inverse import measurement, noise
-from headcond.inverse.measurement import Protocol as Readings
+from headcond.inverse import noise
+from headcond.inverse.protocol import AVERAGE, check_data, reading_jacobian, readings
+from headcond.inverse.protocol import Protocol as Readings
 
 # Standard deviations of its own that an amplitude needs above 0: below, noise decides its sign.
 LEAST_AMPLITUDE = 3.0
@@ -121,11 +122,11 @@ class Objective:
         row, group = np.divmod(which, self.shape[1])
         if self.each:
             part, whiten = self.protocol.select(group), self.whitener.select(group)
-            expected = measurement.readings(voltages_each(self.model, sigma, group), part)
+            expected = readings(voltages_each(self.model, sigma, group), part)
             data = self.data[row, group]
         else:
             part, whiten = self.protocol, self.whitener
-            expected, data = measurement.readings(self.model.voltages(sigma), part), self.data[row]
+            expected, data = readings(self.model.voltages(sigma), part), self.data[row]
         if self.amplitude:
             data = np.copysign(data, expected)
         misfit = whiten(expected - data).reshape(len(which), -1)
@@ -141,11 +142,11 @@ class Objective:
             part, whiten = self.protocol.select(group), self.whitener.select(group)
             slopes = jacobian_each(self.model, sigma, group)[..., self.free]
             slopes *= sigma[:, None, self.free]
-            slopes = whiten.jacobian(measurement.reading_jacobian(slopes, part))
+            slopes = whiten.jacobian(reading_jacobian(slopes, part))
         else:
             slopes = self.model.jacobian(sigma)[..., self.free]
             slopes *= sigma[:, self.free][:, None, None, :]
-            slopes = self.whitener.jacobian(measurement.reading_jacobian(slopes, self.protocol))
+            slopes = self.whitener.jacobian(reading_jacobian(slopes, self.protocol))
             slopes = slopes.reshape(len(which), -1, len(self.free))
         if self.prior is None:
             return slopes
@@ -201,7 +202,7 @@ def make_objective(
     check_option("pairs", pairs, ("each", "joint"))
     each = pairs == "each"
     _check_same(model, protocol)
-    data = measurement.check_data(check_shape("data", data, (None, None, None)), protocol)
+    data = check_data(check_shape("data", data, (None, None, None)), protocol)
     names = [str(name) for name in model.names]
     lower, upper = np.asarray(model.lower, float), np.asarray(model.upper, float)
     if np.any(lower <= 0) or np.any(upper <= lower):
@@ -224,7 +225,7 @@ def make_objective(
         raise InputError("Every parameter is fixed: there is nothing to estimate.")
     whiten = noise.whitener(protocol, std, weighting)
     if amplitude:
-        if protocol.reference == measurement.AVERAGE:
+        if protocol.reference == AVERAGE:
             raise InputError("Amplitudes need one electrode as the reference, not the average.")
         if np.any(data < 0):
             raise InputError("An amplitude lies below 0: these readings are signed.")
@@ -323,7 +324,7 @@ def _broadcast(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndar
 def _check_unit(problem: Objective) -> None:
     model = problem.model
     centre = np.sqrt(np.asarray(model.lower, float) * np.asarray(model.upper, float))
-    expected = np.abs(measurement.readings(model.voltages(centre), problem.protocol))
+    expected = np.abs(readings(model.voltages(centre), problem.protocol))
     mask = problem.protocol.mask
     found, wanted = np.median(np.abs(problem.data[:, mask])), np.median(expected[mask])
     ratio = found / wanted

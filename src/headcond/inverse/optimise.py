@@ -11,7 +11,6 @@ from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_option
 from headcond.inverse.estimates import Estimates, summarise
-from headcond.inverse.measurement import Protocol
 from headcond.inverse.objective import (
     ForwardModel,
     Objective,
@@ -19,6 +18,7 @@ from headcond.inverse.objective import (
     make_objective,
     normal_equations,
 )
+from headcond.inverse.protocol import Protocol
 from headcond.inverse.reduced import forward_model
 from headcond.rom.model import ReducedModel
 

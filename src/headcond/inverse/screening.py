@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from headcond.checks import check_shape
-from headcond.inverse.table import Measurement
+from headcond.inverse.measurement import Measurement
 
 # Share of an electrode's readings that may be missing.
 MOST_MISSING = 0.5

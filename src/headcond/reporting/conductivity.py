@@ -7,9 +7,10 @@ from typing import Any
 
 import pandas as pd
 
-from headcond.condnet.summary import ALL
+from headcond.condnet.domain import LEAST_HEADS, STATISTICS
+from headcond.condnet.scores import ALL
 from headcond.reporting.page import Part, Section
-from headcond.reporting.stimulation import SHOWN_NAMES, training_part
+from headcond.reporting.stimulation import SHOWN_NAMES
 
 _ORIGIN = {
     "phantom": "Generated heads, simulated T1w and T2w. ",
@@ -21,6 +22,17 @@ LENS_REFERENCE = "0.35"  # S/m
 SCORE_NAMES = {
     "median_percent": "median error (%)", "log10_mae": "log10 error", "dice": "Dice",
 }  # fmt: skip
+
+_LOSS_COLUMNS = {
+    "train_loss": "training loss",
+    "validation_loss": "validation loss",
+    "train_floor": "training floor",
+    "validation_floor": "validation floor",
+    "unseen_loss": "loss on an unseen head",
+    "unseen_floor": "floor of the unseen head",
+    "seconds": "time of the last epoch (s)",
+    "loading_seconds": "of it fetching slices (s)",
+}
 
 
 def conductivity_section(
@@ -173,3 +185,66 @@ def _subject_parts(
         )
         for number, (name, key) in enumerate(shown)
     ]
+
+
+_MARK = {True: "OUTSIDE", False: "inside", None: "not judged"}
+
+
+def domain_section(judgements: Mapping[str, Mapping[str, Any]], level: float) -> Section:
+    """Tell which predicted heads lie outside the training domain, and by how much.
+
+    Parameters
+    ----------
+    judgements : what `condnet.domain.judge` found of each predicted head, with `axis_spread`, by
+        subject.
+    level : of the limits.
+    """
+    rows = []
+    for subject, found in judgements.items():
+        row = {"subject": subject, "training domain": _MARK[found["outside"]]}
+        for name in STATISTICS:
+            entry = found["statistics"][name]
+            limit = entry.get("limit")
+            about = f"{entry['distance']:.3g}" + (f" ({limit:.3g})" if limit else "")
+            row[f"{name}: distance (limit)"] = about
+        row["spread between the axes"] = found["axis_spread"]
+        rows.append(row)
+    texts = [
+        "How far the images of each predicted head lie from those of the training heads, by the "
+        "joint histogram of the normalised T1w and T2w inside the head (intensity, Hellinger "
+        "distance) and by the fine detail along each axis (detail). A head beyond a limit is "
+        "marked OUTSIDE: the errors told of test heads say nothing of it. The limits stand at the "
+        f"level {level:g} and come from the training heads alone, each left out in turn.",
+        "Inside is no proof: lesions, a missing face and other local changes leave both "
+        "statistics nearly alone. The spread between the axes is the mean over the head of their "
+        "standard deviation, as a share of the scale of the networks' output; it is not judged.",
+    ]
+    outside = [subject for subject, found in judgements.items() if found["outside"]]
+    if outside:
+        texts.insert(0, f"Outside the training domain: {', '.join(outside)}.")
+    if any(found["outside"] is None for found in judgements.values()):
+        texts.append(f"Nothing is judged with fewer than {LEAST_HEADS} training heads.")
+    part = Part(texts=tuple(texts), table=pd.DataFrame(rows))
+    return Section("domain", "Training domain", (part,))
+
+
+def training_part(
+    study: Mapping[str, Any], figures: Mapping[str, str], losses: Mapping[str, pd.DataFrame]
+) -> Part:
+    """Training losses of every slicing axis after the last epoch, and their course (Fig. 4)."""
+    last = [{"axis": axis, **rows.iloc[-1].to_dict()} for axis, rows in losses.items()]
+    text = (
+        "Binary cross-entropy with soft targets, after the last epoch. Its least value is not 0 "
+        "but the entropy of the targets (floor)."
+    )
+    taken = study["condnet"].get("networks")
+    notes = (f"The networks were trained by another study ({taken}) and are used as they are.",)
+    return Part(
+        "Training",
+        (*(notes if taken else ()), text),
+        pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
+        figures["losses"],
+        "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
+        "one colour per slicing axis; dash-dotted, where validation is by slices, whose heads "
+        "training has seen, the loss on a head that it has not.",
+    )

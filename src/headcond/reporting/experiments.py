@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from headcond.figures.disturbance import told
-from headcond.inverse import published
-from headcond.inverse.experiment import TABLE_2, spongy_correlation
-from headcond.inverse.measured import clearest_frequency
+from headcond.experiments import published
+from headcond.experiments.estimation import TABLE_2, spongy_correlation
+from headcond.figures.inversion import told
+from headcond.inverse.fit import clearest_frequency
 from headcond.inverse.priors import PUBLISHED_MEANS
 from headcond.reporting.page import Part, Section
 

@@ -72,7 +72,7 @@ def forward_section(
     Parameters
     ----------
     study, figures : settings of the study, paths of its figures by name.
-    residuals : row per injection pair, as `scripts/solve_forward.py` writes it, by subject.
+    residuals : row per injection pair, as `scripts/forward/solve_forward.py` writes it, by subject.
     """
     parts = []
     for subject, table in residuals.items():

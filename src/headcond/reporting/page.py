@@ -13,7 +13,7 @@ import jinja2
 import pandas as pd
 import yaml
 
-from headcond.io import atomic, versions, write_sidecar
+from headcond.files.results import atomic, versions, write_sidecar
 
 _TIMES = {"total": "total (s)", "longest": "longest (s)", "memory": "peak memory (MiB)"}
 

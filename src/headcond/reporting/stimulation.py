@@ -19,16 +19,6 @@ ORIGIN = {
 }
 _BRAIN = ("gm", "wm", "cerebellum")
 SHOWN_NAMES = field_tables.SHOWN_NAMES
-_LOSS_COLUMNS = {
-    "train_loss": "training loss",
-    "validation_loss": "validation loss",
-    "train_floor": "training floor",
-    "validation_floor": "validation floor",
-    "unseen_loss": "loss on an unseen head",
-    "unseen_floor": "floor of the unseen head",
-    "seconds": "time of the last epoch (s)",
-    "loading_seconds": "of it fetching slices (s)",
-}
 
 
 def cohort_section(
@@ -101,28 +91,6 @@ def cohort_section(
         )
         parts.append(Part(subject, figure=figures[f"anatomy_{subject}"], caption=caption))
     return Section("cohort", "Cohort", tuple(parts))
-
-
-def training_part(
-    study: Mapping[str, Any], figures: Mapping[str, str], losses: Mapping[str, pd.DataFrame]
-) -> Part:
-    """Training losses of every slicing axis after the last epoch, and their course (Fig. 4)."""
-    last = [{"axis": axis, **rows.iloc[-1].to_dict()} for axis, rows in losses.items()]
-    text = (
-        "Binary cross-entropy with soft targets, after the last epoch. Its least value is not 0 "
-        "but the entropy of the targets (floor)."
-    )
-    taken = study["condnet"].get("networks")
-    notes = (f"The networks were trained by another study ({taken}) and are used as they are.",)
-    return Part(
-        "Training",
-        (*(notes if taken else ()), text),
-        pd.DataFrame(last).rename(columns=_LOSS_COLUMNS),
-        figures["losses"],
-        "Loss per epoch: training solid, validation dashed, floor of the training set dotted, "
-        "one colour per slicing axis; dash-dotted, where validation is by slices, whose heads "
-        "training has seen, the loss on a head that it has not.",
-    )
 
 
 def field_section(

@@ -22,10 +22,10 @@ import numpy as np
 
 from headcond.checks import InputError, check_positive
 from headcond.fem.operator import AffineOperator
-from headcond.rom.affine import Box
 from headcond.rom.bounds import chunks
-from headcond.rom.pair import PairModel
-from headcond.rom.saved import basis_columns
+from headcond.rom.pair_checkpoint import basis_columns
+from headcond.rom.pair_model import PairModel
+from headcond.rom.parameters import Box
 
 
 class _Column(NamedTuple):

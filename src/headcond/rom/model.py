@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_shape
-from headcond.hdf5 import open_hdf5
-from headcond.io import atomic
-from headcond.rom.affine import Box
+from headcond.files.hdf5 import open_hdf5
+from headcond.files.results import atomic
 from headcond.rom.bounds import NORMS, energy_bounds
 from headcond.rom.corrected import CrossBlocks, corrected_potentials
-from headcond.rom.pair import PairModel
+from headcond.rom.pair_model import PairModel
+from headcond.rom.parameters import Box
 from headcond.rom.stability import Stability
 
 _FORMAT = "headcond-rom-2"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -11,8 +10,8 @@ import numpy as np
 
 from headcond.checks import InputError, check_option, check_positive
 from headcond.fem.operator import AffineOperator
-from headcond.rom.affine import Box
 from headcond.rom.bounds import NORMS
+from headcond.rom.parameters import Box
 from headcond.rom.stability import Stability
 
 ORTHOGONALISATIONS = ("repeated", "classical")
@@ -72,22 +71,6 @@ class Settings:
             raise InputError("Only the energy bound certifies readings: leave out reading_noise.")
         if self.norm == "energy" and self.orthogonalisation == "classical":
             raise InputError("The energy bound stands on an orthonormal basis: use 'repeated'.")
-
-
-def study_settings(rom: Mapping[str, Any], current: float, seed: int) -> Settings:
-    """Settings of a training by a study's section `rom`; a stop at 0 is none.
-
-    Parameters
-    ----------
-    rom : as docs/study-file.md has it.
-    current : injected current, A.
-    """
-    return Settings(
-        current=current, training=rom["training_points"], seed=seed,
-        max_snapshots=rom["snapshots"], tolerance=rom["tolerance"] or None,
-        reading_noise=rom["reading_noise"] or None, norm=rom["norm"], riesz=rom["riesz"],
-        cycles=rom["cycles"],
-    )  # fmt: skip
 
 
 def operator_digest(operator: AffineOperator) -> str:

@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist
 
 from headcond.checks import InputError, check_option, check_shape
 from headcond.fem.operator import AffineOperator
-from headcond.rom.affine import Box
+from headcond.rom.parameters import Box
 
 METHODS = ("rbf", "concave")
 

@@ -8,14 +8,13 @@ that a coil file and a placement matrix of that program fit without a turn. Leng
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 
 import numba
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import ndimage
 
-from headcond.checks import InputError, check_finite, check_positive, check_shape
-from headcond.tms.sampled import PotentialGrid
+from headcond.checks import InputError, check_affine, check_finite, check_positive, check_shape
 
 MU0_OVER_4PI = 1e-7  # V s / (A m)
 _NONE = np.zeros((0, 3))
@@ -223,13 +222,6 @@ def figure_of_eight(outer: float = 0.097, inner: float = 0.047, turns: int = 9,
     )
 
 
-def read(path: str | Path) -> Coil:
-    """Read a coil file of SimNIBS (.ccd, .tcd, .nii.gz), see `coil_files.read`."""
-    from headcond.tms import coil_files  # it builds coils, so it imports this module
-
-    return coil_files.read(path)
-
-
 @numba.njit(parallel=True, cache=True, fastmath=True)
 def _sum_sources(points, starts, directions, lengths, positions, moments, scale, out):  # noqa: ANN001
     for n in numba.prange(points.shape[0]):
@@ -279,3 +271,58 @@ def _sum_sources(points, starts, directions, lengths, positions, moments, scale,
         out[n, 0] = scale * (ax + wx)
         out[n, 1] = scale * (ay + wy)
         out[n, 2] = scale * (az + wz)
+
+
+@dataclass(frozen=True)
+class PotentialGrid:
+    """A per ampere of coil current on a grid, interpolated linearly between its points.
+
+    Attributes
+    ----------
+    values : (nx, ny, nz, 3) A per ampere along the axes of the coil's frame, T m / A (V s/(A m)).
+    affine : (4, 4) grid index -> coil's frame, mm, as coil files give it.
+    placement : (4, 4) coil's frame -> world, m.
+    """
+
+    values: np.ndarray
+    affine: np.ndarray
+    placement: np.ndarray
+
+    def __post_init__(self) -> None:
+        values = check_shape("A-field grid", self.values, (None, None, None, 3))
+        values = np.ascontiguousarray(check_finite("A-field grid", values), np.float32)
+        if min(values.shape[:3]) < 2:
+            raise InputError(f"The A-field grid has {values.shape[:3]} points: two or more per "
+                             "axis are needed.")  # fmt: skip
+        object.__setattr__(self, "values", values)
+        object.__setattr__(self, "affine", check_affine("A-field grid's affine", self.affine))
+        object.__setattr__(self, "placement", np.asarray(self.placement, float))
+
+    def moved(self, matrix: np.ndarray) -> PotentialGrid:
+        """Return the grid after a rigid motion `matrix` (4, 4), m."""
+        return PotentialGrid(self.values, self.affine, matrix @ self.placement)
+
+    def potential(self, points: ArrayLike) -> np.ndarray:
+        """A per ampere (N, 3), T m / A, in world axes at world points (N, 3), m.
+
+        Raises
+        ------
+        InputError
+            If a point lies outside the grid: nothing is known of the field there.
+        """
+        points = np.asarray(points, float)
+        rotation, shift = self.placement[:3, :3], self.placement[:3, 3]
+        own = (points - shift) @ rotation * 1e3
+        index = (own - self.affine[:3, 3]) @ np.linalg.inv(self.affine[:3, :3]).T
+        last = np.array(self.values.shape[:3]) - 1.0
+        # Half a step past the outermost points is rounding in the caller's choice of grid.
+        outside = np.any((index < -0.5) | (index > last + 0.5), axis=1)
+        if outside.any():
+            raise InputError(f"{np.count_nonzero(outside)} of {len(points)} points lie outside the "
+                             "coil's A-field grid: it does not reach over the head.")  # fmt: skip
+        place = np.clip(index, 0, last).T
+        found = np.stack([
+            ndimage.map_coordinates(self.values[..., k], place, order=1, output=float)
+            for k in range(3)
+        ], axis=1)  # fmt: skip
+        return found @ rotation.T

@@ -16,9 +16,8 @@ from typing import Any
 import numpy as np
 
 from headcond.checks import InputError, check_finite
-from headcond.io import read_image
-from headcond.tms.coil import Coil, combine, from_dipoles
-from headcond.tms.sampled import PotentialGrid
+from headcond.files.results import read_image
+from headcond.tms.coil import Coil, PotentialGrid, combine, from_dipoles
 
 _LARGEST = 2.0  # m: no coil reaches farther from its own origin
 _SMALLEST = 1e-3  # m: none keeps within this of it; metres read as millimetres do

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headcond.tms import sweeps
+from headcond.tms import multigrid_kernels
 from headcond.tms.stencil import Grid, Network
 
 _CORNERS = np.array(list(itertools.product((0, 1), repeat=3)))
@@ -103,14 +103,18 @@ class Hierarchy:
         """One V-cycle from zero; returns the correction, a float32 node array used again."""
         chunks = _CHUNKS * numba.get_num_threads()
         for fine, coarse in itertools.pairwise(self.levels):
-            sweeps.relax_from_zero(fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds)
-            sweeps.restrict_residual(fine.x, *fine.operator, fine.bounds, fine.ratio,
+            multigrid_kernels.relax_from_zero(
+                fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds
+            )
+            multigrid_kernels.restrict_residual(fine.x, *fine.operator, fine.bounds, fine.ratio,
                                      coarse.bounds, coarse.b, chunks)  # fmt: skip
         last = self.levels[-1]
         last.x[self.coarse_nodes] = self.coarse_inverse @ last.b[self.coarse_nodes]
         for coarse, fine in itertools.pairwise(self.levels[::-1]):
-            sweeps.prolong(coarse.x, *fine.ratio, fine.bounds, fine.x)
-            sweeps.relax_backward(fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds)
+            multigrid_kernels.prolong(coarse.x, *fine.ratio, fine.bounds, fine.x)
+            multigrid_kernels.relax_backward(
+                fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds
+            )
         return self.levels[0].x
 
 

@@ -19,9 +19,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_positive
-from headcond.tms import assembled, krylov, stencil
+from headcond.tms import algebraic, krylov, stencil
 from headcond.tms.coil import Coil
-from headcond.tms.edges import dadt_edges
+from headcond.tms.induction import dadt_edges
 from headcond.tms.multigrid import Hierarchy
 
 _log = logging.getLogger(__name__)
@@ -104,11 +104,11 @@ class Problem:
             solve = torch_solver(self._network, hierarchy, device)
             self._potential = partial(krylov.corrected, self._network, solve, everywhere)
         else:
-            matrix, unknowns = assembled.matrix(self._network, stencil.node_labels(labels))
+            matrix, unknowns = algebraic.matrix(self._network, stencil.node_labels(labels))
             if backend == "pyamg":
-                solve = assembled.pyamg_solver(matrix)
+                solve = algebraic.pyamg_solver(matrix)
             else:
-                solve = assembled.petsc_solver(matrix, communicator)
+                solve = algebraic.petsc_solver(matrix, communicator)
             self._potential = partial(krylov.corrected, self._network, solve, unknowns)
         self._prepared = time.perf_counter() - began
         _log.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,

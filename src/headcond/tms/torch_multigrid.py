@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from headcond.tms.assembled import MissingBackend, Solve
+from headcond.tms.algebraic import MissingBackend, Solve
 from headcond.tms.multigrid import Hierarchy
 from headcond.tms.stencil import Network
 

@@ -1,0 +1,39 @@
+"""Generate a head: images, labels, and the conductivity that is true in it."""
+
+from headcond.cohort.phantom import generate_head
+from headcond.files import results
+from headcond.tissues import TISSUES
+
+
+def main(t1, t2, labels, truth, lens, facts, seed, subject, voxel_size_mm, provenance):
+    """Write the generated head of `subject`; every file says that it is generated."""
+    head = generate_head(seed, subject, voxel_size_mm)
+    about = {"description": "generated head, not a person", "provenance": provenance}
+    results.write_volume(t1, head.t1, head.affine, units="arbitrary, simulated T1w", **about)
+    results.write_volume(t2, head.t2, head.t2_affine, units="arbitrary, simulated T2w", **about)
+    results.write_volume(labels, head.labels, head.affine, units="headcond13 tissue", **about)
+    results.write_volume(truth, head.conductivity, head.affine, units="S/m", **about)
+    results.write_volume(lens, head.lens, head.affine, units="mask", **about)
+    volume_ml = abs(float(voxel_size_mm)) ** 3 / 1e3
+    results.write_json(
+        facts,
+        {
+            "subject": subject,
+            "origin": "generated",
+            "mni": head.mni,
+            "fiducials_mm": head.fiducials,
+            "t2_motion": head.t2_motion,
+            "cut_voxels": {},
+            "tissue_ml": {
+                name: float((head.labels == index).sum() * volume_ml)
+                for index, name in enumerate(TISSUES, 1)
+            },
+            "provenance": provenance,
+        },
+    )
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

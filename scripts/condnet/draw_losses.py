@@ -1,0 +1,21 @@
+"""Draw the losses of the three networks."""
+
+from headcond.figures.curves import losses as draw
+from headcond.figures.style import save
+from headcond.files import results
+
+
+def main(histories, losses, axes, note, provenance):
+    """Write Fig. 4 of the CondNet paper for this study."""
+    save(
+        draw({axis: results.read_table(path) for axis, path in zip(axes, histories, strict=True)}),
+        losses,
+        note,
+        provenance=provenance,
+    )
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

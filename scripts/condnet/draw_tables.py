@@ -1,0 +1,37 @@
+"""Draw the maps of several conductivity tables, all of one network, beside each other."""
+
+from headcond.figures.conductivity import beside_images, middle, shared_limits
+from headcond.figures.maps import bounding_box, conductivity_limits
+from headcond.figures.style import save
+from headcond.files import results
+from headcond.tissues import conductivity_table
+
+
+def main(
+    t1, t2, uniform, blurred, condnet, several, tables, frequency, note, provenance, true=None
+):  # fmt: skip
+    """Write Fig. 8 of the CondNet paper: the maps of every table, and the truth if known."""
+    volumes = {}
+    for table, *paths in zip(tables, uniform, blurred, condnet, strict=True):
+        for name, path in zip(("uniform", "blurred", "estimated"), paths, strict=True):
+            volumes[f"{name} ({table})"], affine = results.read_volume(path)
+    if true:
+        volumes["true"], _ = results.read_volume(true)
+    head = next(iter(volumes.values())) > 0
+    box = bounding_box(head)
+    used = [conductivity_table(table, frequency) for table in tables]
+    figure = beside_images(
+        {"T1w": results.read_volume(t1)[0][box], "T2w": results.read_volume(t2)[0][box]},
+        {title: volume[box] for title, volume in volumes.items()},
+        affine,
+        middle(head[box], affine),
+        shared_limits([conductivity_limits(values) for values in used]),
+        details=True,
+    )
+    save(figure, several, note, provenance=provenance)
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,26 @@
+"""Draw volume renders of the conductivity maps of the first test heads."""
+
+from headcond.figures.maps import conductivity_limits
+from headcond.figures.style import save
+from headcond.figures.volumes import renders
+from headcond.files import results
+from headcond.reporting.stimulation import SHOWN_NAMES
+from headcond.tissues import conductivity_table
+
+
+def main(maps, volumes, subjects, models, table, frequency, note, provenance):
+    """Write Fig. 5 of the CondNet paper, one row per head; `maps` heads first."""
+    rows, affines, paths = {}, {}, iter(maps)
+    for subject in subjects:
+        rows[subject] = {}
+        for name in models:
+            title = SHOWN_NAMES.get(name, name)
+            rows[subject][title], affines[subject] = results.read_volume(next(paths))
+    limits = conductivity_limits(conductivity_table(table, frequency))
+    save(renders(rows, affines, limits), volumes, note, provenance=provenance)
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

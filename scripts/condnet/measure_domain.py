@@ -1,0 +1,22 @@
+"""Measure the training domain: what the images of the training heads have in common."""
+
+from headcond.condnet.domain import describe, measure
+from headcond.condnet.slices import grid_facts
+from headcond.files import results
+
+
+def main(T1w, T2w, domain, subjects, normalisation, provenance):
+    """Write descriptions of the training heads, their distances and the limits of the domain."""
+    heads = {}
+    for subject, *paths in zip(subjects, T1w, T2w, strict=True):
+        (t1, affine), (t2, _) = map(results.read_volume, paths)
+        grid = grid_facts(t1.shape, affine)
+        heads[subject] = describe(t1, t2, grid["voxel_size"][0])
+    facts = {"grid": grid, "normalisation": normalisation}
+    results.write_json(domain, {**facts, **measure(heads), "provenance": provenance})
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

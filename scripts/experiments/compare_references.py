@@ -1,0 +1,53 @@
+"""Experiment 4: estimates with one skull where spongy bone is missing, by reference electrode."""
+
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from headcond.experiments.estimation import (
+    TABLE_2,
+    compare_references,
+    opposite_patterns,
+    spongy_fraction,
+)
+from headcond.fem.operator import AffineOperator
+from headcond.fem.solvers import make_solver
+from headcond.files import results
+from headcond.head.formats import read_head
+from headcond.inverse.full_order import FullModel
+from headcond.rom.model import ReducedModel
+from headcond.rom.parameters import operator_box
+
+
+def main(head, operators, model, references, places, seed, noise, electrodes, settings, provenance):
+    """Write the scatter for every reference, and the electrodes with the bone below them."""
+    operator, reduced = AffineOperator.read(operators), ReducedModel.read(model)
+    mesh, discs = read_head(head)
+    box = operator_box("quartile", operator.names, electrodes["contact_impedance"])
+    solver = partial(
+        make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
+    )
+
+    def potentials(patterns):
+        full = FullModel(operator, box, pairs=patterns, current=reduced.current,
+                         solver_factory=solver)  # fmt: skip
+        return full.voltages(np.array([TABLE_2[name] for name in box.names]))
+
+    centres = np.asarray(discs.centres)
+    patterns = opposite_patterns(discs.labels, centres)
+    found = compare_references(
+        reduced, potentials, patterns, noise=noise, parameter="skull", seed=seed
+    )
+    units = {"mean": "S/m", "std": "S/m"}
+    results.write_table(references, found, units=units, provenance=provenance, truth=TABLE_2,
+                   patterns=["-".join(pair) for pair in patterns])  # fmt: skip
+    table = pd.DataFrame({"electrode": discs.labels, **dict(zip("xyz", centres.T, strict=True))})
+    table["spongy"] = spongy_fraction(mesh, centres)
+    results.write_table(places, table, units=dict.fromkeys("xyz", "m"), provenance=provenance)
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

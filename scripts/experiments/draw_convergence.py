@@ -1,0 +1,38 @@
+"""Put the batches of Experiment 1 together: one table, and its figures."""
+
+import pandas as pd
+
+from headcond.experiments.convergence import enough_snapshots, summary
+from headcond.figures.convergence import bounds_and_errors, error_measures, stopping
+from headcond.figures.style import save
+from headcond.files import results
+
+
+def main(
+    errors, histories, convergence, measures_figure, bounds_figure, stopping_figure, noise, note,
+    provenance,
+):  # fmt: skip
+    """Write the summary and the figures; a certified bound below an error is a failure."""
+    table = pd.concat([results.read_table(path) for path in errors], ignore_index=True)
+    steps = pd.concat([results.read_table(path) for path in histories], ignore_index=True)
+    found = summary(table, steps)
+    rule = {
+        norm: enough_snapshots(part, noise) or "n/a" for norm, part in found.groupby("norm")
+    }  # fmt: skip
+    results.write_table(
+        convergence, found, units={"passive_error": "V"}, provenance=provenance,
+        certified={"energy": True, "euclidean": "no: interpolated stability factors"},
+        snapshots_to_a_tenth_of_the_noise=rule,
+    )  # fmt: skip
+    save(error_measures(found, noise), measures_figure, note, provenance=provenance)
+    save(bounds_and_errors(found), bounds_figure, note, provenance=provenance)
+    save(stopping(table, steps, noise), stopping_figure, note, provenance=provenance)
+    violated = int(found.loc[found["norm"] == "energy", "violated"].sum())
+    if violated:
+        raise RuntimeError(f"{violated} energy bounds lie below the true error: see {convergence}.")
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,25 @@
+"""Draw Experiment 2 or 3: errors against systems solved, snapshots and noise."""
+
+from headcond.figures.inversion import errors, systems
+from headcond.figures.style import save
+from headcond.files import results
+
+
+def main(sweep_table, baseline_table, inversion, noises_figure, noise, note, provenance):
+    """Write both figures; pairs and samples stand in their notes."""
+    table, runs = results.read_table(sweep_table), None
+    facts = results.read_json(results.sidecar_path(sweep_table))
+    told = f"{note}; reduced: {facts['pairs']} pairs x {facts['samples']} samples"
+    save(errors(table, noise), noises_figure, told, provenance=provenance)
+    if baseline_table:
+        runs = results.read_table(baseline_table)
+        facts = results.read_json(results.sidecar_path(baseline_table))
+        lost = runs[~runs["kept"]].groupby(["sample", "pair"]).ngroups
+        told += f"; traditional: {facts['pairs']} x {facts['samples']}, {lost} runs removed"
+    save(systems(table, runs, noise), inversion, told, provenance=provenance)
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

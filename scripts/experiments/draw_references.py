@@ -1,0 +1,19 @@
+"""Draw Experiment 4: scatter of the skull's estimates by reference, beside the spongy bone."""
+
+from headcond.figures.inversion import references as scalp_maps
+from headcond.figures.style import save
+from headcond.files import results
+
+
+def main(references, places, references_figure, note, provenance):
+    """Write three maps of the scalp from above."""
+    table = results.read_table(references)
+    figure = scalp_maps(table, results.read_table(places))
+    told = f"{note}; up to {table['patterns'].max()} patterns for each reference"
+    save(figure, references_figure, told, provenance=provenance)
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

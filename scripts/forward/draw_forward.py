@@ -1,0 +1,47 @@
+"""Draw the potential of one injection pair on the scalp, and the thickness of the skull."""
+
+import meshio
+import numpy as np
+
+from headcond.figures.meshes import surface_views
+from headcond.figures.style import save
+from headcond.files import results
+from headcond.head.formats import read_head
+from headcond.head.quality import skull_thickness
+
+SHOWN = 98  # percentile of the potential's size at which its colours end: peaks stay under discs
+
+THICKEST = 0.02  # m; bones of the face lie further from the braincase
+
+
+def main(head, solution, potential, thickness, note, provenance):
+    """Write both figures."""
+    mesh, _ = read_head(head)
+    results.check_whole(solution)
+    ((_, field),) = meshio.vtu.read(solution).point_data.items()
+    surface = mesh.surface()
+    values = 1e6 * field[surface].mean(axis=1)
+    limit = np.percentile(np.abs(values), SHOWN)
+    clipped = np.clip(values, -limit, limit)
+    save(
+        surface_views(mesh.nodes, surface, values=clipped, unit="potential (µV)"),
+        potential,
+        note,
+        provenance=provenance,
+    )
+    triangles, depth = skull_thickness(mesh)
+    depth = np.minimum(depth, THICKEST)
+    save(
+        surface_views(
+            mesh.nodes, triangles, values=1e3 * depth, unit="skull thickness (mm)", signed=False
+        ),
+        thickness,
+        note,
+        provenance=provenance,
+    )
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,35 @@
+"""Draw the head model: its tissues in cuts, and its electrodes."""
+
+import numpy as np
+
+from headcond.figures.meshes import cut, surface_views
+from headcond.figures.style import save
+from headcond.head.formats import read_head
+
+
+def main(head, mesh, electrodes, note, provenance):
+    """Write the cuts through the mesh, and the head with electrodes from three sides."""
+    made, discs = read_head(head)
+    brain = made.nodes[made.tetrahedra[made.tissue == len(made.tissue_names)]].mean(axis=(0, 1))
+    save(
+        cut(made.nodes, made.tetrahedra, made.tissue, made.tissue_names, brain),
+        mesh,
+        note,
+        provenance=provenance,
+    )
+    surface = made.surface()
+    covered = {tuple(sorted(face)) for faces in discs.faces for face in faces.tolist()}
+    marked = np.array([tuple(sorted(face)) in covered for face in surface.tolist()])
+    points = dict(zip(discs.labels, discs.centres, strict=True))
+    save(
+        surface_views(made.nodes, surface, marked=marked, points=points),
+        electrodes,
+        note,
+        provenance=provenance,
+    )
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,22 @@
+"""Draw the relative errors of the estimated conductivities."""
+
+from headcond.figures.curves import relative_errors
+from headcond.figures.style import save
+from headcond.files import results
+
+
+def main(errors, estimates, modes, note, provenance):
+    """Write boxes of the relative error, per tissue and mode."""
+    table = results.read_table(errors)
+    save(
+        relative_errors(table, list(table["parameter"].unique()), modes),
+        estimates,
+        f"{note}; {table['sample'].nunique()} random conductivities",
+        provenance=provenance,
+    )
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

@@ -1,0 +1,47 @@
+"""Experiment 5: conductivities from measured voltages, by the variants of the paper."""
+
+from headcond.figures import measured as figures
+from headcond.figures.style import save
+from headcond.files import results
+from headcond.inverse.fit import clearest_frequency, fit_variants, variants
+from headcond.inverse.measurement import read as read_measurements
+from headcond.rom.model import ReducedModel
+
+
+def main(
+    measurement, model, estimates, summary_table, residuals, record, estimates_figure,
+    spectrum_figure, residuals_figure, noise, note, provenance,
+):  # fmt: skip
+    """Write estimates, residuals and figures; the figures show the variant with all tissues."""
+    trained = ReducedModel.read(model)
+    choices = variants(trained.box, noise)
+    results.check_whole(measurement)
+    found = fit_variants(read_measurements(measurement), trained, choices)
+    sidecar = {"provenance": provenance}
+    units = dict.fromkeys(("estimate", "std", "scaled_std", "cramer_rao"), "S/m")
+    units |= dict.fromkeys(("misfit", "certified_error"), "V") | {"frequency": "Hz"}
+    results.write_table(estimates, found.estimates, units=units, **sidecar)
+    units = dict.fromkeys(("mean", "std", "joint", "joint_scaled_std"), "S/m")
+    results.write_table(summary_table, found.summary, units={**units, "frequency": "Hz"}, **sidecar)
+    units = dict.fromkeys(("measured", "fitted", "residual"), "V")
+    results.write_table(residuals, found.residuals, units=units, **sidecar)
+    results.write_json(record, {"fits": found.facts, **sidecar})
+    last = list(choices)[-1]
+    rows, left, summed = (
+        t[t["variant"] == last] for t in (found.estimates, found.residuals, found.summary)
+    )
+    names, lower, upper = trained.box.names, trained.box.lower, trained.box.upper
+    box = {n: (a, b) for n, a, b in zip(names, lower, upper, strict=True)}
+    shown = clearest_frequency(found.facts)
+    told = f"{found.facts[0]['description']}; {note}; {last}"
+    figure = figures.conductivities(rows, {**box, **choices[last].limits}, shown)
+    save(figure, estimates_figure, f"{told}; {shown:g} Hz", provenance=provenance)
+    save(figures.spectrum(summed), spectrum_figure, told, provenance=provenance)
+    figure = figures.residuals(left, shown)
+    save(figure, residuals_figure, f"{told}; {shown:g} Hz", provenance=provenance)
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

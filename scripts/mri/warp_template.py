@@ -1,0 +1,31 @@
+"""Refine the way to MNI space by a deformation of the brain."""
+
+import numpy as np
+
+from headcond.files import results
+from headcond.mri.deform import to_mni_deformed
+from headcond.tissues import tissue_id
+from headcond.tms.regions import BRAIN
+
+
+def main(t1, labels, mni, template, warp, provenance):
+    """Write the displacement that comes after the affine map, mm, and how well it fits."""
+    image, affine = results.read_volume(t1)
+    tissue, _ = results.read_volume(labels, dtype="uint8")
+    displacement, grid, quality = to_mni_deformed(
+        image,
+        affine,
+        np.isin(tissue, [tissue_id(name) for name in BRAIN]),
+        np.array(results.read_json(mni)["matrix"]),
+        results.read_volume(template) if template else None,
+    )
+    results.write_volume(
+        warp, displacement, grid, units="mm, RAS, from the affine map's MNI point to MNI",
+        quality=quality, provenance=provenance,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

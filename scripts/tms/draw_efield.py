@@ -1,0 +1,57 @@
+"""Draw the coil on the head, and the field of every conductivity map."""
+
+import numpy as np
+from scipy import ndimage
+from skimage.measure import marching_cubes
+
+from headcond.figures.maps import bounding_box, slices
+from headcond.figures.meshes import surface_views
+from headcond.figures.style import save, upper_limit
+from headcond.files import results
+from headcond.reporting.stimulation import SHOWN_NAMES
+from headcond.study.fields import head_regions, make_coil
+
+
+def main(
+    labels, mni, warp, placement, efields, coil_figure, efield, models, coil, hand_knob, note,
+    provenance,
+):  # fmt: skip
+    """Write the coil from three sides, and |E| in the planes through the hand knob."""
+    regions, affine = head_regions(labels, mni, warp, hand_knob)
+    head = regions["head"]
+    fields = {
+        SHOWN_NAMES.get(name, name): np.linalg.norm(results.read_components(path)[0], axis=0)
+        for name, path in zip(models, efields, strict=True)
+    }
+    box = bounding_box(head)
+    centre = np.argwhere(regions["hand_knob"][box]).mean(axis=0).round().astype(int)
+    high = max(upper_limit(field[regions["brain"]], 99.9) for field in fields.values())
+    shown = {title: field[box] for title, field in fields.items()}
+    figure = slices(
+        shown, affine, centre, unit="|E| (V/m)", limits=(0.0, high), colour_map="inferno",
+        outline=regions["hand_knob"][box],
+    )  # fmt: skip
+    save(figure, efield, note, provenance=provenance)
+    smooth = ndimage.gaussian_filter(np.pad(head, 2).astype(np.float32), 1.0)
+    corners, faces, _, _ = marching_cubes(smooth, 0.5, step_size=2)
+    nodes = ((corners - 2) @ affine[:3, :3].T + affine[:3, 3]) / 1e3
+    outward = np.cross(*(nodes[faces[:, k]] - nodes[faces[:, 0]] for k in (1, 2)))
+    volume = np.einsum("ij,ij->", nodes[faces].mean(axis=1), outward)
+    faces = faces if volume > 0 else faces[:, ::-1]
+    matrix = np.array(results.read_json(placement)["coil_to_world"])
+    wire = make_coil(coil).transformed(matrix)
+    points = wire.source_points()
+    centre_m = matrix[:3, 3]
+    handle = np.stack([centre_m, centre_m + 0.08 * matrix[:3, 1]])
+    save(
+        surface_views(nodes, faces, cloud=points, lines=[handle]),
+        coil_figure,
+        note,
+        provenance=provenance,
+    )
+
+
+if __name__ == "__main__":
+    from headcond.study.step import run
+
+    run(main, snakemake)  # noqa: F821

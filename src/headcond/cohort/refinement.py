@@ -1,0 +1,31 @@
+"""Labels finer than the study's voxels, from where its heads come from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.phantom import generate_head
+
+
+def finer_head(
+    origin: str,
+    label_map: str | Path,
+    scheme: str,
+    seed: int,
+    subject: str,
+    size: float,
+    blocks: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    """Labels (headcond13) of voxels of `size` mm, their affine, and the truth or None.
+
+    The grid of a label map holds whole blocks of `blocks` voxels, so that coarser ones nest.
+    """
+    if origin == "phantom":
+        head = generate_head(seed, subject, size, subdivisions=1)
+        return head.labels, head.affine, head.conductivity
+    head = prepare(*read_labels(label_map, scheme), scheme, size, margin=4 * blocks)
+    labels = np.pad(head.labels13, [(0, -side % blocks) for side in head.labels13.shape])
+    return labels, head.affine, None

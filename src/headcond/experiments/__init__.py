@@ -1,0 +1,1 @@
+"""Experiments of the two papers, with the baselines and published values they are compared with."""

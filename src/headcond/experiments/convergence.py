@@ -1,0 +1,159 @@
+"""Experiment 1: bounds and true errors against snapshots, in both norms (paper, section 2.3.4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from headcond.rom.model import ReducedModel
+from headcond.rom.parameters import Box
+from headcond.rom.settings import Settings
+from headcond.rom.stability import Stability
+
+NORMS = ("energy", "euclidean")
+
+
+def paper_settings(
+    rom: Mapping[str, Any], current: float, seed: int, stability: Stability
+) -> Settings:
+    """Settings of a training as the paper's, beside one by the study's section `rom`.
+
+    Euclidean norm, interpolated stability factors, one pass of classical Gram-Schmidt; nothing
+    but the number of snapshots ends it.
+
+    Parameters
+    ----------
+    current : injected current, A.
+    """
+    return Settings(
+        current=current, training=rom["training_points"], seed=seed,
+        max_snapshots=rom["snapshots"], norm="euclidean", stability=stability,
+        orthogonalisation="classical",
+    )  # fmt: skip
+
+
+def snapshot_counts(most: int, rows: int = 14) -> list[int]:
+    """Numbers of snapshots at which errors are measured: every one up to 5, then wider."""
+    few = np.arange(1, min(5, most) + 1)
+    return sorted({*few.tolist(), *np.linspace(1, most, rows).round().astype(int).tolist()})
+
+
+def concave_ratio(stability: Stability, box: Box, points: np.ndarray) -> np.ndarray:
+    """Interpolated over certified stability factor (S,) at points (S, P).
+
+    A Euclidean bound times this one is a certificate; where it is above 1 the interpolated
+    factor may have been too large.
+    """
+    lower = Stability(
+        stability.sigma, stability.theta, stability.values, stability.residuals, "concave"
+    )
+    return stability.evaluate(box, points) / lower.evaluate(box, points)
+
+
+def history_table(model: ReducedModel) -> pd.DataFrame:
+    """Bounds over the training sample and orthogonality, a row per pair and snapshot."""
+    rows = []
+    for pair in model.pairs:
+        history = pair.history
+        for number in range(pair.snapshots):
+            row = {"norm": model.norm, "source": pair.source, "snapshots": number + 1}
+            for name in ("maximum", "mean", "absolute", "orthogonality", "iterations"):
+                row[name] = history[name][number]
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def summary(errors: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
+    """Mean and maximum over pairs and points, a row per norm and number of snapshots.
+
+    Parameters
+    ----------
+    errors : rows of `validation.validate` with the column `norm`.
+    histories : rows of `history_table`.
+
+    Returns
+    -------
+    Columns `<quantity>_mean` and `<quantity>_max` for relative_error, relative_bound,
+    relative_head_error, passive_error (V) and effectivity (of judged points);
+    `effectivity_min`; `judged` and `violated` counts; `sample_bound_mean`, `sample_bound_max`
+    over the training sample; `orthogonality_max`.
+    """
+    rows = []
+    for (norm, count), part in errors.groupby(["norm", "snapshots"]):
+        row: dict[str, Any] = {"norm": norm, "snapshots": count}
+        for name in ("relative_error", "relative_bound", "relative_head_error", "passive_error"):
+            row[f"{name}_mean"], row[f"{name}_max"] = part[name].mean(), part[name].max()
+        judged = part[part["judged"]]
+        for name in ("mean", "max", "min"):
+            row[f"effectivity_{name}"] = judged["effectivity"].agg(name)
+        row["judged"], row["violated"] = int(part["judged"].sum()), int(part["violated"].sum())
+        row["points"] = len(part)
+        known = histories[(histories["norm"] == norm) & (histories["snapshots"] == count)]
+        row["sample_bound_mean"], row["sample_bound_max"] = (
+            known["mean"].mean(), known["maximum"].max()
+        )  # fmt: skip
+        row["orthogonality_max"] = known["orthogonality"].max()
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def certificates(errors: pd.DataFrame) -> pd.DataFrame:
+    """How the bounds stood over all pairs, points and numbers of snapshots, a row per norm.
+
+    Parameters
+    ----------
+    errors : rows of `validation.validate` with the column `norm`, and for the Euclidean norm
+        `concave_bound`, the bound with the proven stability factor.
+
+    Returns
+    -------
+    Of judged errors: `judged`; `violated`, bounds below them; mean and largest effectivity;
+    `of_limit`, the largest part of its limit that an effectivity reaches (energy);
+    `lower_violated`, lower bounds above the error (energy); `proven_violated`, proven bounds below
+    it (Euclidean). Of points: `above_proven`, the share at which the interpolated factor lies
+    above the proven one, and their mean and largest ratio (Euclidean).
+    """
+    rows = []
+    for norm, part in errors.groupby("norm"):
+        judged = part[part["judged"].astype(bool)]
+        row = {
+            "norm": norm, "judged": len(judged), "violated": int(part["violated"].sum()),
+            "effectivity_mean": judged["effectivity"].mean(),
+            "effectivity_max": judged["effectivity"].max(),
+        }  # fmt: skip
+        if norm == "energy":
+            row["of_limit"] = (judged["effectivity"] / judged["limit"]).max()
+            row["lower_violated"] = int(
+                (judged["lower"] > judged["error"] + judged["accuracy"]).sum()
+            )
+        if norm == "euclidean":
+            too_low = judged["error"] > judged["concave_bound"] + judged["accuracy"]
+            points = part.drop_duplicates("point")
+            ratio = points["concave_bound"] / points["bound"]
+            row |= {
+                "proven_violated": int(too_low.sum()), "above_proven": (ratio > 1).mean(),
+                "ratio_mean": ratio.mean(), "ratio_max": ratio.max(),
+            }  # fmt: skip
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def enough_snapshots(table: pd.DataFrame, noise: float, part: float = 0.1) -> int | None:
+    """The paper's stopping rule: least snapshots whose error is far below the noise.
+
+    Parameters
+    ----------
+    table : `summary` of one norm.
+    noise : standard deviation at one electrode, V.
+    part : the largest error of a passive potential may be this part of it.
+
+    Returns
+    -------
+    Number of snapshots from which on the rule holds, None if it never does.
+    """
+    table = table.sort_values("snapshots", ascending=False)
+    holds = (table["passive_error_max"] <= part * noise).cumprod().astype(bool)
+    return int(table["snapshots"][holds].min()) if holds.any() else None

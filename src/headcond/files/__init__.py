@@ -1,0 +1,1 @@
+"""Files: atomic results with provenance, HDF5, MATLAB, Parquet, and checks of untrusted input."""

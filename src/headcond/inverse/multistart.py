@@ -1,0 +1,106 @@
+"""The same estimation from several starting points."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from headcond.checks import InputError
+from headcond.inverse.estimates import Estimates
+from headcond.inverse.optimise import InversionError, estimate
+from headcond.inverse.protocol import Protocol
+
+# Objectives nearer than this are one minimum: a chi-square hardly changes by so little.
+SAME_MINIMUM = 1e-2
+_MOST_STARTS = 1000
+
+
+@dataclass(frozen=True)
+class MultiStart:
+    """The best estimates over all starts.
+
+    Attributes
+    ----------
+    best : per problem the converged estimate of the least objective.
+    agreeing : (...) starts that converged to that minimum, within a chi-square of 0.01.
+    starts : number of starts.
+    """
+
+    best: Estimates
+    agreeing: np.ndarray
+    starts: int
+
+
+def estimate_from_starts(
+    model: Any,
+    data: np.ndarray,
+    protocol: Protocol,
+    noise: ArrayLike,
+    starts: int,
+    generator: np.random.Generator,
+    **options: Any,
+) -> MultiStart:
+    """Estimate from the box centre and from random points, even in log conductivity.
+
+    Parameters
+    ----------
+    model, data, protocol, noise, **options : as in `optimise.estimate`.
+    starts : how many, the box centre included.
+    generator : see `headcond.random.generator`.
+
+    Raises
+    ------
+    InputError
+        For no start or more than 1000, a start among the options, or as `estimate`.
+    InversionError
+        If no inversion of any start converged.
+    """
+    if not 1 <= starts <= _MOST_STARTS:
+        raise InputError(
+            f"At least one start is needed, at most {_MOST_STARTS} are tried; got {starts}."
+        )
+    if "start" in options:
+        raise InputError("Several starts are drawn at random: leave out `start`.")
+    box = getattr(model, "box", model)
+    low, high = np.log(np.asarray(box.lower, float)), np.log(np.asarray(box.upper, float))
+    points = [
+        np.clip(np.exp(low + (high - low) * generator.random(len(low))), box.lower, box.upper)
+        for _ in range(starts - 1)
+    ]
+    found, failure = [], None
+    for start in ({}, *({"start": point} for point in points)):
+        try:
+            found.append(estimate(model, data, protocol, noise, **start, **options))
+        except InversionError as error:  # of this start alone, perhaps
+            failure = error
+    if not found:
+        raise failure
+    prior = options.get("prior") or {}
+    cost = np.stack([np.where(f.converged, _objective(f, prior), np.inf) for f in found])
+    winner = np.argmin(cost, axis=0)
+    agreeing = np.sum(cost <= np.min(cost, axis=0) + SAME_MINIMUM, axis=0)
+    agreeing = np.where(np.isfinite(np.min(cost, axis=0)), agreeing, 0)
+    chosen = {
+        field.name: _choose([getattr(f, field.name) for f in found], winner)
+        for field in fields(Estimates)
+        if field.name not in ("names", "free")
+    }
+    best = Estimates(found[0].names, found[0].free, **chosen)
+    return MultiStart(best, agreeing, starts)
+
+
+def _objective(found: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:
+    cost = found.chi_square.copy()
+    for name, (mean, std) in prior.items():
+        if found.free[k := found.names.index(name)]:
+            cost += ((np.log(found.sigma[..., k]) - mean) / std) ** 2
+    return cost
+
+
+def _choose(values: list[np.ndarray], winner: np.ndarray) -> np.ndarray:
+    stack = np.stack(values)
+    index = winner.reshape((1, *winner.shape) + (1,) * (stack.ndim - 1 - winner.ndim))
+    return np.take_along_axis(stack, index, axis=0)[0]

@@ -1,0 +1,217 @@
+"""What is read of electrode potentials: passive electrodes against a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from headcond.checks import InputError, check_finite, check_shape
+
+AVERAGE = "average"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Which electrodes are read while each pair injects, and against what.
+
+    Readings are kept as wide as the electrodes: the reading of electrode l under pair m
+    stands at `[..., m, l]` and is zero where `mask[m, l]` is false. `make_protocol` builds it.
+
+    Attributes
+    ----------
+    pairs : (source, sink) electrode labels, one per injection pair.
+    electrodes : labels, in the order of the potentials' last axis.
+    reference : the electrode that readings are taken against, or "average" for the mean of
+        the passive electrodes.
+    mask : (pairs, electrodes) bool, true where there is a reading.
+    weights : (pairs, electrodes); a pair's reference potential is `weights @ potentials`.
+    """
+
+    pairs: tuple[tuple[str, str], ...]
+    electrodes: tuple[str, ...]
+    reference: str
+    mask: np.ndarray
+    weights: np.ndarray
+
+    @property
+    def dof(self) -> np.ndarray:
+        """Independent readings (pairs,): one less than the electrodes that take part.
+
+        Average-referenced readings sum to zero, so one of them says nothing new.
+        """
+        return self.mask.sum(axis=1) - (self.reference == AVERAGE)
+
+    def select(self, pairs: Sequence[int]) -> Protocol:
+        """The same protocol for the pairs of these indices, which may repeat."""
+        index = np.asarray(pairs, int)
+        return Protocol(tuple(self.pairs[i] for i in index), self.electrodes, self.reference,
+                        self.mask[index], self.weights[index])  # fmt: skip
+
+
+def make_protocol(
+    pairs: Sequence[tuple[str, str]],
+    electrodes: Sequence[str],
+    reference: str = AVERAGE,
+    missing: Mapping[tuple[str, str] | None, Sequence[str]] | None = None,
+) -> Protocol:
+    """State which readings there are.
+
+    The injecting and the extracting electrode carry their contact's voltage drop, which
+    hides the signal: they are no readings and take no part in an average.
+
+    Parameters
+    ----------
+    pairs : (source, sink) labels of the injection pairs.
+    electrodes : labels of all electrodes of the model.
+    reference : one electrode's label, or "average".
+    missing : electrodes whose readings are absent, by pair; the key None stands for
+        every pair. An average is then taken over the electrodes that are left.
+
+    Raises
+    ------
+    InputError
+        If a label is unknown or repeated, a pair injects or extracts at its reference, the
+        reference is missing, or a pair keeps no independent reading.
+    """
+    electrodes = tuple(str(label) for label in electrodes)
+    if len(set(electrodes)) != len(electrodes):
+        raise InputError("Electrode labels are not unique.")
+    if not len(pairs):
+        raise InputError("The protocol has no injection pair.")
+    column = {label: i for i, label in enumerate(electrodes)}
+    pairs = tuple((str(source), str(sink)) for source, sink in pairs)
+    absent = dict(missing or {})
+    if unknown := [pair for pair in absent if pair is not None and tuple(pair) not in pairs]:
+        raise InputError(
+            f"Missing readings are named for pair {unknown[0]}, which is not injected."
+        )
+
+    def find(label: str, role: str) -> int:
+        if label not in column:
+            raise InputError(
+                f"The {role} electrode {label!r} is not among the model's {len(electrodes)} "
+                f"electrodes ({', '.join(electrodes[:6])}, ...)."
+            )
+        return column[label]
+
+    single = None if reference == AVERAGE else find(str(reference), "reference")
+    mask = np.ones((len(pairs), len(electrodes)), bool)
+    for m, (source, sink) in enumerate(pairs):
+        if source == sink:
+            raise InputError(f"Pair {m} injects and extracts at the same electrode {source!r}.")
+        used = [find(source, "injecting"), find(sink, "extracting")]
+        if single in used:
+            raise InputError(
+                f"Pair {source}-{sink} uses the reference electrode {reference!r}: leave the pair "
+                "out, or choose another reference."
+            )
+        gone = [
+            find(str(label), "missing") for key in (None, pairs[m]) for label in absent.get(key, ())
+        ]
+        if single in gone:
+            raise InputError(f"The reference {reference!r} is missing under pair {source}-{sink}.")
+        mask[m, used + gone] = False
+    weights = np.zeros(mask.shape)
+    if single is None:
+        weights[:] = mask / np.maximum(mask.sum(axis=1, keepdims=True), 1)
+    else:
+        mask[:, single] = False
+        weights[:, single] = 1.0
+    protocol = Protocol(pairs, electrodes, str(reference), mask, weights)
+    if np.any(empty := protocol.dof < 1):
+        source, sink = pairs[int(np.argmax(empty))]
+        raise InputError(f"Pair {source}-{sink} keeps no independent reading: leave it out.")
+    return protocol
+
+
+def readings(potentials: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Voltages (..., pairs, L) in V that the protocol reads from electrode potentials.
+
+    Parameters
+    ----------
+    potentials : (..., pairs, L) V; a constant added under a pair changes nothing.
+    protocol : which of them are read; elsewhere the result is zero.
+    """
+    potentials = np.asarray(potentials, float)
+    _check_layout("potentials", potentials, protocol)
+    return rank_one(potentials, protocol.mask.astype(float), protocol.mask, protocol.weights)
+
+
+def reading_jacobian(jacobian: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Derivatives (..., pairs, L, P) of the readings from those of the potentials."""
+    jacobian = np.asarray(jacobian, float)
+    _check_layout("jacobian", jacobian[..., 0], protocol)
+    return rank_one(
+        jacobian, protocol.mask.astype(float), protocol.mask, protocol.weights, trailing=True
+    )
+
+
+def readings_adjoint(values: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Transpose of `readings`: weights of readings (..., pairs, L) to those of potentials."""
+    values = np.where(protocol.mask, values, 0.0)
+    return rank_one(values, np.ones(protocol.mask.shape), protocol.weights, protocol.mask)
+
+
+def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Return measured readings (..., pairs, L) in V with zeros where there is none.
+
+    What stands outside the protocol's mask (NaN, say) is ignored.
+
+    Raises
+    ------
+    InputError
+        If the shape does not fit the protocol or a reading is no number.
+    """
+    data = np.asarray(data, float)
+    _check_layout("data", data, protocol)
+    bad = protocol.mask & ~np.isfinite(data)
+    if np.any(bad):
+        *_, m, l_ = np.argwhere(bad)[0]
+        source, sink = protocol.pairs[m]
+        raise InputError(
+            f"data hold {np.count_nonzero(bad)} readings that are no numbers, first electrode "
+            f"{protocol.electrodes[l_]} under pair {source}-{sink}: name them as missing."
+        )
+    return np.where(protocol.mask, data, 0.0)
+
+
+def rank_one(
+    values: np.ndarray,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    weights: np.ndarray,
+    *,
+    trailing: bool = False,
+) -> np.ndarray:
+    """Apply diag(scale) - diag(scale) shift weights^T to each pair's electrode values.
+
+    Parameters
+    ----------
+    values : (..., pairs, L), or (..., pairs, L, P) if `trailing`.
+    scale, shift, weights : (pairs, L).
+    """
+    if trailing:
+        sums = np.matmul(weights[:, None, :], values)
+        return scale[..., None] * (values - shift[..., None] * sums)
+    sums = np.einsum("ml,...ml->...m", weights, values)
+    return scale * (values - shift * sums[..., None])
+
+
+def _check_layout(name: str, values: np.ndarray, protocol: Protocol) -> None:
+    if values.ndim < 2 or values.shape[-2:] != protocol.mask.shape:
+        raise InputError(
+            f"{name} must have shape (..., {protocol.mask.shape[0]} pairs, "
+            f"{protocol.mask.shape[1]} electrodes), got {values.shape}."
+        )
+
+
+def check_noise(noise: float | np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Return the noise standard deviation (pairs,) in V, given for all pairs or for each."""
+    std = np.asarray(noise, float)
+    std = np.full(len(protocol.pairs), float(std)) if std.ndim == 0 else std
+    check_finite("noise", check_shape("noise", std, (len(protocol.pairs),)))
+    if np.any(std <= 0):
+        raise InputError(f"noise must lie above 0 V, its least value is {std.min():g}.")
+    return std

@@ -1,0 +1,385 @@
+"""One pair's reduced model while it grows: snapshots, residual basis, checkpoints."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headcond.checks import InputError
+from headcond.fem.operator import AffineOperator
+from headcond.files.results import atomic
+from headcond.files.untrusted import file_checksum
+from headcond.random import generator
+from headcond.rom.basis import (
+    AccuracyError,
+    Space,
+    classical_gram_schmidt,
+    orthonormalise,
+)
+from headcond.rom.bounds import ResidualBasis, Riesz, energy_bounds, residual_loads
+from headcond.rom.pair_checkpoint import COLUMNS
+from headcond.rom.pair_model import PairModel
+from headcond.rom.parameters import Box, latin_hypercube
+from headcond.rom.riesz import CycleSpace, accelerated, spectral_bounds
+from headcond.rom.settings import Settings, training_digest
+from headcond.rom.stability import second_eigenvalue
+
+_logger = logging.getLogger(__name__)
+_ORTHOGONAL = 1e-12
+# Measured at 219 thousand nodes, four pairs: 1.2 times the iterations at 3.9, 1.5 to 2 at 5.
+_NEAR = 4.0
+_COLUMNS = 32  # right-hand sides of one call of the Riesz solver: bounds its memory
+_HISTORY = ("mu", "maximum", "mean", "absolute", "iterations", "riesz_iterations",
+            "orthogonality", "seconds_solve", "seconds_riesz", "seconds_orthogonal",
+            "seconds_sweep")  # fmt: skip
+
+
+class Problem:
+    """What all pairs of one training share: blocks, inner product, Riesz map, sample.
+
+    Collective on `communicator`, whose ranks share the rows of all long vectors.
+    """
+
+    def __init__(
+        self,
+        operator: AffineOperator,
+        box: Box,
+        settings: Settings,
+        solver_factory: Callable[[Any], Any],
+        communicator: Any = None,
+    ) -> None:
+        self.operator, self.box, self.settings = operator, box, settings
+        self.solver_factory = solver_factory
+        self.reference = box.reference
+        self.sample = latin_hypercube(
+            box, settings.training, generator(settings.seed, "rom", "training")
+        )
+        self.theta = box.theta(self.sample)
+        self.digest = training_digest(operator, box, settings)
+        self._riesz = self._solver = self.stability_factor = None
+        self.spread = 1.0
+        if settings.norm == "energy":
+            matrix = self.matrix(self.reference[: len(box.names)])
+            self.space = Space(matrix, operator.size, communicator)
+            self._solver = solver_factory(matrix)
+            self._prepare_riesz(matrix)
+        else:
+            self.space = self.residual_space = Space(None, operator.size, communicator)
+            self.stability_factor = settings.stability.evaluate(box, self.sample)
+        self.blocks = [self.space.local(block) for block in box.blocks(operator)]
+        ranks, rank = self.space.communicator.Get_size(), self.space.communicator.Get_rank()
+        count = len(self.sample)
+        self.share = slice(count * rank // ranks, count * (rank + 1) // ranks)
+
+    def matrix(self, sigma: np.ndarray) -> Any:
+        """A at the parameters sigma (P,)."""
+        return self.operator.combine(self.box.coefficients(self.operator, sigma))
+
+    def solver(self, index: int) -> Any:
+        """Solver at sample point `index`, to be closed.
+
+        Near the reference its preconditioner serves here too: a few iterations more cost less
+        than to set up another. Further away they would not.
+        """
+        matrix, ratio = self.matrix(self.sample[index]), self.theta[index] / self.reference
+        near = ratio.max() <= _NEAR * ratio.min()
+        if near and self._solver is not None and self._solver.reusable:
+            return self.solver_factory(matrix, reuse=self._solver)
+        return self.solver_factory(matrix)
+
+    def close(self) -> None:
+        """Free the solver at the reference; collective."""
+        if self._solver is not None:
+            self._solver.close()
+
+    @property
+    def loads_are_basis(self) -> bool:
+        """Whether the residual basis is of loads, not of their representers in X."""
+        return self._riesz is None
+
+    def _prepare_riesz(self, matrix: Any) -> None:
+        settings, solver = self.settings, self._solver
+        if settings.riesz == "cycle":
+            lowest, highest = spectral_bounds(matrix, solver.apply_preconditioner)
+            cycle, lowest, highest = accelerated(
+                matrix, solver.apply_preconditioner, lowest, highest, settings.cycles
+            )
+            self.spread = highest / lowest
+            self.residual_space = CycleSpace(
+                cycle, lowest, len(matrix.indptr) - 1, self.space.communicator
+            )
+            _logger.info(
+                "Riesz map by cycles, %d: spectrum %.4f to %.4f", settings.cycles, lowest, highest
+            )
+            return
+        value, residual = second_eigenvalue(matrix, solver, matrix.diagonal())
+        if residual >= value:
+            raise AccuracyError("second eigenvalue at the reference", residual, value)
+        self.residual_space = self.space
+        self._riesz = Riesz(
+            self.space, matrix, solver, value - residual, settings.riesz_tolerance
+        )  # fmt: skip
+
+    def representers(
+        self, loads: Sequence[np.ndarray], name: str
+    ) -> list[tuple[np.ndarray, np.ndarray, int]]:
+        """Per array of local loads: Riesz representers, their errors, solver iterations."""
+        if self._riesz is None:
+            return [(load, np.zeros(load.shape[1]), 0) for load in loads]
+        found, first = [], 0
+        while first < len(loads):
+            last, columns = first + 1, loads[first].shape[1]
+            while last < len(loads) and columns + loads[last].shape[1] <= _COLUMNS:
+                columns += loads[last].shape[1]
+                last += 1
+            local, error, iterations = self._riesz(np.concatenate(loads[first:last], axis=1), name)
+            ends = np.cumsum([0] + [load.shape[1] for load in loads[first:last]])
+            found += [
+                (local[:, a:b], error[a:b], int(iterations[a:b].sum()))
+                for a, b in itertools.pairwise(ends)
+            ]
+            first = last
+        return found
+
+
+class GrowingPair:
+    """Basis, reduced blocks and residual basis of one pair, snapshot by snapshot."""
+
+    def __init__(self, problem: Problem, source: str, sink: str) -> None:
+        operator, limit = problem.operator, problem.settings.max_snapshots
+        if source == sink:
+            raise InputError(f"Pair {source}-{sink}: source and sink must be two electrodes.")
+        self.problem, self.source, self.sink = problem, source, sink
+        self.load = operator.load(source, sink, problem.settings.current)
+        self.end: str | None = None
+        self.count = 0
+        self.chosen: list[int] = []
+        self.history: dict[str, list] = {key: [] for key in _HISTORY}
+        blocks = len(problem.blocks)
+        rows = problem.space.rows.stop - problem.space.rows.start
+        self._basis = np.empty((rows, limit), order="F")
+        self._reduced = np.zeros((blocks, limit, limit))
+        self._reduced_load = np.zeros(limit)
+        self._electrodes = np.zeros((len(operator.electrodes), limit))
+        self._residual = ResidualBasis(problem.residual_space, rows, 1 + limit * blocks)
+        self._ranks: list[int] = []
+        self._checksums: list[list[int]] = []  # of the files of every snapshot
+        self._images: list[np.ndarray] = []
+
+    @property
+    def label(self) -> str:
+        """Name for messages, `source-sink`."""
+        return f"{self.source}-{self.sink}"
+
+    @property
+    def basis(self) -> np.ndarray:
+        """Local rows (rows, n) of the reduced basis V."""
+        return self._basis[:, : self.count]
+
+    def model(self) -> PairModel:
+        """The reduced model as it stands, without the basis."""
+        n = self.count
+        return PairModel(
+            self.source, self.sink, self._reduced[:, :n, :n].copy(), self._reduced_load[:n].copy(),
+            self._electrodes[:, :n].copy(), self._residual.factor, self._residual.defect,
+            {key: np.array(values) for key, values in self.history.items()}, self.end or "",
+            self.problem.spread,
+        )  # fmt: skip
+
+    def sweep(self) -> np.ndarray:
+        """Judge the pair by its bound over the sample: set `end` if it is done.
+
+        Returns
+        -------
+        (S,) what the next snapshot shall reduce, -inf where the pair has ended. Without any
+        snapshot the box centre (sample point 0) is asked for.
+        """
+        problem, settings = self.problem, self.problem.settings
+        wanted = np.full(len(problem.sample), -np.inf)
+        if self.end is not None:
+            return wanted
+        if self.count == 0:
+            wanted[0] = np.inf
+            return wanted
+        start = time.perf_counter()
+        absolute, relative = self._bounds()
+        self._record(maximum=relative.max(), mean=relative.mean(), absolute=absolute.max(),
+                     seconds_sweep=time.perf_counter() - start)  # fmt: skip
+        wanted = relative if settings.reading_noise is None else absolute
+        certified = absolute.max() ** 2 / settings.current
+        if settings.tolerance is not None and relative.max() <= settings.tolerance:
+            self.end = "tolerance"
+        elif settings.reading_noise is not None and certified <= settings.reading_noise:
+            self.end = "noise"
+        elif int(np.argmax(wanted)) in self.chosen:
+            self.end = "floor"  # a snapshot stands there already: what is left is round-off
+        elif self.count >= settings.max_snapshots:
+            self.end = "snapshots"
+        if problem.space.communicator.Get_rank() == 0:
+            self._log(relative.max(), certified)
+        return wanted if self.end is None else np.full(len(wanted), -np.inf)
+
+    def guess(self, index: int) -> np.ndarray:
+        """Whole reduced solution (size,) at sample point `index`, to start a solve from."""
+        if self.count == 0:
+            return np.zeros(self.problem.space.size)
+        solution = self.model().solve(self.problem.theta[index : index + 1])[0]
+        return self.problem.space.whole(self.basis @ solution)
+
+    def add_snapshot(self, index: int, snapshot: np.ndarray, iterations: int,
+                     seconds: float) -> bool:  # fmt: skip
+        """Extend the basis by a whole snapshot (size,); False, and the end, if it adds nothing."""
+        problem, n, start = self.problem, self.count, time.perf_counter()
+        space, settings = problem.space, problem.settings
+        method = orthonormalise if settings.orthogonalisation == "repeated" else (
+            classical_gram_schmidt
+        )  # fmt: skip
+        added, _, _ = method(space, self.basis, space.local(snapshot)[:, None])
+        if not added.shape[1]:
+            self.end = "floor"
+            return False
+        self._basis[:, n] = added[:, 0]
+        self.count = n + 1
+        unit = np.arange(n + 1) == n
+        gram = space.inner(self.basis, space.apply(added))[:, 0]
+        error = max([float(np.max(np.abs(gram - unit))), *self.history["orthogonality"][-1:]])
+        if settings.orthogonalisation == "repeated" and error > _ORTHOGONAL:
+            raise AccuracyError(f"reduced basis of {self.label}", error, _ORTHOGONAL)
+        whole = space.whole(added[:, 0])
+        self._images = [block @ whole for block in problem.blocks]
+        row = space.inner(self.basis, np.stack(self._images, axis=1))  # (n + 1, Q)
+        self._reduced[:, n, : n + 1] = self._reduced[:, : n + 1, n] = row.T
+        self._reduced_load[n] = self.load @ whole
+        self._electrodes[:, n] = whole[problem.operator.nodes :]
+        self.chosen.append(index)
+        self._append(mu=problem.sample[index], iterations=iterations, seconds_solve=seconds,
+                     orthogonality=error, seconds_orthogonal=time.perf_counter() - start,
+                     maximum=np.nan, mean=np.nan, absolute=np.nan, seconds_sweep=np.nan,
+                     riesz_iterations=0, seconds_riesz=0.0)  # fmt: skip
+        return True
+
+    def residual_loads(self) -> np.ndarray:
+        """Local loads whose representers the newest snapshot needs (rows, k).
+
+        The injected load itself comes first with the first snapshot.
+        """
+        loads = residual_loads(self._images, self.problem.reference)
+        if self.count > 1:
+            return loads
+        return np.concatenate((self.problem.space.local(self.load)[:, None], loads), axis=1)
+
+    def add_residual(self, representers: np.ndarray, errors: np.ndarray, iterations: int,
+                     seconds: float) -> None:  # fmt: skip
+        """Extend the residual basis by the representers of `residual_loads`."""
+        start = time.perf_counter()
+        reference, newest = self.problem.reference, self._basis[:, self.count - 1]
+        if self.problem.loads_are_basis:  # X^-1 is left out: v becomes X v
+            newest = sum(w * image for w, image in zip(reference, self._images, strict=True))
+        self._residual.extend(
+            np.concatenate((representers, newest[:, None]), axis=1), np.append(errors, 0.0)
+        )
+        self._ranks.append(self._residual.vectors.shape[1])
+        spent = self.history["seconds_orthogonal"][-1] + time.perf_counter() - start
+        self._record(riesz_iterations=iterations, seconds_riesz=seconds, seconds_orthogonal=spent)
+
+    def save(self, folder: Path) -> None:
+        """Write the newest snapshot's columns and, last, the small state; collective."""
+        space, number = self.problem.space, self.count - 1
+        first = self._ranks[-2] if number else 0
+        values = self._basis[:, number], self._residual.vectors[:, first:]
+        columns = {name: space.whole(part) for name, part in zip(COLUMNS, values, strict=True)}
+        if space.communicator.Get_rank() != 0:
+            return
+        checksums: list[int] = []
+        for name, values in columns.items():
+            with atomic(folder / f"{name}-{number:03d}.npy") as temporary:
+                np.save(temporary, values)
+                checksums.append(file_checksum(temporary))
+        self._checksums.append(checksums)
+        model = self.model()
+        with atomic(folder / "state.npz") as temporary:
+            np.savez(temporary, digest=self.problem.digest, chosen=self.chosen, ranks=self._ranks,
+                     checksums=self._checksums,
+                     A_N=model.A_N, b_N=model.b_N, electrode_basis=model.electrode_basis,
+                     factor=model.residual_factor, defect=model.residual_defect,
+                     **{f"history_{k}": v for k, v in model.history.items()})  # fmt: skip
+
+    def load_state(self, folder: Path, count: int) -> None:
+        """Take up the first `count` snapshots of what `save` wrote."""
+        if count == 0:
+            return
+        space, n = self.problem.space, count
+        with np.load(folder / "state.npz") as state:
+            self.chosen = [int(index) for index in state["chosen"][:n]]
+            self._ranks = [int(rank) for rank in state["ranks"][:n]]
+            self._checksums = state["checksums"][:n].tolist()
+            self._reduced[:, :n, :n] = state["A_N"][:, :n, :n]
+            self._reduced_load[:n] = state["b_N"][:n]
+            self._electrodes[:, :n] = state["electrode_basis"][:, :n]
+            self.history = {key: list(state[f"history_{key}"][:n]) for key in _HISTORY}
+            columns, rank = 1 + n * len(self.problem.blocks), self._ranks[-1]
+            factor, defect = state["factor"][:rank, :columns], state["defect"][:columns]
+        for number in range(n):
+            column = np.load(folder / f"basis-{number:03d}.npy", mmap_mode="r")
+            self._basis[:, number] = space.local(column)
+        vectors = [
+            space.local(np.load(folder / f"residual-{number:03d}.npy", mmap_mode="r"))
+            for number in range(n)
+        ]
+        self._residual.restore(vectors, factor, defect)
+        self.count = n
+
+    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        # Absolute and relative bound over the sample, which the ranks share.
+        problem = self.problem
+        share, model = problem.share, self.model()
+        theta = problem.theta[share]
+        solution, norm, slack = model.residual(theta, problem.reference)
+        if problem.stability_factor is None:
+            _, absolute = energy_bounds(norm, slack, theta / problem.reference)
+            relative = absolute / np.sqrt(model.energy(solution))
+        else:
+            absolute = (norm + slack) / problem.stability_factor[share]
+            relative = absolute / np.linalg.norm(solution, axis=1)  # as the paper's eq. 10
+        parts = problem.space.communicator.allgather((absolute, relative))
+        absolute, relative = (np.concatenate(values) for values in zip(*parts, strict=True))
+        return absolute, relative
+
+    def _append(self, **entries: Any) -> None:
+        for key in _HISTORY:
+            self.history[key].append(entries[key])
+
+    def _record(self, **entries: Any) -> None:
+        for key, value in entries.items():
+            self.history[key][-1] = value
+
+    def _log(self, relative: float, certified: float) -> None:
+        spent = [np.nansum(self.history[k]) for k in self.history if k.startswith("seconds")]
+        left = sum(spent) / self.count * (self.problem.settings.max_snapshots - self.count)
+        drive = f", drive voltage to {1e6 * certified:.3g} uV" if (
+            self.problem.settings.norm == "energy"
+        ) else ""  # fmt: skip
+        rest = f"ended by {self.end}" if self.end else f"at most {left:.0f} s left"
+        _logger.info(
+            "pair %s: snapshot %d of %d, relative bound %.3e%s, %d iterations, %s", self.label,
+            self.count, self.problem.settings.max_snapshots, relative, drive,
+            self.history["iterations"][-1], rest,
+        )  # fmt: skip
+
+
+def pair_folder(operator: AffineOperator, source: str) -> str:
+    """Name of a pair's folder or file: number and label of its injecting electrode."""
+    number = operator.unknown(source) - operator.nodes
+    return f"pair-{number:03d}-{file_label(source)}"
+
+
+def file_label(source: str) -> str:
+    """An electrode's label as it stands in names of files."""
+    return re.sub(r"[^A-Za-z0-9]+", "_", source)

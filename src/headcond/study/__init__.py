@@ -1,0 +1,1 @@
+"""Studies: configuration, consistency of its keys, paths, and what every workflow step shares."""

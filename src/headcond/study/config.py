@@ -1,0 +1,199 @@
+"""Study files: read, merge, check; every mistake is one message that names the key."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import yaml
+
+from headcond.checks import InputError
+from headcond.study.consistency import check_choices, check_cohort
+from headcond.study.paths import REPOSITORY, report_path
+
+MOST_ENTRIES = 100_000  # of a study file; aliases of aliases in YAML make billions of a few
+MODULES = REPOSITORY / "envs" / "modules.yaml"
+SCHEMA = Path(__file__).with_name("config.schema.yaml")
+
+
+def read(*paths: str | Path) -> dict[str, Any]:
+    """Read study files, later ones changing what earlier ones say, and check the result.
+
+    Raises
+    ------
+    InputError
+        If a file is no YAML mapping, or the study is refused by `check`.
+    """
+    study: dict[str, Any] = {}
+    for path in paths:
+        study = merge(study, _mapping(path, "a study file", "config.yaml"))
+    return check(study)
+
+
+def modules(path: str | Path = MODULES) -> dict[str, list[str]]:
+    """Names of a site's environment modules by group of steps.
+
+    Raises
+    ------
+    InputError
+        If the file is no mapping of the groups to lists of names.
+    """
+    content = _mapping(path, "it", "the one in envs")
+    groups = {conda.stem for conda in MODULES.parent.glob("*.yaml")} - {"modules", "snakemake"}
+    if set(content) != groups:
+        raise InputError(f"{path}: it has the keys {', '.join(sorted(groups))} and no others.")
+    for group, names in content.items():
+        if not isinstance(names, list) or not all(
+            isinstance(name, str) and re.fullmatch(r"[\w./+@-]+", name) for name in names
+        ):
+            raise InputError(
+                f"{path}: {group} is {names!r}; write a list of names that `module load` takes, "
+                "such as [python/3.11], or []."
+            )
+    return content
+
+
+def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with the entries of `change`; mappings merge, all else is replaced."""
+    merged = dict(base)
+    for key, value in change.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def check(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a plain copy of `study` if it is complete, closed and possible.
+
+    Raises
+    ------
+    InputError
+        One message for the first mistake: unknown key with the nearest known one, wrong
+        type, impossible value, or a missing input file.
+    """
+    for count, (key, value) in enumerate(_leaves(study)):
+        if count > MOST_ENTRIES:
+            raise InputError(f"{key}: a study file of more than {MOST_ENTRIES} entries is none.")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{key}: {value} is no finite number.")
+        if not isinstance(value, str | int | float | None):
+            raise InputError(f"{key}: {value!r} is a {type(value).__name__}; put text in quotes.")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise InputError(f"{key}: a whole number beyond 64 bits; write a smaller one.")
+        if isinstance(value, str) and "\0" in value:
+            raise InputError(f"{key}: a text with a null character in it; take that out.")
+    study = json.loads(json.dumps(study))
+    schema = yaml.safe_load(SCHEMA.read_text())
+    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
+    if errors:
+        # An unknown key explains a missing one, so it is told first; then the innermost one.
+        order = {"additionalProperties": 0, "required": 1}
+        errors.sort(key=lambda error: (order.get(error.validator, 2), -len(error.absolute_path)))
+        raise InputError(_explain(errors[0]))
+    check_cohort(study)
+    check_choices(study)
+    return study
+
+
+def use_this_environment() -> None:
+    """Let child processes find this environment's programs and this checkout's package.
+
+    A plain `snakemake`, started by its path, has neither on its PATH; with Snakemake's conda
+    deployment the package is not installed at all; and Open MPI refuses root unless told.
+    """
+    programs, source = str(Path(sys.executable).parent), str(REPOSITORY / "src")
+    for name, first in (("PATH", programs), ("PYTHONPATH", source)):
+        known = [part for part in os.environ.get(name, "").split(os.pathsep) if part]
+        if first not in known:
+            os.environ[name] = os.pathsep.join([first, *known])
+    for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
+        os.environ.setdefault(name, "1")
+
+
+class _OnceLoader(yaml.SafeLoader):
+    """YAML's safe loader, which takes the last of two equal keys, made to refuse them."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """Return the mapping of a node whose keys differ."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = {key for key in keys if keys.count(key) > 1} - {"<<"}
+        if twice:
+            raise ValueError(f"the key {min(twice)} is given twice{node.start_mark}")
+        return super().construct_mapping(node, deep)
+
+
+def _mapping(path: str | Path, what: str, example: str) -> dict[str, Any]:
+    try:
+        content = _OnceLoader(Path(path).read_text()).get_single_data()
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        raise InputError(
+            f"{path}: cannot be read as YAML ({error}). Compare it with {example}."
+        ) from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: {what} is a mapping of keys, like {example}.")
+    return content
+
+
+def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, Mapping | list):
+        if path.count(".") > 20:
+            raise InputError(f"{path[:60]}...: nested too deep for a study file.")
+        items = node.items() if isinstance(node, Mapping) else enumerate(node)
+        for key, child in items:
+            if isinstance(node, Mapping) and not isinstance(key, str):
+                raise InputError(f"{path or 'The study file'}: the key {key!r} is no text.")
+            yield from _leaves(child, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, node
+
+
+def _explain(error: jsonschema.ValidationError) -> str:
+    key = ".".join(str(part) for part in error.absolute_path)
+    where = key or "The study file"
+    about = error.schema.get("description", "") if isinstance(error.schema, dict) else ""
+    about = f" ({' '.join(about.split())})" if about and error.path else ""
+    if error.validator == "additionalProperties":
+        known = list(error.schema.get("properties", {}))
+        unknown = sorted(set(error.instance) - set(known))
+        name = f"{key}.{unknown[0]}" if key else unknown[0]
+        near = difflib.get_close_matches(unknown[0], known, n=1, cutoff=0.5)
+        hint = f" Did you mean {near[0]!r}?" if near else f" Known keys: {', '.join(known)}."
+        return f"Unknown key {name!r}.{hint}"
+    if error.validator == "required":
+        missing = [name for name in error.validator_value if name not in error.instance]
+        return f"{where}: the key {missing[0]!r} is missing."
+    value = json.dumps(error.instance)
+    if error.validator == "type":
+        hint = ""
+        if isinstance(error.instance, str) and error.validator_value in ("number", "integer"):
+            hint = " YAML reads 1e-6 as text: write 1.0e-6."
+        return f"{where}: {value} must be of type {error.validator_value}{about}.{hint}"
+    if error.validator == "enum":
+        allowed = error.validator_value
+        near = difflib.get_close_matches(str(error.instance), map(str, allowed), n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        options = ", ".join(map(str, allowed))
+        return f"{where}: {value} is none of {options}{about}.{hint}"
+    return f"{where}: {error.message}{about}."
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print the path of the report of the study given by its files."""
+    try:
+        print(report_path(read(*arguments)))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,241 @@
+"""Checks before the first job: readable input, writable results, enough disk."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from headcond.caps import cap_positions
+from headcond.checks import InputError
+from headcond.files.results import check_image, check_whole
+from headcond.head.formats import check_mesh
+from headcond.inverse import measurement
+from headcond.study.paths import bids_files, expand, folder, label_file, pair_count, refinement
+from headcond.tms import coil_files
+
+MOST_JOBS = 3000
+
+
+def check_files(study: Mapping[str, Any]) -> None:
+    """Look into every file that a checked study names, the headers of images only.
+
+    Networks are held against their checksums; of a mesh the beginning is looked at.
+
+    Raises
+    ------
+    InputError
+        Names the key and the file of the first that cannot be used.
+    """
+    for key, path in _images(study):
+        try:
+            check_image(path)
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from None
+    if {"eit", "forward"} & set(study["wings"]) and study["head"]["source"] == "file":
+        for subject, path in study["head"]["files"].items():
+            key = f"head.files.{subject}"
+            try:
+                check_mesh(expand(key, path))
+            except InputError as error:
+                raise InputError(f"{key}: {error}") from None
+    if "tms" in study["wings"] and "file" in study["tms"]["coil"]:
+        try:
+            coil_files.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
+        except InputError as error:
+            raise InputError(f"tms.coil.file: {error}") from None
+    for key, path in _measured(study):
+        try:
+            measurement.read(expand(key, path))
+        except InputError as error:
+            raise InputError(f"{key}: {error}") from None
+    if "networks" in study["condnet"]:
+        networks = expand("condnet.networks", study["condnet"]["networks"])
+        try:
+            for axis in study["condnet"]["axes"]:
+                check_whole(networks / f"axis-{axis}_network.ckpt")
+        except InputError as error:
+            raise InputError(f"condnet.networks: {error}") from None
+
+
+def check_output(study: Mapping[str, Any]) -> None:
+    """Make the folder of a study's results and write into it.
+
+    Raises
+    ------
+    InputError
+        If that fails: a read-only or full file system, or somebody else's folder.
+    """
+    place = folder(study)
+    # Of this process alone: two runs may start at once.
+    trial = place / f".writable-{os.getpid()}"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        trial.write_bytes(bytes(4096))
+    except OSError as error:
+        raise InputError(
+            f"results: nothing can be written into {place} ({error.strerror}). Free space there, "
+            "mend its permissions, or name another folder."
+        ) from error
+    finally:
+        if os.access(place, os.W_OK):
+            trial.unlink(missing_ok=True)
+
+
+def crowd(study: Mapping[str, Any]) -> str:
+    """What is to be said if a study's batches are more jobs than a cluster should get; '' if not.
+
+    One machine works through any number of them; on a cluster the run is refused.
+    """
+    rom = study["rom"]
+    if "eit" not in study["wings"] or "trained" in rom:
+        return ""
+    pairs = pair_count(rom["pairs"])
+    # Experiment 1 compares every batch in a job of its own.
+    each = 2 if rom["experiment"]["norms"] else 1
+
+    def jobs(batch: int) -> int:
+        return len(study["head"]["subjects"]) * math.ceil(pairs / batch) * each
+
+    if jobs(rom["batch"]) <= MOST_JOBS:
+        return ""
+    told = (
+        f"rom.batch: batches of {rom['batch']} pairs are {jobs(rom['batch'])} jobs of their own on "
+        f"a cluster, which gets {MOST_JOBS} at most. "
+    )
+    for batch in (min(pairs, 33), pairs):
+        if jobs(batch) <= MOST_JOBS:
+            return told + f"Larger ones are fewer: rom.batch: {batch} makes {jobs(batch)} of them."
+    return told + "Split head.subjects into several studies."
+
+
+def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:
+    measured = study["inverse"]["measured"] if "eit" in study["wings"] else ""
+    named = (
+        {f"inverse.measured.{subject}": path for subject, path in measured.items()}
+        if isinstance(measured, Mapping)
+        else {"inverse.measured": measured}
+    )
+    return [(key, path) for key, path in named.items() if path.endswith(".tsv")]
+
+
+def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
+    cohort = study["cohort"]
+    found = []
+    for subject, scans in cohort["scans"].items():
+        for contrast, path in scans.items():
+            key = f"cohort.scans.{subject}.{contrast}"
+            found.append((key, expand(key, path)))
+    for subject in (*cohort["train"], *cohort["test"]):
+        if cohort["source"] == "labels":
+            found.append((f"cohort.pattern (for {subject})", label_file(study, subject)))
+        if cohort["source"] == "bids":
+            files = bids_files(study, subject).values()
+            found += [(f"cohort.folder (for {subject})", path) for path in files]
+    if "template" in study["mri"]:
+        found.append(("mri.template", expand("mri.template", study["mri"]["template"])))
+    return found
+
+
+# Bytes per voxel of the networks' grid: scans and what is made of them (measured 24 to 31);
+# conductivity maps of one table (10 to 12); per voxel of the fields' grid, the field of one
+# model, its conductivity and its grey matter surface (6).
+_SCANS, _MAPS, _FIELD = 34.0, 14.0, 7.0
+# Bytes per node of a head's mesh, operators and pictures (measured 360); nodes of a head whose
+# tetrahedra have the edge h are 0.009 m^3 / h^3 (measured 0.0085 to 0.0087).
+_NODE, _HEAD = 500.0, 0.009
+# Logs, tables and figures of a study and of a subject, measured 5 and 3 MB.
+_STUDY, _SUBJECT = 30e6, 10e6
+
+
+def estimate(study: Mapping[str, Any]) -> dict[str, float]:
+    """Bytes that the results of a checked study take at most, by subject, and `study` itself.
+
+    Temporary images are counted once, and the bases that Experiment 1 or corrected readings need
+    until the study ends.
+    """
+    cohort, wings, grid = study["cohort"], set(study["wings"]), math.prod(study["mri"]["shape"])
+    need = {"study": _STUDY}
+    shown = [*cohort["test"], *cohort["scans"]]
+    if wings & {"tms", "predict"}:
+        maps = _MAPS * grid * len(study["condnet"]["tables"])
+        fields = _FIELD * grid * refinement(study) ** 3 * _fields(study)
+        for subject in dict.fromkeys([*cohort["train"], *shown]):
+            need[subject] = _SUBJECT + _SCANS * grid
+        for subject in shown:
+            need[subject] += maps
+        for subject in cohort["test"] if "tms" in wings else ():
+            need[subject] += fields
+    if wings & {"eit", "forward"}:
+        head = _NODE * _HEAD / study["head"]["mesh"]["size"] ** 3
+        for subject in study["head"]["subjects"]:
+            given = need.get(subject, _SUBJECT + _MAPS * grid)
+            need[subject] = given + head
+            if "eit" in wings:
+                nodes = _HEAD / study["head"]["mesh"]["size"] ** 3
+                need[subject] += _model(study["rom"]) + _bases(study["rom"], nodes)
+                need[subject] += _voltages(study)
+    return need
+
+
+def shortage(study: Mapping[str, Any]) -> str:
+    """A warning if the results may not find room where they go; '' if they do."""
+    place = folder(study)
+    need = estimate(study)
+    there = place
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if sum(need.values()) <= free:
+        return ""  # without a walk through the results, which may be many thousand files
+    present = sum(p.stat().st_size for p in place.rglob("*") if p.is_file())
+    missing = sum(need.values()) - present - free
+    if missing <= 0:
+        return ""
+    return (
+        f"results: {place} has {free / 1e9:.1f} GB left, and this study may take "
+        f"{sum(need.values()) / 1e9:.1f} GB ({len(need) - 1} subjects of up to "
+        f"{max(need.values()) / 1e9:.2f} GB): it may stop for want of {missing / 1e9:.1f} GB. Free "
+        "space there, or name another folder."
+    )
+
+
+def _fields(study: Mapping[str, Any]) -> int:
+    tms = study["tms"]
+    models = 3 + (study["cohort"]["source"] == "phantom") + tms["subvoxel"]
+    further = 2 * (len(study["condnet"]["tables"]) - 1) + len(tms.get("further_tables", []))
+    return models + further
+
+
+def _voltages(study: Mapping[str, Any]) -> float:
+    """Bytes of simulated voltages (44 a reading, 28 of another head) and estimates (550)."""
+    inverse, cap = study["inverse"], study["head"]["electrodes"]["cap"]
+    pairs = pair_count(study["rom"]["pairs"])
+    known = cap != "file" and not cap.endswith(".csv")
+    electrodes = len(cap_positions(cap, np.eye(4))) if known else pairs + 1
+    table = pairs * electrodes
+    other = (
+        7 * min(10, inverse["samples"]) if "disturbances" in inverse["experiment"]["kinds"] else 0
+    )
+    return inverse["samples"] * (50.0 * table + 600.0 * pairs) + 32.0 * other * table
+
+
+def _bases(rom: Mapping[str, Any], nodes: float) -> float:
+    """Bytes of the basis vectors that are kept for a while, and the batches' tables beside them."""
+    if not (rom["corrected"] or rom["experiment"]["norms"]):
+        return 0.0
+    return 1.2 * 8.0 * pair_count(rom["pairs"]) * rom["snapshots"] * nodes
+
+
+def _model(rom: Mapping[str, Any]) -> float:
+    count, snapshots = pair_count(rom["pairs"]), rom["snapshots"]
+    columns = 1 + 7 * snapshots
+    numbers = count * (columns**2 + 7 * snapshots**2)
+    if rom["corrected"]:
+        numbers += count * (count - 1) / 2 * 7 * snapshots**2
+    return 8.0 * numbers
