@@ -29,6 +29,6 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        result("report.html") if set(WINGS) - {"predict"} else [],
+        result("report.html") if set(PIPELINES) - {"predict"} else [],
         predictions(),
         kept(),

@@ -20,7 +20,7 @@ PLACES = ("C4", "F3", "F4", "P3", "P4", "O1", "O2")
 
 
 def study(subjects: int, pairs: int, batch: int, positions: int, trained: int) -> str:
-    """Content of a study file of both wings: `trained` of the heads train the networks."""
+    """Content of a study file of both pipelines: `trained` of the heads train the networks."""
     names = [f"sub-{number:03d}" for number in range(1, subjects + 1)]
     further = ", ".join(f"{{position: {name}, handle: Cz}}" for name in PLACES[: positions - 1])
     return (

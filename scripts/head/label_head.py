@@ -1,4 +1,4 @@
-"""Turn the thirteen tissues of a head into the six of the EIT wing, with a closed skull."""
+"""Turn the thirteen tissues of a head into the six of the EIT pipeline, with a closed skull."""
 
 import numpy as np
 

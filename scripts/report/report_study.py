@@ -32,9 +32,9 @@ def main(
     """Write the report of the study."""
     shown = dict(zip(figure_names, figures, strict=True))
     sections, notes = [], []
-    if "tms" in study["wings"] or study["head"]["source"] == "cohort":
+    if "tms" in study["pipelines"] or study["head"]["source"] == "cohort":
         notes.append(stimulation.ORIGIN[study["cohort"]["source"]])
-    if "tms" in study["wings"]:
+    if "tms" in study["pipelines"]:
         losses = dict(zip(study["condnet"]["axes"], map(results.read_table, networks), strict=True))
         solves = {
             Path(path).name: results.read_json(results.sidecar_path(path)) for path in efields
@@ -65,10 +65,10 @@ def main(
         ]
     if qualities:
         sections.append(impedance.head_section(shown, by_subject(qualities, results.read_json)))
-    if "forward" in study["wings"]:
+    if "forward" in study["pipelines"]:
         solved = by_subject(residuals, results.read_table)
         sections.append(impedance.forward_section(study, shown, solved))
-    if "eit" in study["wings"]:
+    if "eit" in study["pipelines"]:
         sections += [
             impedance.rom_section(
                 study,

@@ -1,6 +1,6 @@
 """headcond: each person's head gets its own electrical conductivity.
 
-Two wings share one pipeline: MRI to conductivity to TMS field (CondNet), and EIT
+Two methods share one pipeline: MRI to conductivity to TMS field (CondNet), and EIT
 voltages to conductivity (ROM-pEIT). Research use only; not a medical device.
 """
 

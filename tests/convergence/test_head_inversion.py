@@ -1,4 +1,4 @@
-"""The EIT wing on a generated head: six tissues back from voltages, as far as theory allows."""
+"""The EIT pipeline on a generated head: six tissues back from voltages, as far as theory allows."""
 
 from functools import partial
 

@@ -27,16 +27,16 @@ pytestmark = pytest.mark.faults
 KILLS = int(os.environ.get("HEADCOND_KILLS", "30"))
 WAIT = 3000  # seconds for one run, which ends in a minute on two idle cores
 SEED = int(os.environ.get("HEADCOND_FAULT_SEED", "8"))
-# All stages of a wing, each of some seconds.
+# All stages of a pipeline, each of some seconds.
 EIT = """
-wings: [eit]
+pipelines: [eit]
 cohort: {voxel_size_mm: 2.5, train: [], test: [sub-02]}
 head: {subjects: [sub-02], mesh: {size: 0.014}}
 rom: {pairs: 3, batch: 3, snapshots: 5, training_points: 100, validation_points: 2}
 inverse: {samples: 2}
 """
 TMS = """
-wings: [tms]
+pipelines: [tms]
 cohort: {voxel_size_mm: 2.5, train: [sub-01], test: [sub-02]}
 condnet: {epochs: 12, validation: slice}
 head: {subjects: [sub-02]}
@@ -152,18 +152,18 @@ TMS_STAGES = (
 
 
 @pytest.mark.parametrize(
-    ("finished", "wing", "share", "stages"),
+    ("finished", "pipeline", "share", "stages"),
     [("small", EIT, 0.6, EIT_STAGES), ("fields", TMS, 0.4, TMS_STAGES)],
     ids=["eit", "tms"],
 )
 def test_a_study_killed_in_all_stages_ends_the_same(
-    make_checkout, request, finished, wing, share, stages, capsys
+    make_checkout, request, finished, pipeline, share, stages, capsys
 ):
     """Kill -9 of controllers, workers and ranks by a fixed seed; run again after each."""
     undisturbed, _, _, expected = request.getfixturevalue(finished)
     # Its functions are compiled: on a fresh clone kills would meet little but the compiler.
     checkout = make_checkout("killed", undisturbed.folder)
-    arguments = ("--cores", 2, "--configfile", checkout.study("small", wing))
+    arguments = ("--cores", 2, "--configfile", checkout.study("small", pipeline))
     folder = checkout.folder / "results" / "small"
     draw = np.random.default_rng(SEED)
     killed, where, ends = Counter(), set(), 0

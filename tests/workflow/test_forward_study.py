@@ -1,4 +1,4 @@
-"""The forward wing through Snakemake, on a given mesh: a sphere whose potentials are known."""
+"""The forward pipeline through Snakemake, on a given mesh: a sphere whose potentials are known."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def test_a_given_mesh_is_solved_and_reported(make_checkout):
     rows = [",".join(["Electrode", *map(str, 92 * d), name]) for name, d in PLACES.items()]
     cap.write_text("\n".join(rows) + "\n")
     study = f"""
-wings: [forward]
+pipelines: [forward]
 head:
   source: file
   subjects: [sub-sphere]

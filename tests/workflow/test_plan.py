@@ -99,7 +99,7 @@ def test_a_sites_modules_are_loaded_by_the_steps_that_need_them(make_checkout):
     checkout = make_checkout("modules")
     names = checkout.folder / "envs" / "modules.yaml"
     names.write_text(names.read_text().replace("mri: []", "mri: [site/python, site/itk-5]"))
-    study = checkout.study("small", "wings: [eit]\ncohort: {voxel_size_mm: 2.5, train: []}\n")
+    study = checkout.study("small", "pipelines: [eit]\ncohort: {voxel_size_mm: 2.5, train: []}\n")
     arguments = ("--cores", 1, "--until", "generate_head", "--configfile", study)
     told = checkout.folder / "told"
     module = {"BASH_FUNC_module%%": f'() {{ echo "$@" >> {told}; }}'}
@@ -214,7 +214,7 @@ def test_what_a_study_asks_for_by_a_key_is_planned(checkout):
     measured.touch()
     study = checkout.study(
         "everything",
-        "wings: [tms, eit, forward]\n"
+        "pipelines: [tms, eit, forward]\n"
         "condnet: {tables: [A, B]}\n"
         "tms: {subvoxel: true, further_positions: [{position: C4, handle: CP4}]}\n"
         "rom: {pairs: 31, box: merged_skull, corrected: true, "
@@ -236,7 +236,7 @@ def test_a_trained_model_of_another_study_is_taken(checkout):
                  "rom/sub-04_validation.tsv"):  # fmt: skip
         (other / name).parent.mkdir(parents=True, exist_ok=True)
         (other / name).touch()
-    study = checkout.study("adopts", f"wings: [eit]\nrom: {{trained: {other.parent}}}\n")
+    study = checkout.study("adopts", f"pipelines: [eit]\nrom: {{trained: {other.parent}}}\n")
     jobs = planned(checkout.run("-n", "--cores", 2, "--configfile", study))
     assert jobs["adopt_model"] == 1 and jobs["invert_voltages"] == 1
     made = {"build_mesh", "assemble_operators", "train_basis", "merge_basis", "validate_rom"}
@@ -254,7 +254,7 @@ def test_fields_on_finer_voxels_with_networks_of_another_study_are_planned(check
     (networks / "domain.json").touch()
     study = checkout.study(
         "finer",
-        "wings: [tms]\n"
+        "pipelines: [tms]\n"
         f"cohort: {{source: labels, folder: {maps}, pattern: 'seg_{{id}}.nii.gz', "
         "scheme: synthseg, train: [], test: [sub-01]}\n"
         "condnet: {networks: other/networks}\n"
@@ -371,7 +371,7 @@ def test_a_cluster_gets_no_crowd_of_jobs(make_checkout):
     checkout = make_checkout("crowd")
     module = checkout.folder / "src" / "headcond" / "study" / "preflight.py"
     module.write_text(module.read_text().replace("MOST_JOBS = 3000", "MOST_JOBS = 1"))
-    study = checkout.study("crowd", "wings: [eit]\nrom: {pairs: 4, batch: 2}\n")
+    study = checkout.study("crowd", "pipelines: [eit]\nrom: {pairs: 4, batch: 2}\n")
     output = checkout.run("--workflow-profile", "profiles/slurm", "--configfile", study, fails=True)
     told = "Study refused. rom.batch: batches of 2 pairs are 2 jobs"
     assert told in output and "rom.batch: 4 makes 1 of them" in output, output

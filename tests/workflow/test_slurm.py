@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slurm
 ROOT = Path(__file__).resolve().parents[2]
 WAIT = 3000  # seconds; two idle cores need a few hundred
 
-# The default study, both wings, at its smallest size.
+# The default study, both pipelines, at its smallest size.
 STUDY = """
-wings: [tms, eit]
+pipelines: [tms, eit]
 cohort: {voxel_size_mm: 2.5, train: [sub-02], test: [sub-01]}
 condnet: {epochs: 12, validation: slice}
 head: {subjects: [sub-01], mesh: {size: 0.012}}

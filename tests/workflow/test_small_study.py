@@ -16,7 +16,7 @@ from headcond import __version__
 from headcond.files import results
 
 EIT = """
-wings: [eit]
+pipelines: [eit]
 cohort: {voxel_size_mm: 2.5, train: [], test: [sub-01]}
 head: {subjects: [sub-01], mesh: {size: 0.012}}
 rom: {pairs: 3, batch: 3, snapshots: 6, training_points: 200, validation_points: 2, mode: each}
@@ -24,7 +24,7 @@ inverse: {samples: 2}
 """
 # Networks of so few epochs estimate badly, but they are networks.
 TMS = """
-wings: [tms]
+pipelines: [tms]
 cohort: {voxel_size_mm: 2.5, train: [sub-01], test: [sub-02]}
 condnet: {epochs: 12, validation: slice}
 head: {subjects: [sub-02]}

@@ -39,7 +39,7 @@ onstart:
 
 OUT = str(paths.folder(STUDY))
 COHORT = STUDY["cohort"]
-WINGS = STUDY["wings"]
+PIPELINES = STUDY["pipelines"]
 LABELLED = [*COHORT["train"], *COHORT["test"]]
 SCANS = list(COHORT["scans"])
 AXES = STUDY["condnet"]["axes"]

@@ -12,7 +12,7 @@ def inversion_figures():
 def figures():
     """Figures of the study, by the name under which the report shows them."""
     found = {}
-    if "tms" in WINGS:
+    if "tms" in PIPELINES:
         for name in ("losses", "volumes"):
             found[name] = result(f"figures/{name}.png")
         for subject in SHOWN:
@@ -25,7 +25,7 @@ def figures():
             found[f"efield_{subject}"] = f"{OUT}/figures/{subject}_efield.png"
             found[f"difference_{subject}"] = f"{OUT}/figures/{subject}_difference.png"
         found["sagittal"] = result("figures/sagittal.png")
-    if "eit" in WINGS:
+    if "eit" in PIPELINES:
         for subject in HEADS:
             names = ["mesh", "electrodes", "greedy", "bound", "estimates"]
             if STUDY["rom"]["experiment"]["norms"]:
@@ -33,7 +33,7 @@ def figures():
             names += inversion_figures()
             for name in names:
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
-    if "forward" in WINGS:
+    if "forward" in PIPELINES:
         for subject in HEADS:
             for name in ("mesh", "electrodes", "potential", "thickness"):
                 found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
@@ -66,7 +66,7 @@ def experiment_tables():
 def tables():
     """Tables and records that the report reads, by kind."""
     found = {}
-    if "tms" in WINGS:
+    if "tms" in PIPELINES:
         found["alignments"] = expand(anat("desc-alignment.json"), subject=SHOWN)
         found["facts"] = expand(anat("head.json"), subject=LABELLED)
         found["networks"] = expand(networks("axis-{axis}_history.tsv"), axis=AXES)
@@ -102,15 +102,15 @@ def tables():
                 result("{subject}/tms/{subject}_desc-positions_efield.tsv"),
                 subject=COHORT["test"],
             )
-    if "eit" in WINGS or "forward" in WINGS:
+    if "eit" in PIPELINES or "forward" in PIPELINES:
         found["qualities"] = expand(
             result("{subject}/head/{subject}_desc-quality.json"), subject=HEADS
         )
-    if "forward" in WINGS:
+    if "forward" in PIPELINES:
         found["residuals"] = expand(
             result("{subject}/forward/{subject}_residuals.tsv"), subject=HEADS
         )
-    if "eit" in WINGS:
+    if "eit" in PIPELINES:
         found["validations"] = expand(
             result("{subject}/rom/{subject}_validation.tsv"), subject=HEADS
         )
@@ -128,11 +128,11 @@ def tables():
 def kept():
     """What a run makes again where it is missing, beside the report: results that people use."""
     found = [*tables().values(), *figures().values()]
-    if "eit" in WINGS or "forward" in WINGS:
+    if "eit" in PIPELINES or "forward" in PIPELINES:
         found.append(
             expand(result("{subject}/head/{subject}_operators.h5"), subject=HEADS)
         )
-    if "eit" in WINGS:
+    if "eit" in PIPELINES:
         for name in ("rom/{subject}_rom.h5", "eit/{subject}_estimates.tsv"):
             found.append(expand(result(f"{{subject}}/{name}"), subject=HEADS))
     return found
@@ -141,9 +141,9 @@ def kept():
 def predictions():
     """What is made besides the report: maps in the scans' own grids, and all of a new person."""
     found = []
-    for subject in SHOWN if "tms" in WINGS else []:
+    for subject in SHOWN if "tms" in PIPELINES else []:
         found += own_maps(subject)
-    for subject in SCANS if "predict" in WINGS else []:
+    for subject in SCANS if "predict" in PIPELINES else []:
         found += own_maps(subject)
         found.append(f"{OUT}/{subject}/cond/{subject}_domain.json")
         for name in ("alignment", "anatomy", "conductivity"):

@@ -96,7 +96,7 @@ def own_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:
 
 
 def renamed(mesh: Mesh, tissues: Mapping[str, str]) -> Mesh:
-    """The mesh with the tissues of the EIT wing, in their order.
+    """The mesh with the tissues of the EIT pipeline, in their order.
 
     Parameters
     ----------

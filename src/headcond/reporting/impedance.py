@@ -1,4 +1,4 @@
-"""Sections of the report on the EIT wing."""
+"""Sections of the report on the EIT pipeline."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sections of the report on the MRI and TMS wing."""
+"""Sections of the report on the MRI and TMS pipeline."""
 
 from __future__ import annotations
 

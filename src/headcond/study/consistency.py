@@ -61,12 +61,12 @@ def check_choices(study: Mapping[str, Any]) -> None:
     trained = "networks" in study["condnet"]
     if trained:
         _check_networks(study)
-    if "predict" in study["wings"]:
+    if "predict" in study["pipelines"]:
         if not trained:
-            raise InputError("condnet.networks: the wing predict needs trained networks.")
+            raise InputError("condnet.networks: the pipeline predict needs trained networks.")
         if not study["cohort"]["scans"]:
-            raise InputError("cohort.scans: the wing predict needs at least one person.")
-    if "tms" in study["wings"]:
+            raise InputError("cohort.scans: the pipeline predict needs at least one person.")
+    if "tms" in study["pipelines"]:
         if not study["cohort"]["train"] and not trained:
             raise InputError("cohort.train: at least one subject is needed to train the networks.")
         if not study["cohort"]["test"]:
@@ -119,7 +119,7 @@ def check_choices(study: Mapping[str, Any]) -> None:
             )
         if "file" in coil:
             existing("tms.coil.file", expand("tms.coil.file", coil["file"]))
-    if {"eit", "forward"} & set(study["wings"]):
+    if {"eit", "forward"} & set(study["pipelines"]):
         head = study["head"]
         if head["source"] == "colin27":
             if "folder" not in head:
@@ -137,7 +137,7 @@ def check_choices(study: Mapping[str, Any]) -> None:
                         f"head.subjects: {subject} is not in cohort.train or cohort.test."
                     )
         _check_electrodes(study)
-    if "eit" in study["wings"]:
+    if "eit" in study["pipelines"]:
         _check_inversion(study)
 
 
@@ -182,12 +182,14 @@ def _check_electrodes(study: Mapping[str, Any]) -> None:
         check_option("head.electrodes.cap", cap, CAPS)
     names = list(cap_positions(cap, np.eye(4)))
     check_option("head.electrodes.sink", sink, names)
-    wings = [
-        key for key, wing in (("rom", "eit"), ("forward", "forward")) if wing in study["wings"]
+    pipelines = [
+        key
+        for key, pipeline in (("rom", "eit"), ("forward", "forward"))
+        if pipeline in study["pipelines"]
     ]
     sources = {key: _check_pairs(f"{key}.pairs", study[key]["pairs"], cap, names, sink)
-               for key in wings}  # fmt: skip
-    if "rom" not in wings:
+               for key in pipelines}  # fmt: skip
+    if "rom" not in pipelines:
         return
     reference = study["inverse"]["reference"]
     if study["rom"]["training_points"] < study["rom"]["snapshots"]:
@@ -281,7 +283,7 @@ def _check_networks(study: Mapping[str, Any]) -> None:
     key = "condnet.networks"
     source = existing(key, expand(key, study["condnet"]["networks"]), "folder")
     axes = study["condnet"]["axes"]
-    kinds = ("network.ckpt", "history.tsv") if "tms" in study["wings"] else ("network.ckpt",)
+    kinds = ("network.ckpt", "history.tsv") if "tms" in study["pipelines"] else ("network.ckpt",)
     for name in [*(f"axis-{axis}_{kind}" for axis in axes for kind in kinds), "domain.json"]:
         if not (source / name).is_file():
             raise InputError(

@@ -74,5 +74,5 @@ def folder(study: Mapping[str, Any]) -> Path:
 
 def report_path(study: Mapping[str, Any]) -> Path:
     """The HTML report of `study`; of one that does nothing but predict, its folder of figures."""
-    alone = set(study["wings"]) == {"predict"}
+    alone = set(study["pipelines"]) == {"predict"}
     return folder(study) / ("figures" if alone else "report.html")

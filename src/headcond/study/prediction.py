@@ -65,7 +65,7 @@ def describe(
     return {
         "study": out.name,
         "results": str(out.parent),
-        "wings": ["predict"],
+        "pipelines": ["predict"],
         "cohort": {
             "voxel_size_mm": first.grid["voxel_size"][0],
             "train": [],

@@ -37,14 +37,14 @@ def check_files(study: Mapping[str, Any]) -> None:
             check_image(path)
         except InputError as error:
             raise InputError(f"{key}: {error}") from None
-    if {"eit", "forward"} & set(study["wings"]) and study["head"]["source"] == "file":
+    if {"eit", "forward"} & set(study["pipelines"]) and study["head"]["source"] == "file":
         for subject, path in study["head"]["files"].items():
             key = f"head.files.{subject}"
             try:
                 check_mesh(expand(key, path))
             except InputError as error:
                 raise InputError(f"{key}: {error}") from None
-    if "tms" in study["wings"] and "file" in study["tms"]["coil"]:
+    if "tms" in study["pipelines"] and "file" in study["tms"]["coil"]:
         try:
             coil_files.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
         except InputError as error:
@@ -93,7 +93,7 @@ def crowd(study: Mapping[str, Any]) -> str:
     One machine works through any number of them; on a cluster the run is refused.
     """
     rom = study["rom"]
-    if "eit" not in study["wings"] or "trained" in rom:
+    if "eit" not in study["pipelines"] or "trained" in rom:
         return ""
     pairs = pair_count(rom["pairs"])
     # Experiment 1 compares every batch in a job of its own.
@@ -115,7 +115,7 @@ def crowd(study: Mapping[str, Any]) -> str:
 
 
 def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:
-    measured = study["inverse"]["measured"] if "eit" in study["wings"] else ""
+    measured = study["inverse"]["measured"] if "eit" in study["pipelines"] else ""
     named = (
         {f"inverse.measured.{subject}": path for subject, path in measured.items()}
         if isinstance(measured, Mapping)
@@ -159,24 +159,28 @@ def estimate(study: Mapping[str, Any]) -> dict[str, float]:
     Temporary images are counted once, and the bases that Experiment 1 or corrected readings need
     until the study ends.
     """
-    cohort, wings, grid = study["cohort"], set(study["wings"]), math.prod(study["mri"]["shape"])
+    cohort, pipelines, grid = (
+        study["cohort"],
+        set(study["pipelines"]),
+        math.prod(study["mri"]["shape"]),
+    )
     need = {"study": _STUDY}
     shown = [*cohort["test"], *cohort["scans"]]
-    if wings & {"tms", "predict"}:
+    if pipelines & {"tms", "predict"}:
         maps = _MAPS * grid * len(study["condnet"]["tables"])
         fields = _FIELD * grid * refinement(study) ** 3 * _fields(study)
         for subject in dict.fromkeys([*cohort["train"], *shown]):
             need[subject] = _SUBJECT + _SCANS * grid
         for subject in shown:
             need[subject] += maps
-        for subject in cohort["test"] if "tms" in wings else ():
+        for subject in cohort["test"] if "tms" in pipelines else ():
             need[subject] += fields
-    if wings & {"eit", "forward"}:
+    if pipelines & {"eit", "forward"}:
         head = _NODE * _HEAD / study["head"]["mesh"]["size"] ** 3
         for subject in study["head"]["subjects"]:
             given = need.get(subject, _SUBJECT + _MAPS * grid)
             need[subject] = given + head
-            if "eit" in wings:
+            if "eit" in pipelines:
                 nodes = _HEAD / study["head"]["mesh"]["size"] ** 3
                 need[subject] += _model(study["rom"]) + _bases(study["rom"], nodes)
                 need[subject] += _voltages(study)

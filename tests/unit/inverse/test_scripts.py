@@ -1,4 +1,4 @@
-"""Commands and steps of the inverse wing with files: estimate, import_measured, adopt_model."""
+"""Commands and steps of the inverse pipeline with files: estimate, import_measured, adopt_model."""
 
 from __future__ import annotations
 

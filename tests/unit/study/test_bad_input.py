@@ -68,8 +68,8 @@ def test_files(tmp_path, monkeypatch, case, name, write, read, told):
 
 # Changes of the default study by dotted key, and what is told; ... takes the key away.
 STUDIES = {
-    "an unknown wing": ({"wings": ["tmss"]}, "wings.0.*Did you mean 'tms'"),
-    "no wing": ({"wings": []}, "wings"),
+    "an unknown pipeline": ({"pipelines": ["tmss"]}, "pipelines.0.*Did you mean 'tms'"),
+    "no pipeline": ({"pipelines": []}, "pipelines"),
     "a word for a number": ({"tms.distance": "4 mm"}, "tms.distance.*type number"),
     "an exponent that YAML reads as text": ({"tms.tolerance": "1e-6"}, "write 1.0e-6"),
     "a truth for a number": ({"rom.snapshots": True}, "rom.snapshots.*type integer"),

@@ -106,7 +106,7 @@ def broken(base, path, value):
         (["rom", "pairs"], 0, "rom.pairs"),
         (["cohort", "neck"], "maksed", "cohort.neck.*Did you mean 'masked'"),
         (["condnet", "networks"], "/nowhere", "condnet.networks: the folder /nowhere does"),
-        (["wings"], ["predict"], "condnet.networks: the wing predict needs trained networks"),
+        (["pipelines"], ["predict"], "condnet.networks: the pipeline predict needs trained"),
         (["rom", "pairs"], 99, "rom.pairs: 99 pairs, but the cap eit32 has 32"),
         (["head", "source"], "file", "head.unit: needed with head.source: file"),
         (["head", "electrodes", "cap"], "file", "cap: file needs head.source: file"),
@@ -150,7 +150,7 @@ def test_a_head_file_must_be_there(default, tmp_path):
         config.check(default)
     (tmp_path / "head.msh").touch()
     config.check(default)
-    default["wings"] = ["forward"]
+    default["pipelines"] = ["forward"]
     default["forward"]["pairs"] = ["Cz"]
     with pytest.raises(InputError, match="forward.pairs: Cz is the sink"):
         config.check(default)

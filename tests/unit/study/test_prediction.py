@@ -46,7 +46,7 @@ def test_the_study_prepares_scans_as_the_training_did(person, monkeypatch):
     networks, t1, t2, out = person
     monkeypatch.chdir(t1.parent)
     found = prediction.describe("networks", "t1.nii.gz", "t2.nii.gz", out, "anna1")
-    assert found["wings"] == ["predict"] and found["study"] == "anna"
+    assert found["pipelines"] == ["predict"] and found["study"] == "anna"
     assert found["cohort"]["scans"] == {"sub-anna1": {"t1": str(t1), "t2": str(t2)}}
     assert found["cohort"]["train"] == found["cohort"]["test"] == []
     assert found["cohort"]["voxel_size_mm"] == 3.0
@@ -132,7 +132,7 @@ def test_a_study_that_predicts_needs_networks_and_people(person):
     whole = config.merge(default, prediction.describe(*person))
     config.check(whole)
     for key, value, message in (
-        ("networks", None, "condnet.networks: the wing predict needs trained networks"),
+        ("networks", None, "condnet.networks: the pipeline predict needs trained networks"),
         ("networks", "/nowhere", "condnet.networks: the folder /nowhere does not exist"),
     ):
         spoilt = config.merge(whole, {})
@@ -143,9 +143,9 @@ def test_a_study_that_predicts_needs_networks_and_people(person):
             config.check(spoilt)
     nobody = config.merge(whole, {})
     nobody["cohort"] = whole["cohort"] | {"scans": {}}
-    with pytest.raises(InputError, match=r"cohort\.scans: the wing predict needs"):
+    with pytest.raises(InputError, match=r"cohort\.scans: the pipeline predict needs"):
         config.check(nobody)
-    # With networks the TMS wing needs nobody to train on, but still somebody to judge.
+    # With networks the TMS pipeline needs nobody to train on, but still somebody to judge.
     tms = config.merge(default, {"condnet": whole["condnet"], "cohort": {"train": []}})
     tms["condnet"] |= {"tables": ["A"]}
     with pytest.raises(InputError, match=r"axis-sagittal_history\.tsv does not exist"):
