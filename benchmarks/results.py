@@ -22,9 +22,9 @@ from headcond.experiments.convergence import certificates
 from headcond.files import results
 from headcond.metrics import AVERAGE
 from headcond.reporting import experiments
-from headcond.reporting.conductivity import judged, lens_table, score_table
-from headcond.reporting.field_tables import error_parts
-from headcond.reporting.impedance import convergence_table
+from headcond.reporting.conductivity import error_titles, lens_table, score_table
+from headcond.reporting.rom import convergence_table
+from headcond.reporting.tms import error_parts
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -56,7 +56,7 @@ def map_lines(study: Path) -> list[str]:
     lines = [
         f"{heads} test head{'s' * (heads > 1)}, headcond {made['versions']['headcond']}.",
     ]
-    for table, reference, text in judged(scores):
+    for table, reference, text in error_titles(scores):
         lines += [f"Error of {text}:", markdown(score_table(scores, table, reference))]
     lens = study / "tables" / "condnet_lens.tsv"
     if lens.exists():

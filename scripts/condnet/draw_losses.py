@@ -1,6 +1,6 @@
 """Draw the losses of the three networks."""
 
-from headcond.figures.curves import losses as draw
+from headcond.figures.conductivity import plot_losses
 from headcond.figures.style import save
 from headcond.files import results
 
@@ -8,7 +8,9 @@ from headcond.files import results
 def main(histories, losses, axes, note, provenance):
     """Write Fig. 4 of the CondNet paper for this study."""
     save(
-        draw({axis: results.read_table(path) for axis, path in zip(axes, histories, strict=True)}),
+        plot_losses(
+            {axis: results.read_table(path) for axis, path in zip(axes, histories, strict=True)}
+        ),
         losses,
         note,
         provenance=provenance,

@@ -1,9 +1,8 @@
 """Draw where the homogeneous patches lie, and boxes of every map in them."""
 
-from headcond.figures.patches import patches as draw
+from headcond.figures.patches import plot_patches
 from headcond.figures.style import save
 from headcond.files import results
-from headcond.reporting.stimulation import SHOWN_NAMES
 from headcond.tissues import conductivity_table
 
 
@@ -11,7 +10,7 @@ def main(t1, patches, figure, models, table, frequency, note, provenance):
     """Write Fig. 7 of the CondNet paper for one head."""
     image, affine = results.read_volume(t1)
     values = conductivity_table(table, frequency)
-    drawn = draw(results.read_table(patches), values, image, affine, models, SHOWN_NAMES)
+    drawn = plot_patches(results.read_table(patches), values, image, affine, models)
     save(drawn, figure, note, provenance=provenance)
 
 

@@ -1,9 +1,8 @@
 """Draw how far the predictions of the three slicing axes lie apart."""
 
 from headcond.condnet.fusion import rescale
-from headcond.figures.conductivity import middle
-from headcond.figures.conductivity import spread as draw
-from headcond.figures.maps import bounding_box, conductivity_limits
+from headcond.figures.conductivity import central_voxel, plot_axis_spread
+from headcond.figures.slices import bounding_box, conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.tissues import conductivity_table
@@ -15,11 +14,11 @@ def main(condnet, deviation, spread, table, frequency, tau, note, provenance):
     values = conductivity_table(table, frequency)
     apart = rescale(results.read_components(deviation)[0][:1], [max(values.values())], tau)[0]
     box = bounding_box(estimated > 0)
-    figure = draw(
+    figure = plot_axis_spread(
         estimated[box],
         apart[box],
         affine,
-        middle(estimated[box] > 0, affine),
+        central_voxel(estimated[box] > 0, affine),
         conductivity_limits(values),
     )
     save(figure, spread, note, provenance=provenance)

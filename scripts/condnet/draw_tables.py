@@ -1,7 +1,7 @@
 """Draw the maps of several conductivity tables, all of one network, beside each other."""
 
-from headcond.figures.conductivity import beside_images, middle, shared_limits
-from headcond.figures.maps import bounding_box, conductivity_limits
+from headcond.figures.conductivity import central_voxel, plot_maps, shared_limits
+from headcond.figures.slices import bounding_box, conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.tissues import conductivity_table
@@ -20,11 +20,11 @@ def main(
     head = next(iter(volumes.values())) > 0
     box = bounding_box(head)
     used = [conductivity_table(table, frequency) for table in tables]
-    figure = beside_images(
+    figure = plot_maps(
         {"T1w": results.read_volume(t1)[0][box], "T2w": results.read_volume(t2)[0][box]},
         {title: volume[box] for title, volume in volumes.items()},
         affine,
-        middle(head[box], affine),
+        central_voxel(head[box], affine),
         shared_limits([conductivity_limits(values) for values in used]),
         details=True,
     )

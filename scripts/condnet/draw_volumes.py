@@ -1,10 +1,10 @@
 """Draw volume renders of the conductivity maps of the first test heads."""
 
-from headcond.figures.maps import conductivity_limits
+from headcond.figures.names import map_name
+from headcond.figures.rendering import plot_renders
+from headcond.figures.slices import conductivity_limits
 from headcond.figures.style import save
-from headcond.figures.volumes import renders
 from headcond.files import results
-from headcond.reporting.stimulation import SHOWN_NAMES
 from headcond.tissues import conductivity_table
 
 
@@ -14,10 +14,10 @@ def main(maps, volumes, subjects, models, table, frequency, note, provenance):
     for subject in subjects:
         rows[subject] = {}
         for name in models:
-            title = SHOWN_NAMES.get(name, name)
+            title = map_name(name)
             rows[subject][title], affines[subject] = results.read_volume(next(paths))
     limits = conductivity_limits(conductivity_table(table, frequency))
-    save(renders(rows, affines, limits), volumes, note, provenance=provenance)
+    save(plot_renders(rows, affines, limits), volumes, note, provenance=provenance)
 
 
 if __name__ == "__main__":

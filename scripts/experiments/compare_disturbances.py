@@ -3,7 +3,7 @@
 import pandas as pd
 
 from headcond.experiments.wrong_heads import compare_disturbances
-from headcond.figures.inversion import costs
+from headcond.figures.experiments import plot_disturbances
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.head.formats import read_head
@@ -35,7 +35,7 @@ def main(
     results.write_table(disturbances, found, units=percent, changes=account, samples=len(true),
                    pairs=len(names), provenance=provenance)  # fmt: skip
     told = f"{note}; {len(names)} pairs x {len(true)} samples; {1e6 * noise:g} µV"
-    save(costs(found), disturbances_figure, told, provenance=provenance)
+    save(plot_disturbances(found), disturbances_figure, told, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from headcond.figures.meshes import potential_cuts
+from headcond.figures.meshes import plot_potential_cuts
 from headcond.figures.style import save
 from headcond.head.formats import read_head
 from headcond.rom.model import ReducedModel
@@ -24,7 +24,7 @@ def main(head, model, bases, basis_figure, note, provenance):
         if number <= pair.snapshots
     }
     middle = 0.5 * (mesh.nodes.min(axis=0) + mesh.nodes.max(axis=0))
-    figure = potential_cuts(mesh.nodes, mesh.tetrahedra, fields, middle)
+    figure = plot_potential_cuts(mesh.nodes, mesh.tetrahedra, fields, middle)
     save(figure, basis_figure, note, provenance=provenance)
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from headcond.experiments.convergence import enough_snapshots, summary
-from headcond.figures.convergence import bounds_and_errors, error_measures, stopping
+from headcond.figures.rom import plot_convergence, plot_error_measures, plot_stopping
 from headcond.figures.style import save
 from headcond.files import results
 
@@ -24,9 +24,9 @@ def main(
         certified={"energy": True, "euclidean": "no: interpolated stability factors"},
         snapshots_to_a_tenth_of_the_noise=rule,
     )  # fmt: skip
-    save(error_measures(found, noise), measures_figure, note, provenance=provenance)
-    save(bounds_and_errors(found), bounds_figure, note, provenance=provenance)
-    save(stopping(table, steps, noise), stopping_figure, note, provenance=provenance)
+    save(plot_error_measures(found, noise), measures_figure, note, provenance=provenance)
+    save(plot_convergence(found), bounds_figure, note, provenance=provenance)
+    save(plot_stopping(table, steps, noise), stopping_figure, note, provenance=provenance)
     violated = int(found.loc[found["norm"] == "energy", "violated"].sum())
     if violated:
         raise RuntimeError(f"{violated} energy bounds lie below the true error: see {convergence}.")

@@ -1,6 +1,6 @@
 """Draw Experiment 2 or 3: errors against systems solved, snapshots and noise."""
 
-from headcond.figures.inversion import errors, systems
+from headcond.figures.experiments import plot_errors, plot_errors_by_systems
 from headcond.figures.style import save
 from headcond.files import results
 
@@ -10,13 +10,13 @@ def main(sweep_table, baseline_table, inversion, noises_figure, noise, note, pro
     table, runs = results.read_table(sweep_table), None
     facts = results.read_json(results.sidecar_path(sweep_table))
     told = f"{note}; reduced: {facts['pairs']} pairs x {facts['samples']} samples"
-    save(errors(table, noise), noises_figure, told, provenance=provenance)
+    save(plot_errors(table, noise), noises_figure, told, provenance=provenance)
     if baseline_table:
         runs = results.read_table(baseline_table)
         facts = results.read_json(results.sidecar_path(baseline_table))
         lost = runs[~runs["kept"]].groupby(["sample", "pair"]).ngroups
         told += f"; traditional: {facts['pairs']} x {facts['samples']}, {lost} runs removed"
-    save(systems(table, runs, noise), inversion, told, provenance=provenance)
+    save(plot_errors_by_systems(table, runs, noise), inversion, told, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Draw Experiment 4: scatter of the skull's estimates by reference, beside the spongy bone."""
 
-from headcond.figures.inversion import references as scalp_maps
+from headcond.figures.experiments import plot_references
 from headcond.figures.style import save
 from headcond.files import results
 
@@ -8,7 +8,7 @@ from headcond.files import results
 def main(references, places, references_figure, note, provenance):
     """Write three maps of the scalp from above."""
     table = results.read_table(references)
-    figure = scalp_maps(table, results.read_table(places))
+    figure = plot_references(table, results.read_table(places))
     told = f"{note}; up to {table['patterns'].max()} patterns for each reference"
     save(figure, references_figure, told, provenance=provenance)
 

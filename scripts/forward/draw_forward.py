@@ -3,7 +3,7 @@
 import meshio
 import numpy as np
 
-from headcond.figures.meshes import surface_views
+from headcond.figures.meshes import plot_surface
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.head.formats import read_head
@@ -24,7 +24,7 @@ def main(head, solution, potential, thickness, note, provenance):
     limit = np.percentile(np.abs(values), SHOWN)
     clipped = np.clip(values, -limit, limit)
     save(
-        surface_views(mesh.nodes, surface, values=clipped, unit="potential (µV)"),
+        plot_surface(mesh.nodes, surface, values=clipped, unit="potential (µV)"),
         potential,
         note,
         provenance=provenance,
@@ -32,7 +32,7 @@ def main(head, solution, potential, thickness, note, provenance):
     triangles, depth = skull_thickness(mesh)
     depth = np.minimum(depth, THICKEST)
     save(
-        surface_views(
+        plot_surface(
             mesh.nodes, triangles, values=1e3 * depth, unit="skull thickness (mm)", signed=False
         ),
         thickness,

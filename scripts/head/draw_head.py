@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from headcond.figures.meshes import cut, surface_views
+from headcond.figures.meshes import plot_mesh_cuts, plot_surface
 from headcond.figures.style import save
 from headcond.head.formats import read_head
 
@@ -12,7 +12,7 @@ def main(head, mesh, electrodes, note, provenance):
     made, discs = read_head(head)
     brain = made.nodes[made.tetrahedra[made.tissue == len(made.tissue_names)]].mean(axis=(0, 1))
     save(
-        cut(made.nodes, made.tetrahedra, made.tissue, made.tissue_names, brain),
+        plot_mesh_cuts(made.nodes, made.tetrahedra, made.tissue, made.tissue_names, brain),
         mesh,
         note,
         provenance=provenance,
@@ -22,7 +22,7 @@ def main(head, mesh, electrodes, note, provenance):
     marked = np.array([tuple(sorted(face)) in covered for face in surface.tolist()])
     points = dict(zip(discs.labels, discs.centres, strict=True))
     save(
-        surface_views(made.nodes, surface, marked=marked, points=points),
+        plot_surface(made.nodes, surface, marked=marked, points=points),
         electrodes,
         note,
         provenance=provenance,

@@ -1,6 +1,6 @@
 """Draw the relative errors of the estimated conductivities."""
 
-from headcond.figures.curves import relative_errors
+from headcond.figures.estimates import plot_relative_errors
 from headcond.figures.style import save
 from headcond.files import results
 
@@ -9,7 +9,7 @@ def main(errors, estimates, modes, note, provenance):
     """Write boxes of the relative error, per tissue and mode."""
     table = results.read_table(errors)
     save(
-        relative_errors(table, list(table["parameter"].unique()), modes),
+        plot_relative_errors(table, list(table["parameter"].unique()), modes),
         estimates,
         f"{note}; {table['sample'].nunique()} random conductivities",
         provenance=provenance,

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from headcond.checks import InputError, check_option
-from headcond.figures import measured as figures
+from headcond.figures import estimates as figures
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.inverse.fit import Choices, fit, summary
@@ -73,9 +73,9 @@ def main(measurement, model, folder, choices, frequencies, provenance):
     box = {n: (a, b) for n, a, b in zip(names, lower, upper, strict=True)}
     note = next(iter(fitted.values())).facts["description"]
     for name, figure in {
-        "estimates": figures.conductivities(estimates, {**box, **choices.limits}, chosen[0]),
-        "residuals": figures.residuals(residuals, chosen[0]),
-        **({"spectrum": figures.spectrum(summed)} if len(chosen) > 1 else {}),
+        "estimates": figures.plot_conductivities(estimates, {**box, **choices.limits}, chosen[0]),
+        "residuals": figures.plot_residuals(residuals, chosen[0]),
+        **({"spectrum": figures.plot_spectrum(summed)} if len(chosen) > 1 else {}),
     }.items():
         at = "" if name == "spectrum" else f", {chosen[0]:g} Hz"
         save(figure, folder / f"figure_{name}.png", note + at, provenance=provenance)

@@ -1,6 +1,6 @@
 """Experiment 5: conductivities from measured voltages, by the variants of the paper."""
 
-from headcond.figures import measured as figures
+from headcond.figures import estimates as figures
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.inverse.fit import clearest_frequency, fit_variants, variants
@@ -34,10 +34,10 @@ def main(
     box = {n: (a, b) for n, a, b in zip(names, lower, upper, strict=True)}
     shown = clearest_frequency(found.facts)
     told = f"{found.facts[0]['description']}; {note}; {last}"
-    figure = figures.conductivities(rows, {**box, **choices[last].limits}, shown)
+    figure = figures.plot_conductivities(rows, {**box, **choices[last].limits}, shown)
     save(figure, estimates_figure, f"{told}; {shown:g} Hz", provenance=provenance)
-    save(figures.spectrum(summed), spectrum_figure, told, provenance=provenance)
-    figure = figures.residuals(left, shown)
+    save(figures.plot_spectrum(summed), spectrum_figure, told, provenance=provenance)
+    figure = figures.plot_residuals(left, shown)
     save(figure, residuals_figure, f"{told}; {shown:g} Hz", provenance=provenance)
 
 

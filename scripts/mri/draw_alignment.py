@@ -1,6 +1,6 @@
 """Draw T1w and T2w of a subject in alternate squares, before and after their alignment."""
 
-from headcond.figures.alignment import checkerboards
+from headcond.figures.alignment import plot_alignment
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.mri.resampling import like
@@ -13,7 +13,7 @@ def main(t1, t2, own_t2, alignment, figure, note, provenance):
     moving, moving_affine = results.read_volume(own_t2)
     before = like(moving, moving_affine, affine, fixed.shape)
     quality = results.read_json(alignment)["quality"]
-    save(checkerboards(fixed, before, aligned, affine, quality), figure, note, provenance)
+    save(plot_alignment(fixed, before, aligned, affine, quality), figure, note, provenance)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from headcond.figures.maps import anatomy as draw
-from headcond.figures.maps import bounding_box
+from headcond.figures.slices import bounding_box, plot_anatomy
 from headcond.figures.style import save, upper_limit
 from headcond.files import results
 from headcond.tissues import TISSUES
@@ -20,7 +19,8 @@ def main(t1, t2, labels, anatomy, note, provenance):
     cropped = {title: image[box] for title, image in images.items()}
     tissue = tissue[box] if labels else None
     centre = np.array(next(iter(cropped.values())).shape) // 2
-    save(draw(cropped, tissue, TISSUES, affine, centre), anatomy, note, provenance=provenance)
+    figure = plot_anatomy(cropped, tissue, TISSUES, affine, centre)
+    save(figure, anatomy, note, provenance=provenance)
 
 
 if __name__ == "__main__":

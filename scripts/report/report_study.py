@@ -6,7 +6,7 @@ import pandas as pd
 
 from headcond.condnet.domain import LEVEL
 from headcond.files import results
-from headcond.reporting import experiments, impedance, stimulation
+from headcond.reporting import cohort, estimates, experiments, forward, head, rom, tms
 from headcond.reporting.conductivity import conductivity_section, domain_section
 from headcond.reporting.page import render, run_times
 
@@ -33,14 +33,14 @@ def main(
     shown = dict(zip(figure_names, figures, strict=True))
     sections, notes = [], []
     if "tms" in study["pipelines"] or study["head"]["source"] == "cohort":
-        notes.append(stimulation.ORIGIN[study["cohort"]["source"]])
+        notes.append(cohort.ORIGIN[study["cohort"]["source"]])
     if "tms" in study["pipelines"]:
         losses = dict(zip(study["condnet"]["axes"], map(results.read_table, networks), strict=True))
         solves = {
             Path(path).name: results.read_json(results.sidecar_path(path)) for path in efields
         }
         sections += [
-            stimulation.cohort_section(
+            cohort.cohort_section(
                 study,
                 shown,
                 by_subject(facts, results.read_json),
@@ -50,7 +50,7 @@ def main(
                 study, shown, losses, results.read_table(scores), lens and results.read_table(lens)
             ),
             domain_section(by_subject(domains, results.read_json), LEVEL),
-            stimulation.field_section(
+            tms.field_section(
                 study,
                 shown,
                 joined(globalerror),
@@ -64,19 +64,19 @@ def main(
             ),
         ]
     if qualities:
-        sections.append(impedance.head_section(shown, by_subject(qualities, results.read_json)))
+        sections.append(head.head_section(shown, by_subject(qualities, results.read_json)))
     if "forward" in study["pipelines"]:
         solved = by_subject(residuals, results.read_table)
-        sections.append(impedance.forward_section(study, shown, solved))
+        sections.append(forward.forward_section(study, shown, solved))
     if "eit" in study["pipelines"]:
         sections += [
-            impedance.rom_section(
+            rom.rom_section(
                 study,
                 shown,
                 by_subject(validations, results.read_table),
                 by_subject(convergences, results.read_table),
             ),
-            impedance.estimate_section(
+            estimates.estimate_section(
                 study, shown, by_subject(relative_errors, results.read_table)
             ),
         ]

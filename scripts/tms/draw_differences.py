@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from headcond.figures.fields import differences
-from headcond.figures.maps import bounding_box
+from headcond.figures.names import map_name
+from headcond.figures.slices import bounding_box
 from headcond.figures.style import save
+from headcond.figures.tms import plot_differences
 from headcond.files import results
-from headcond.reporting.stimulation import SHOWN_NAMES
 from headcond.study.fields import head_regions
 
 
@@ -16,11 +16,11 @@ def main(labels, mni, warp, efields, difference, models, hand_knob, note, proven
     box = bounding_box(regions["head"])
     centre = np.argwhere(regions["hand_knob"][box]).mean(axis=0).round().astype(int)
     fields = {
-        SHOWN_NAMES.get(name, name): np.linalg.norm(results.read_components(path)[0], axis=0)[box]
+        map_name(name): np.linalg.norm(results.read_components(path)[0], axis=0)[box]
         for name, path in zip(models, efields, strict=True)
     }
     knob = regions["hand_knob"][box]
-    figure = differences(fields, "uniform", regions["head"][box], affine, centre, knob)
+    figure = plot_differences(fields, "uniform", regions["head"][box], affine, centre, knob)
     save(figure, difference, note, provenance=provenance)
 
 

@@ -4,11 +4,11 @@ import numpy as np
 from scipy import ndimage
 from skimage.measure import marching_cubes
 
-from headcond.figures.maps import bounding_box, slices
-from headcond.figures.meshes import surface_views
+from headcond.figures.meshes import plot_surface
+from headcond.figures.names import map_name
+from headcond.figures.slices import bounding_box, plot_slices
 from headcond.figures.style import save, upper_limit
 from headcond.files import results
-from headcond.reporting.stimulation import SHOWN_NAMES
 from headcond.study.fields import head_regions, make_coil
 
 
@@ -20,14 +20,14 @@ def main(
     regions, affine = head_regions(labels, mni, warp, hand_knob)
     head = regions["head"]
     fields = {
-        SHOWN_NAMES.get(name, name): np.linalg.norm(results.read_components(path)[0], axis=0)
+        map_name(name): np.linalg.norm(results.read_components(path)[0], axis=0)
         for name, path in zip(models, efields, strict=True)
     }
     box = bounding_box(head)
     centre = np.argwhere(regions["hand_knob"][box]).mean(axis=0).round().astype(int)
     high = max(upper_limit(field[regions["brain"]], 99.9) for field in fields.values())
     shown = {title: field[box] for title, field in fields.items()}
-    figure = slices(
+    figure = plot_slices(
         shown, affine, centre, unit="|E| (V/m)", limits=(0.0, high), colour_map="inferno",
         outline=regions["hand_knob"][box],
     )  # fmt: skip
@@ -44,7 +44,7 @@ def main(
     centre_m = matrix[:3, 3]
     handle = np.stack([centre_m, centre_m + 0.08 * matrix[:3, 1]])
     save(
-        surface_views(nodes, faces, cloud=points, lines=[handle]),
+        plot_surface(nodes, faces, cloud=points, lines=[handle]),
         coil_figure,
         note,
         provenance=provenance,

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from headcond.figures.fields import magnified
+from headcond.figures.names import map_name
 from headcond.figures.style import save
+from headcond.figures.tms import plot_hand_knobs
 from headcond.files import results
-from headcond.reporting.stimulation import SHOWN_NAMES
 from headcond.study.fields import head_regions
 
 
@@ -19,12 +19,10 @@ def main(labels, mni, warp, efields, sagittal, subjects, models, hand_knob, note
         knobs[subject] = regions["hand_knob"]
         centres[subject] = np.argwhere(regions["hand_knob"]).mean(axis=0).round().astype(int)
         rows[subject] = {
-            SHOWN_NAMES.get(name, name): np.linalg.norm(
-                results.read_components(next(paths))[0], axis=0
-            )
+            map_name(name): np.linalg.norm(results.read_components(next(paths))[0], axis=0)
             for name in models
         }
-    save(magnified(rows, affines, centres, knobs), sagittal, note, provenance=provenance)
+    save(plot_hand_knobs(rows, affines, centres, knobs), sagittal, note, provenance=provenance)
 
 
 if __name__ == "__main__":

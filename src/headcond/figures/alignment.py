@@ -1,4 +1,4 @@
-"""Checkerboards of two scans of one person, to see whether outlines run on across squares."""
+"""Checkerboards of T1w and T2w: outlines continue across the squares where both agree."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from headcond.checks import InputError, check_positive, voxel_sizes
-from headcond.figures.maps import PLANES, bounding_box, frame
+from headcond.figures.slices import PLANES, bounding_box, show_plane
 from headcond.figures.style import new_figure, upper_limit
 
 SQUARE_MM = 24.0
-"""Edge of a square: a few to a head, so that outlines cross several of them."""
+"""Edge of a square: small enough for outlines of a head to cross several of them."""
 
 
 def checkerboard(first: np.ndarray, second: np.ndarray, edges: tuple[float, float]) -> np.ndarray:
-    """Return a picture of two in alternate squares, `first` at the origin.
+    """Merge two pictures in alternate squares, `first` at the origin.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ def checkerboard(first: np.ndarray, second: np.ndarray, edges: tuple[float, floa
     """
     if first.shape != second.shape or first.ndim != 2:
         raise InputError(
-            f"Two pictures of one shape are needed, got {first.shape}, {second.shape}."
+            f"Both pictures need one shape, but have {first.shape} and {second.shape}."
         )
     x, y = (
         (np.arange(side) // check_positive("edge", edge)).astype(int)
@@ -34,7 +34,7 @@ def checkerboard(first: np.ndarray, second: np.ndarray, edges: tuple[float, floa
     return np.where((x[:, None] + y[None, :]) % 2 == 0, first, second)
 
 
-def checkerboards(
+def plot_alignment(
     t1: np.ndarray,
     before: np.ndarray,
     after: np.ndarray,
@@ -45,8 +45,8 @@ def checkerboards(
 
     Parameters
     ----------
-    t1, before, after : (nx, ny, nz) T1w, and T2w on its grid as the scanner's world has it and
-        after alignment.
+    t1, before, after : (nx, ny, nz) T1w, and T2w on its grid by the scanner's world coordinates
+        and after alignment.
     affine : (4, 4) voxel to RAS+ world, mm.
     quality : of `mri.align.Alignment`: mutual information, translation and rotation.
     """
@@ -57,33 +57,18 @@ def checkerboards(
     ]
     centre = np.array(scaled[0].shape) // 2
     figure, axes = new_figure(7.6, 5.6, 2, 3)
-    for row, (second, title) in enumerate(
-        (
-            (scaled[1], "before"),
-            (scaled[2], "after"),
-        )
-    ):
-        known = quality[f"mutual_information_{title}"]
-        for column, (plane, (cut, across, up)) in enumerate(PLANES.items()):
-            panel = axes[row, column]
+    for row, (second, title) in enumerate(((scaled[1], "before"), (scaled[2], "after"))):
+        information = quality[f"mutual_information_{title}"]
+        for panel, (plane, (cut, across, up)) in zip(axes[row], PLANES.items(), strict=True):
             pictures = (np.take(volume, centre[cut], axis=cut) for volume in (scaled[0], second))
             edges = (SQUARE_MM / sizes[across], SQUARE_MM / sizes[up])
-            panel.imshow(
-                checkerboard(*pictures, edges).T,
-                origin="lower",
-                cmap="gray",
-                vmin=0,
-                vmax=1,
-                interpolation="nearest",
-                aspect=sizes[up] / sizes[across],
-            )
-            text = f"{title}: mutual information\n{known:.3f} nats" if column == 0 else ""
-            frame(panel, across, up, text)
+            show_plane(panel, checkerboard(*pictures, edges), plane, sizes, vmin=0, vmax=1)
             if row == 0:
                 panel.set_title(plane)
+        axes[row, 0].set_ylabel(f"{title}: mutual information\n{information:.3f} nats")
     moved, turned = quality["translation_mm"], quality["rotation_degrees"]
     figure.suptitle(
-        f"T1w and T2w in squares of {SQUARE_MM:g} mm; T2w moved {moved:.1f} mm, turned "
+        f"T1w and T2w in squares of {SQUARE_MM:g} mm; T2w moved by {moved:.1f} mm and "
         f"{turned:.1f} degrees",
         fontsize=10,
     )

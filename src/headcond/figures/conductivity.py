@@ -1,34 +1,79 @@
-"""Conductivity maps beside each other: slices, several tables, spread of the axes, and profiles."""
+"""Training losses, conductivity maps in slices and profiles, and the spread of the axes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from headcond.checks import voxel_sizes
-from headcond.figures.maps import PLANES, colour_bar, conductivity_colours, frame, slices
-from headcond.figures.style import COLOURS, new_figure
+from headcond.figures.slices import (
+    PLANES,
+    colour_bar,
+    conductivity_colours,
+    plot_slices,
+    show_plane,
+)
+from headcond.figures.style import COLOURS, new_figure, shared_legend
 
 OFF_MIDLINE = 12.0
-"""The sagittal plane lies this far left of the middle, mm: beside the falx, through brain."""
+"""Distance of the sagittal plane left of the midline, mm: next to the falx, through brain."""
 DETAIL = 44.0
 """Edge of the square that is magnified, mm."""
 INSET = (0.42, 0.38)
 """Part of a panel's width and height that the magnified square takes, top left."""
 
+_UNIT = "conductivity (S/m)"
+_INTENSITY = "normalised intensity"
 
-def middle(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
-    """Voxel (3,) at the middle of a head's box, moved off the midline to its left (RAS+ grid)."""
+
+def plot_losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
+    """Draw training and validation loss per epoch, one colour per axis (Fig. 4 of CondNet).
+
+    Parameters
+    ----------
+    histories : axis -> table with the columns epoch, train_loss, validation_loss and
+        train_floor (entropy of the training targets, the lower bound of the loss); and
+        unseen_loss, of a head outside the training set, where validation is by slices.
+    """
+    figure, axes = new_figure(6.5, 3.4)
+    panel = axes[0, 0]
+    curves = {"train_loss": ("-", "training"), "validation_loss": ("--", "validation"),
+              "unseen_loss": ("-.", "unseen head")}  # fmt: skip
+    for colour, (axis, table) in zip(COLOURS, histories.items(), strict=False):
+        for column, (line, label) in curves.items():
+            if column in table and table[column].notna().any():
+                label = f"{axis}, {label}"
+                panel.plot(table["epoch"], table[column], line, color=colour, label=label)
+        panel.axhline(table["train_floor"].iloc[-1], color=colour, linewidth=0.6, linestyle=":")
+    panel.set(xlabel="epoch", ylabel="binary cross-entropy (nats per voxel)", yscale="log")
+    panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6, 8)))
+    panel.yaxis.set_major_formatter(ScalarFormatter())
+    panel.yaxis.set_minor_formatter(NullFormatter())
+    panel.xaxis.set_major_locator(MaxNLocator(integer=True))
+    floor = Line2D([], [], linestyle=":", color="0.4", linewidth=0.8)
+    handles, names = panel.get_legend_handles_labels()
+    figure.legend(
+        [*handles, floor], [*names, "entropy of the targets"], ncols=4, fontsize=8,
+        loc="outside upper center",
+    )  # fmt: skip
+    return figure
+
+
+def central_voxel(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+    """Voxel (3,) in the centre of a head's box, `OFF_MIDLINE` left of the midline (RAS+ grid)."""
     filled = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    centre = np.array([int(found[[0, -1]].mean()) for found in filled])
+    centre = np.array([int(indices[[0, -1]].mean()) for indices in filled])
     centre[0] -= round(OFF_MIDLINE / voxel_sizes(affine)[0])
     return centre
 
 
-def beside_images(
+def plot_maps(
     images: Mapping[str, np.ndarray],
     maps: Mapping[str, np.ndarray],
     affine: np.ndarray,
@@ -51,11 +96,11 @@ def beside_images(
     """
     name, norm = conductivity_colours(limits)
     volumes = {**images, **maps}
-    figure = slices(
+    figure = plot_slices(
         volumes,
         affine,
         centre,
-        unit={title: "normalised" if title in images else "S/m" for title in volumes},
+        unit={title: _INTENSITY if title in images else _UNIT for title in volumes},
         limits={title: (0.0, 1.0) if title in images else norm for title in volumes},
         colour_map={title: "gray" if title in images else name for title in volumes},
     )
@@ -64,49 +109,53 @@ def beside_images(
         first = next(iter(maps.values()))
         for row, (cut, across, up) in enumerate(PLANES.values()):
             sizes = voxel_sizes(affine)[[across, up]]
-            corner, edge = busiest(np.take(first, centre[cut], axis=cut), sizes)
+            corner, edge = most_detailed_square(np.take(first, centre[cut], axis=cut), sizes)
             for column, panel in enumerate(shown[row * len(volumes) : (row + 1) * len(volumes)]):
                 _magnify(panel, corner, edge, framed=column < len(images))
     return figure
 
 
-def spread(
+def plot_axis_spread(
     estimated: np.ndarray,
     deviation: np.ndarray,
     affine: np.ndarray,
     centre: Sequence[int],
     limits: tuple[float, float],
 ) -> Figure:
-    """Draw how far the three axes' predictions lie apart, in S/m and relative to their mean.
+    """Draw the standard deviation of the three axes' predictions, in S/m and in % of their mean.
 
     Parameters
     ----------
     estimated, deviation : (nx, ny, nz) S/m, mean and standard deviation of the three axes.
-    affine, centre, limits : as for `beside_images`.
+    affine, centre, limits : as for `plot_maps`.
     """
     name, norm = conductivity_colours(limits)
     head = estimated > 0
     deviation = np.where(head, deviation, 0.0)
     relative = 100 * np.divide(deviation, estimated, out=np.zeros_like(deviation), where=head)
     high = float(np.percentile(deviation[head], 99)) if head.any() else 1.0
-    return slices(
-        {"estimated": estimated, "spread": deviation, "spread / estimated": relative},
+    return plot_slices(
+        {"estimated": estimated, "deviation": deviation, "relative deviation": relative},
         affine,
         centre,
-        unit={"estimated": "S/m", "spread": "S/m", "spread / estimated": "%"},
-        limits={"estimated": norm, "spread": (0.0, high), "spread / estimated": (0.0, 100.0)},
-        colour_map={"estimated": name, "spread": "magma", "spread / estimated": "magma"},
+        unit={
+            "estimated": _UNIT,
+            "deviation": "standard deviation (S/m)",
+            "relative deviation": "standard deviation (% of the estimate)",
+        },
+        limits={"estimated": norm, "deviation": (0.0, high), "relative deviation": (0.0, 100.0)},
+        colour_map={"estimated": name, "deviation": "magma", "relative deviation": "magma"},
     )
 
 
-def profile(
+def plot_profile(
     volumes: Mapping[str, np.ndarray],
     affine: np.ndarray,
     centre: Sequence[int],
     limits: tuple[float, float],
     shown: Sequence[str] = ("uniform", "estimated"),
 ) -> Figure:
-    """Draw conductivity along the left-right line through a voxel, beside slices (Fig. 2).
+    """Draw conductivity along the left-right line through a voxel, with slices (Fig. 2).
 
     Parameters
     ----------
@@ -122,18 +171,11 @@ def profile(
     sizes = voxel_sizes(affine)
     name, norm = conductivity_colours(limits)
     for panel, title in zip(axes[0], shown, strict=False):
-        image = panel.imshow(
-            volumes[title][:, :, centre[2]].T,
-            origin="lower",
-            norm=norm,
-            cmap=name,
-            interpolation="nearest",
-            aspect=sizes[1] / sizes[0],
-        )
-        frame(panel, 0, 1, "")
+        picture = volumes[title][:, :, centre[2]]
+        image = show_plane(panel, picture, "axial", sizes, norm=norm, cmap=name)
         panel.axhline(centre[1], color="white", linestyle="--", linewidth=1)
         panel.set_title(title)
-    colour_bar(figure, image, list(axes[0, :-1]), "S/m", shrink=0.85)
+    colour_bar(figure, image, list(axes[0, :-1]), _UNIT, shrink=0.85)
     panel = axes[0, -1]
     position = (np.arange(next(iter(volumes.values())).shape[0]) - centre[0]) * sizes[0]
     for colour, (title, volume) in zip(COLOURS, volumes.items(), strict=False):
@@ -147,18 +189,16 @@ def profile(
             linewidth=1.2,
         )
     panel.set_xlabel("position along the left-right line (mm)")
-    panel.set_ylabel("conductivity (S/m)")
+    panel.set_ylabel(_UNIT)
     filled = np.flatnonzero(next(iter(volumes.values()))[:, centre[1], centre[2]])
     if filled.size:
         panel.set_xlim(position[filled[0]] - 5, position[filled[-1]] + 5)
-    figure.legend(
-        *panel.get_legend_handles_labels(), ncols=len(volumes), loc="outside upper center"
-    )
+    shared_legend(figure, panel, len(volumes))
     return figure
 
 
-def busiest(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Find the square of `DETAIL` mm with the most borders that the inset leaves free.
+def most_detailed_square(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Find the square of `DETAIL` mm with the most tissue borders outside the inset.
 
     Parameters
     ----------
@@ -167,7 +207,7 @@ def busiest(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
     Returns
     -------
-    corner : (2,) least indices of the square.
+    corner : (2,) lowest indices of the square.
     edge : (2,) its edges in pixels, no longer than the plane.
     """
     border = np.zeros(plane.shape, np.float32)
@@ -176,7 +216,7 @@ def busiest(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
         pad = [(0, int(other == axis)) for other in range(2)]
         border += np.pad(changed, pad)
     edge = np.minimum(np.maximum(np.rint(DETAIL / sizes).astype(int), 1), plane.shape)
-    # Sums over every square that lies in the plane, by corners of the running sum.
+    # Sums over every square inside the plane, by corners of the running sum.
     total = np.pad(border.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     m, n = edge
     counts = total[m:, n:] - total[:-m, n:] - total[m:, :-n] + total[:-m, :-n]
@@ -186,21 +226,14 @@ def busiest(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarra
 
 
 def _magnify(panel: Axes, corner: np.ndarray, edge: np.ndarray, *, framed: bool) -> None:
-    """Show the square again, enlarged, in the corner above the person's left or back."""
+    """Magnify the square in the corner above the person's left or back."""
     (image,) = panel.images
     (x, y), (width, height) = corner, edge
     data = image.get_array()[y : y + height, x : x + width]
     inset = panel.inset_axes((0.0, 1.0 - INSET[1], *INSET))
-    inset.imshow(
-        data,
-        origin="lower",
-        norm=image.norm,
-        cmap=image.cmap,
-        interpolation="nearest",
-        aspect=panel.get_aspect(),
-    )
-    inset.set_xticks([])
-    inset.set_yticks([])
+    colours = {"norm": image.norm, "cmap": image.cmap, "interpolation": "nearest"}
+    inset.imshow(data, origin="lower", aspect=panel.get_aspect(), **colours)
+    inset.set(xticks=[], yticks=[])
     for spine in inset.spines.values():
         spine.set(visible=True, color="white", linewidth=0.8)
     if framed:

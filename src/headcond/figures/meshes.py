@@ -1,4 +1,4 @@
-"""Meshes: cuts through the tissues, and the head from three sides with what stands on it."""
+"""Cuts through tetrahedral meshes, and surfaces of the head from three sides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from headcond.figures.style import COLOURS, TISSUE_COLOURS, new_figure
+from headcond.figures.slices import PLANES
+from headcond.figures.style import COLOURS, TISSUE_COLOURS, new_figure, tissue_legend
 
 # Direction from which a person looks, the world axes along x and y, and their signs.
 VIEWS = {
@@ -20,7 +21,7 @@ _DRAWN_EDGES = 12_000  # polygons of a cut up to which their edges are drawn
 _EDGES = np.array([(0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3)])
 
 
-def cut(
+def plot_mesh_cuts(
     nodes: np.ndarray,
     tetrahedra: np.ndarray,
     tissue: np.ndarray,
@@ -29,12 +30,10 @@ def cut(
 ) -> Figure:
     """Draw three cuts of a mesh through the point `through` (3,) m, coloured by tissue.
 
-    nodes (N, 3) m, tetrahedra (M, 4), tissue (M,) with id k standing for names[k - 1].
+    nodes (N, 3) m, tetrahedra (M, 4), tissue (M,) with id k for names[k - 1].
     """
     figure, axes = new_figure(11.5, 4.0, 1, 3)
-    for panel, (title, axis, across, up) in zip(
-        axes[0], (("axial", 2, 0, 1), ("sagittal", 0, 1, 2), ("coronal", 1, 0, 2)), strict=True
-    ):
+    for panel, (title, (axis, across, up)) in zip(axes[0], PLANES.items(), strict=True):
         polygons, owner = plane_polygons(nodes, tetrahedra, axis, through[axis])
         shown = [polygon[:, (across, up)] * 1e3 for polygon in polygons]
         colours = [TISSUE_COLOURS[names[tissue[element] - 1]] for element in owner]
@@ -48,20 +47,11 @@ def cut(
         panel.set_title(title)
         panel.set_xlabel(f"{'xyz'[across]} (mm)")
         panel.set_ylabel(f"{'xyz'[up]} (mm)")
-    marks = [
-        axes[0, 0].plot([], [], "s", color=TISSUE_COLOURS[name], markeredgecolor="0.4")[0]
-        for name in names
-    ]
-    figure.legend(
-        marks,
-        [name.replace("_", " ") for name in names],
-        loc="outside lower center",
-        ncols=len(names),
-    )
+    tissue_legend(figure, axes[0, 0], names, loc="outside lower center", ncols=len(names))
     return figure
 
 
-def potential_cuts(
+def plot_potential_cuts(
     nodes: np.ndarray,
     tetrahedra: np.ndarray,
     fields: dict[str, np.ndarray],
@@ -70,11 +60,12 @@ def potential_cuts(
 ) -> Figure:
     """Draw potentials (N,) at the nodes in sagittal and coronal cuts, a column per title.
 
-    Each column has its own scale, from minus to plus the percentile of the size in its cuts,
-    so that the tip of a current's path does not hide the rest: the unit is that percentile.
+    Each column is divided by a percentile of its absolute values, so that the peaks at the
+    electrodes do not hide the rest.
     """
     figure, axes = new_figure(2.9 * len(fields), 6.2, 2, len(fields))
-    for row, (name, axis, across, up) in enumerate((("sagittal", 0, 1, 2), ("coronal", 1, 0, 2))):
+    for row, name in enumerate(("sagittal", "coronal")):
+        axis, across, up = PLANES[name]
         polygons, owner = plane_polygons(nodes, tetrahedra, axis, through[axis])
         shown = [polygon[:, (across, up)] * 1e3 for polygon in polygons]
         for panel, (title, field) in zip(axes[row], fields.items(), strict=True):
@@ -91,9 +82,7 @@ def potential_cuts(
             panel.set_title(f"{title}\n{name}" if row == 0 else name)
             panel.set_xlabel(f"{'xyz'[across]} (mm)")
         axes[row, 0].set_ylabel(f"{'xyz'[up]} (mm)")
-    figure.colorbar(
-        image, ax=axes, shrink=0.6, label=f"potential / its {percentile:g}th percentile"
-    )
+    figure.colorbar(image, ax=axes, shrink=0.6, label=f"potential / {percentile:g}th percentile")
     return figure
 
 
@@ -125,7 +114,7 @@ def plane_polygons(
     return polygons, owner
 
 
-def surface_views(
+def plot_surface(
     nodes: np.ndarray,
     triangles: np.ndarray,
     *,
@@ -142,10 +131,10 @@ def surface_views(
     Parameters
     ----------
     nodes, triangles : (N, 3) m and (F, 3), outward oriented.
-    values : (F,) colours the triangles on a scale labelled `unit`; without, plain skin.
-    signed : whether the scale is centred at zero; else it runs from zero up.
+    values : (F,) values that colour the triangles, on a scale labelled `unit`; skin if None.
+    signed : centre the scale at zero, instead of from zero up.
     marked : (F,) bool, triangles drawn in dark grey (electrode patches).
-    points : names and world positions (3,) m to write beside a dot, where visible.
+    points : name -> world position (3,) m, drawn as a dot with its name where visible.
     cloud : points (K, 3) m drawn over the surface as dots (the windings of a coil).
     lines : polylines (K, 3) m drawn over the surface (its handle).
     """
@@ -183,14 +172,9 @@ def surface_views(
             nearest = np.argmin(np.linalg.norm(corners.mean(axis=1) - position, axis=1))
             if normals[nearest] @ view > 0.15:
                 panel.annotate(
-                    name,
-                    flat(position),
-                    fontsize=7,
-                    ha="center",
-                    va="bottom",
-                    xytext=(0, 3),
-                    textcoords="offset points",
-                )
+                    name, flat(position), xytext=(0, 3), textcoords="offset points", fontsize=7,
+                    ha="center", va="bottom",
+                )  # fmt: skip
                 panel.plot(*flat(position), ".", color="black", markersize=3)
         if cloud is not None:
             panel.plot(*flat(cloud).T, ".", color=COLOURS[1], markersize=1)
@@ -199,8 +183,7 @@ def surface_views(
         panel.autoscale_view()
         panel.set_aspect("equal")
         panel.set_title(title)
-        panel.set_xticks([])
-        panel.set_yticks([])
+        panel.set(xticks=[], yticks=[])
         for spine in panel.spines.values():
             spine.set_visible(False)
     if image is not None:

@@ -1,8 +1,7 @@
-"""Sections of the report on Experiments 2 to 5: errors, references, wrong heads, measurements."""
+"""Sections of the report on Experiments 2 to 5 of ROM-pEIT, and on wrong heads."""
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,9 +10,10 @@ import pandas as pd
 
 from headcond.experiments import published
 from headcond.experiments.estimation import TABLE_2, spongy_correlation
-from headcond.figures.inversion import told
+from headcond.figures.names import MODE_NAMES, change_name, tissue_name
 from headcond.inverse.fit import clearest_frequency
 from headcond.inverse.priors import PUBLISHED_MEANS
+from headcond.reporting.estimates import AT_LIMIT
 from headcond.reporting.page import Part, Section
 
 
@@ -23,13 +23,13 @@ def inversion_section(
     sweeps: Mapping[str, pd.DataFrame],
     baselines: Mapping[str, pd.DataFrame],
 ) -> Section:
-    """Experiments 2 and 3.
+    """Experiments 2 and 3: errors of estimates, their bounds, and the traditional method.
 
     Parameters
     ----------
     study, figures : settings of the study, paths of its figures by name.
-    sweeps : rows of `inverse.experiment.sweep`, by subject.
-    baselines : rows of `inverse.experiment.baseline`, by subject; empty where there is none.
+    sweeps : rows of `experiments.estimation.sweep`, by subject.
+    baselines : rows of `experiments.estimation.baseline`, by subject; empty without baseline.
     """
     noise = study["inverse"]["noise"]
     parts = []
@@ -38,71 +38,77 @@ def inversion_section(
         last = table[(table["noise"] == noise) & (table["snapshots"] == table["snapshots"].max())]
         rows = [
             {
-                "estimated": f"{row.mode}, {row.free} tissues",
-                "tissue": _spaced(row.parameter),
+                "estimated": f"{MODE_NAMES[row.mode]}, {row.free} tissues",
+                "tissue": tissue_name(row.parameter),
                 "mean RE (%)": row.mean,
                 "largest RE (%)": row.largest,
                 "median bound (%)": row.bound,
                 "variation over pairs (%)": row.variation,
-                "at a wall (%)": 100 * row.at_wall,
+                AT_LIMIT: 100 * row.at_wall,
                 "chi-square / dof": row.misfit,
                 "RMS error / bound": row.rms_over_bound,
-                "± sampling": row.sampling_error,
-                "judged": row.judged,
-                "the paper: mean RE (%)": published.EXPERIMENT_2.get(row.parameter, "–")
+                "± standard error": row.sampling_error,
+                "estimates compared": row.judged,
+                "mean RE in the paper (%)": published.EXPERIMENT_2.get(row.parameter, "–")
                 if row.mode == "each" and not study["head"]["anisotropic"]
                 else "–",
             }
             for row in last.itertuples()
         ]
         texts = [
-            f"{1e6 * noise:.2g} µV of noise per electrode, {last['snapshots'].iloc[0]} snapshots. "
-            "The bound (Cramér-Rao) is the least deviation of any unbiased estimate without walls. "
-            "Errors are judged against it where no wall is active and it lies below a tenth of the "
-            "box: the RMS error is then at most 1.1 bounds, up to the sampling error, or the "
-            "reduced model is too coarse."
+            f"Relative errors (RE) with {1e6 * noise:.2g} µV of noise per electrode and "
+            f"{last['snapshots'].iloc[0]} snapshots per pair. The Cramér-Rao bound is the smallest "
+            "standard deviation of an unbiased estimate without limits. Errors are compared with "
+            "it where no estimate is at a limit of the parameter box and the bound is below a "
+            "tenth of the box. There the RMS error is at most 1.1 bounds, up to its standard "
+            "error; a larger one means that the reduced model is too coarse."
         ]
         whole = last[last["free"] == "all"].groupby("mode", sort=False)["mean"].mean()
-        means = ", ".join(f"{value:.2g} % ({mode})" for mode, value in whole.items())
-        texts.append(f"Mean over all tissues: {means}.")
+        means = ", ".join(f"{value:.2g} % ({MODE_NAMES[mode]})" for mode, value in whole.items())
+        texts.append(f"Mean relative error of all tissues: {means}.")
         runs = baselines.get(subject)
         if runs is not None:
             each = runs.groupby(["sample", "pair"])
             lost = runs[~runs["kept"]].drop_duplicates(["sample", "pair"])["reason"].value_counts()
             why = "; ".join(f"{count} {reason}" for reason, count in lost.items()) or "none"
             texts.append(
-                f"Traditional method: {each.ngroups} runs, {each['systems'].max().mean():.0f} "
-                f"systems each on average; removed by the stated rule (not converged, or a "
-                f"conductivity beyond a hundred times the box): {why}."
+                f"Traditional method (quasi-Newton): {each.ngroups} runs with "
+                f"{each['systems'].max().mean():.0f} linear systems each on average. Removed "
+                "because they did not converge or left a hundred times the parameter box: "
+                f"{why}."
             )
-        parts.append(Part(subject, tuple(texts), pd.DataFrame(rows)))
+        parts.append(Part(f"Estimates of {subject}", tuple(texts), pd.DataFrame(rows)))
         if table["noise"].nunique() > 1:
-            parts.append(Part(texts=(_SWEPT,), table=_by_noise(table, noise)))
-        for name, caption in (
-            ("inversion", "Errors of the outer tissues against systems solved per pair."),
-            ("noises", "Errors of all tissues against snapshots and noise, and by their bound."),
-        ):
+            parts.append(Part("", (_NOISES,), _by_noise(table, noise)))
+        captions = {
+            "inversion": "Relative errors (%) of the outer tissues against the linear systems "
+            "solved per injection pair: snapshots for the reduced model (its certified bound takes "
+            "more), iterations' solves for the traditional method.",
+            "noises": "Relative errors (%) of all tissues against snapshots and noise; errors and "
+            "Cramér-Rao bounds per tissue; RMS error divided by the bound, which is 1 for noise "
+            "alone.",
+        }
+        for name, caption in captions.items():
             parts.append(Part(figure=figures[f"{name}_{subject}"], caption=caption))
     return Section("inversion", "Errors of estimates (Experiments 2 and 3)", tuple(parts))
 
 
-_SWEPT = (
-    "RMS error by bound at other noises, with the paper's snapshots (dashes: nothing to judge). "
-    "Where it is above 1 by more than its sampling error the reduced model is as wrong as the data "
-    "are noisy: with more snapshots it comes back to 1."
+_NOISES = (
+    "RMS error / Cramér-Rao bound at other noise levels, with the paper's number of snapshots (–: "
+    "no estimate to compare). Where it exceeds 1 by more than its standard error, the error of the "
+    "reduced model is as large as the noise; with more snapshots it returns to 1."
 )
 
 
 def _by_noise(table: pd.DataFrame, noise: float) -> pd.DataFrame:
-    """RMS error by bound of every tissue, a row per noise and way of estimating."""
+    """RMS error by bound of every tissue, a row per noise and estimation mode."""
     count = table[table["noise"] != noise]["snapshots"].max()
     rows = table[(table["snapshots"] == count) & (table["free"] == "all")]
     wide = rows.pivot(index=["mode", "noise"], columns="parameter", values="rms_over_bound")
-    names = list(dict.fromkeys(rows["parameter"]))
-    found = wide[names].rename(columns=_spaced).reset_index()
-    found.insert(2, "snapshots", count)
-    found["noise"] = [f"{1e6 * value:.2g} µV" for value in found["noise"]]
-    return found.rename(columns={"mode": "estimated"})
+    wide = wide[list(dict.fromkeys(rows["parameter"]))].rename(columns=tissue_name).reset_index()
+    wide.insert(2, "snapshots", count)
+    wide["noise"] = [f"{1e6 * value:.2g} µV" for value in wide["noise"]]
+    return wide.replace({"mode": MODE_NAMES}).rename(columns={"mode": "estimated"})
 
 
 def references_section(
@@ -110,105 +116,117 @@ def references_section(
     references: Mapping[str, pd.DataFrame],
     places: Mapping[str, pd.DataFrame],
 ) -> Section:
-    """Experiment 4.
+    """Experiment 4: scatter of the skull's conductivity by the reference electrode.
 
     Parameters
     ----------
     figures : paths of the figures by name.
-    references : rows of `inverse.experiment.compare_references`, by subject.
-    places : electrodes with the spongy bone below them, by subject.
+    references : rows of `experiments.estimation.compare_references`, by subject.
+    places : electrodes with the fraction of spongy bone below them, by subject.
     """
     parts = []
     for subject, table in references.items():
         rows = []
         for weighting, part in table.groupby("weighting", sort=False):
-            asked = part[part["asked"] & (part["reference"] != "average")]
-            worst = asked.loc[asked["std"].idxmax(), "reference"]
+            single = part[part["asked"] & (part["reference"] != "average")]
+            worst = single.loc[single["std"].idxmax(), "reference"]
             for where in (worst, "average"):
                 for row in part[part["reference"] == where].itertuples():
                     rows.append(_reference_row(weighting, where, where == worst, row))
         plain = table[table["asked"] & (table["weighting"] == "plain")]
-        text = (
-            f"Voltages from a skull of compact and spongy bone, estimates with one skull: "
-            f"{int(plain['patterns'].sum())} estimates with {plain['patterns'].max()} patterns at "
-            f"most and {len(plain) - 1} references, and the average, with either weights; "
-            f"{int(table.loc[table['asked'], 'failed'].sum())} did not converge and are left out. "
-            "Below: the reference with the largest scatter of the skull, and the average, in S/m."
-        )
-        scatter, middle = (
+        scatter, mean = (
             " and ".join(
-                f"{value:.2f} ({weighting} weights)"
+                f"{value:.2f} ({_WEIGHTS[weighting]})"
                 for weighting, value in spongy_correlation(table, places[subject], key).items()
             )
             for key in ("std", "mean")
         )
-        text += (
-            " Over the references the scatter and the spongy bone below have a rank correlation "
-            f"(Spearman) of {scatter}, the mean and the bone one of {middle}."
+        text = (
+            "Voltages from a skull of compact and spongy bone, estimates on a model with one "
+            f"skull tissue: {int(plain['patterns'].sum())} estimates of up to "
+            f"{plain['patterns'].max()} patterns for each of {len(plain) - 1} reference electrodes "
+            "and the average reference, with either weighting; "
+            f"{int(table.loc[table['asked'], 'failed'].sum())} did not converge and are left out. "
+            "The table has the reference with the largest standard deviation of the skull's "
+            "conductivity over patterns, and the average. Over the references this deviation and "
+            f"the fraction of spongy bone below have a Spearman correlation of {scatter}; the mean "
+            f"and that fraction one of {mean}."
         )
-        caption = "Deviation of the skull's conductivity over patterns, by the reference electrode."
-        parts.append(
-            Part(subject, (text,), pd.DataFrame(rows), figures[f"references_{subject}"], caption)
+        caption = (
+            "Fraction of spongy bone in the skull within 30 mm of each electrode, and standard "
+            "deviation over patterns of the skull's conductivity (mS/m) with readings against that "
+            "electrode: plain least squares, as in the paper, and weighted by the covariance of "
+            "re-referenced readings."
         )
+        figure, title = figures[f"references_{subject}"], f"References of {subject}"
+        parts.append(Part(title, (text,), pd.DataFrame(rows), figure, caption))
     return Section("references", "Choice of the reference (Experiment 4)", tuple(parts))
+
+
+_WEIGHTS = {"plain": "plain least squares", "covariance": "covariance weights"}
 
 
 def _reference_row(weighting: str, where: str, worst: bool, row: Any) -> dict[str, Any]:
     truth = TABLE_2.get(row.parameter)
+    skull = f"{TABLE_2['compact_bone']} and {TABLE_2['spongy_bone']}"
     paper = published.TABLE_2.get(row.parameter) if worst and weighting == "plain" else None
     return {
-        "weights": weighting,
-        "reference": f"{where} (worst)" if worst else where,
-        "tissue": _spaced(row.parameter),
-        "truth": truth
-        if truth is not None
-        else f"{TABLE_2['compact_bone']} and {TABLE_2['spongy_bone']}",
-        "mean": row.mean,
-        "deviation": row.std,
+        "weighting": _WEIGHTS[weighting],
+        "reference": f"{where} (largest deviation)" if worst else where,
+        "tissue": tissue_name(row.parameter),
+        "truth (S/m)": skull if truth is None else truth,
+        "mean (S/m)": row.mean,
+        "deviation (S/m)": row.std,
         "patterns": row.patterns,
-        "at a wall": row.at_wall,
-        "the paper": f"{paper[0]} ± {paper[1]}" if paper else "–",
+        "at a limit of the box": row.at_wall,
+        "paper (S/m)": f"{paper[0]} ± {paper[1]}" if paper else "–",
     }
 
 
 def disturbances_section(
     figures: Mapping[str, str], disturbances: Mapping[str, pd.DataFrame]
 ) -> Section:
-    """What a wrong head costs.
+    """Errors of estimates from the voltages of heads that differ from the model's.
 
     Parameters
     ----------
     figures : paths of the figures by name.
-    disturbances : rows of `inverse.disturbance.compare_disturbances`, by subject.
+    disturbances : rows of `experiments.wrong_heads.compare_disturbances`, by subject.
     """
     parts = []
     for subject, table in disturbances.items():
         table = table.dropna(subset=["parameter"])
-        rows = []
-        modes, changes = (list(dict.fromkeys(table[key])) for key in ("mode", "change"))
-        for mode, change in itertools.product(modes, changes):
-            part = table[(table["mode"] == mode) & (table["change"] == change)]
-            if not len(part):
-                continue
-            errors = part.set_index("parameter")["mean"]
-            rows.append({
-                "estimated": mode, "head of the voltages": told(change),
-                "electrodes": part["electrodes"].iloc[0], "pairs": part["pairs"].iloc[0],
-                **{f"{_spaced(name)} (%)": value for name, value in errors.items()},
+        modes = list(dict.fromkeys(table["mode"]))
+        groups = table.groupby(["mode", "change"], sort=False)
+        rows = [
+            {
+                "estimated": MODE_NAMES[mode],
+                "head of the voltages": change_name(change),
+                "electrodes": part["electrodes"].iloc[0],
+                "pairs": part["pairs"].iloc[0],
+                **{
+                    f"{tissue_name(name)} (%)": value
+                    for name, value in part.set_index("parameter")["mean"].items()
+                },
                 "chi-square / dof": part["misfit"].iloc[0],
-                "at a wall (%)": 100 * part["at_wall"].mean(),
-            })  # fmt: skip
+                AT_LIMIT: 100 * part["at_wall"].mean(),
+            }
+            for (mode, change), part in sorted(groups, key=lambda group: modes.index(group[0][0]))
+        ]
         text = (
             "Mean relative error of every tissue when the voltages come from a head that differs "
-            "from the model's in one thing. Chi-square over degrees of freedom is 1 where nothing "
-            "but the noise is wrong: it says whether the data themselves would tell. Moved "
-            "electrodes are one draw of directions each; benchmarks/displaced.py has several."
+            "from the model's in one property. Chi-square / degrees of freedom is 1 where only the "
+            "noise disturbs the data: above 1 the data themselves show the difference. Moved "
+            "electrodes are one random draw of directions; benchmarks/displaced_electrodes.py "
+            "repeats it."
         )
-        caption = "Mean relative errors by what is wrong; bars: median Cramér-Rao bounds."
-        parts.append(
-            Part(subject, (text,), pd.DataFrame(rows), figures[f"disturbances_{subject}"], caption)
+        caption = (
+            "Mean relative errors (%; dots) and median Cramér-Rao bounds of the noise alone (bars) "
+            "by the difference between the heads. The first row has the same mesh and electrodes."
         )
-    return Section("disturbances", "What a wrong head costs", tuple(parts))
+        figure, title = figures[f"disturbances_{subject}"], f"Wrong heads for {subject}"
+        parts.append(Part(title, (text,), pd.DataFrame(rows), figure, caption))
+    return Section("disturbances", "Errors from a wrong head", tuple(parts))
 
 
 def measured_section(
@@ -217,14 +235,14 @@ def measured_section(
     records: Mapping[str, Mapping[str, Any]],
     estimates: Mapping[str, pd.DataFrame],
 ) -> Section:
-    """Experiment 5: conductivities from measured voltages, beside the paper's.
+    """Experiment 5: conductivities from measured voltages, next to the paper's.
 
     Parameters
     ----------
     figures : paths of the figures by name.
-    summaries : rows of `inverse.measured.summary` with `variant`, by subject.
-    records : what was left out and why, by subject.
-    estimates : rows of `inverse.measured.fit` with frequency and variant, by subject.
+    summaries : rows of `inverse.fit.summary` with `variant`, by subject.
+    records : facts of every fit, with the data that were left out and why, by subject.
+    estimates : rows of `inverse.fit.fit` with frequency and variant, by subject.
     """
     parts = []
     for subject, table in summaries.items():
@@ -238,25 +256,31 @@ def measured_section(
             for row in table[table["frequency"] == shown].itertuples()
         ]
         left = {**facts["bad_electrodes"], **facts["bad_patterns"]}
+        noise = facts["reciprocity_noise"]
         text = (
             f"{facts['description']}; {facts['patterns']} patterns, {facts['readings']} readings, "
-            f"{table['frequency'].nunique()} frequencies; the table is for {shown:g} Hz, "
-            "where reciprocity holds best. "
-            f"Noise of one electrode {_reciprocal(facts['reciprocity_noise'])}. Left out: "
-            + ("; ".join(f"{k} ({v})" for k, v in left.items()) or "nothing")
-            + ". "
-            "Scaled deviations are those of the noise that would explain the misfit. Published "
+            f"{table['frequency'].nunique()} frequencies. The table is for {shown:g} Hz, "
+            "the frequency with the smallest reciprocity error. Noise of one electrode by "
+            f"reciprocity: {'unknown' if noise is None else f'{1e6 * noise:.2g} µV'}. Left out: "
+            + ("; ".join(f"{name} ({why})" for name, why in left.items()) or "nothing")
+            + ". Scaled deviations are those of the noise that would explain the misfit. Published "
             "means are McCann's (2019)."
         )
-        caption = "Estimates per pattern and from all patterns together, all tissues free."
-        parts.append(
-            Part(subject, (text,), pd.DataFrame(rows), figures[f"measured_{subject}"], caption)
+        caption = (
+            "Conductivities (S/m) with all tissues free. Dots: one estimate per injection pattern; "
+            "line and band: all patterns together ± one standard deviation of the noise that would "
+            "explain the misfit. Dotted: limits of the parameter box."
         )
+        figure, title = figures[f"measured_{subject}"], f"Estimates of {subject}"
+        parts.append(Part(title, (text,), pd.DataFrame(rows), figure, caption))
         misfit = _misfits(every, shown)
-        caption = "Against frequency, where there are several."
-        told = _unexplained(misfit, facts["noise"], [f for f in fits if f["frequency"] == shown])
-        parts.append(Part("", (told,), misfit, figures[f"spectrum_{subject}"], caption))
-        caption = "What the joint estimate leaves, by pattern and electrode."
+        text = _misfit_text(misfit, facts["noise"], [f for f in fits if f["frequency"] == shown])
+        caption = "Conductivities (S/m) against frequency (Hz)."
+        parts.append(Part("", (text,), misfit, figures[f"spectrum_{subject}"], caption))
+        caption = (
+            "Residuals of the joint estimate: measured against fitted voltages (mV), and residuals "
+            "by injection pattern and electrode."
+        )
         parts.append(Part(figure=figures[f"residuals_{subject}"], caption=caption))
     return Section("measured", "Measured voltages (Experiment 5)", tuple(parts))
 
@@ -265,43 +289,41 @@ def _measured_row(row: Any, free: bool) -> dict[str, Any]:
     mean = PUBLISHED_MEANS.get(row.parameter)
     return {
         "variant": row.variant,
-        "tissue": _spaced(row.parameter),
-        "mean (mS/m)": 1e3 * row.mean if free else f"held at {1e3 * row.mean:.4g}",
-        "deviation over patterns": 1e3 * row.std if free else "–",
+        "tissue": tissue_name(row.parameter),
+        "mean (mS/m)": 1e3 * row.mean if free else f"fixed at {1e3 * row.mean:.4g}",
+        "deviation over patterns (mS/m)": 1e3 * row.std if free else "–",
         "patterns": row.patterns if free else "–",
-        "at a wall": row.at_wall if free else "–",
-        "joint (mS/m)": 1e3 * row.joint if free else "held",
-        "± scaled": 1e3 * row.joint_scaled_std if free and not row.joint_at_wall else "–",
-        "joint at a wall": ("yes" if row.joint_at_wall else "no") if free else "–",
-        "published mean": 1e3 * mean if mean else "–",
+        "patterns at a limit of the box": row.at_wall if free else "–",
+        "all patterns together (mS/m)": 1e3 * row.joint if free else "fixed",
+        "± scaled deviation (mS/m)": 1e3 * row.joint_scaled_std
+        if free and not row.joint_at_wall
+        else "–",
+        "together at a limit": ("yes" if row.joint_at_wall else "no") if free else "–",
+        "published mean (mS/m)": 1e3 * mean if mean else "–",
         "the paper, other people (mS/m)": published.beside(row.variant, row.parameter) or "–",
     }
 
 
-def _unexplained(misfit: pd.DataFrame, noise: float, fits: Sequence[Mapping[str, Any]]) -> str:
-    """What the fits leave: beside the noise, and whether the reduced model itself is at fault."""
-    worst = misfit["rms misfit, joint (µV)"].max()
+def _misfit_text(misfit: pd.DataFrame, noise: float, fits: Sequence[Mapping[str, Any]]) -> str:
+    """Misfit compared with the noise and with the certified error of the reduced model."""
+    worst = misfit["RMS misfit, all patterns together (µV)"].max()
     text = (
-        f"The joint estimates leave {worst:.3g} µV, {worst / (1e6 * noise):.2g} times the noise of "
-        f"{1e6 * noise:.2g} µV. "
+        f"The RMS misfit of the joint estimates is up to {worst:.3g} µV, "
+        f"{worst / (1e6 * noise):.2g} times the noise of {1e6 * noise:.2g} µV. "
     )
     if worst > 2e6 * noise:
         text += (
-            "So the data are not explained: head, electrodes or instrument are wrong by more than "
-            "the noise, and conductivities carry that error, which no deviation above states. "
+            "The model does not explain the data: errors of head, electrodes or instrument exceed "
+            "the noise, and the deviations above do not include them. "
         )
     certified = [fit["certified_error"] for fit in fits if fit.get("certified_error") is not None]
     if not certified:
-        return text + "The reduced model's own error has no certificate at these readings."
+        return text + "The reduced model's own error is not certified for these readings."
     matters = any(fit["model_error_matters"] for fit in fits)
     return text + (
-        f"The reduced model is certified to {1e6 * max(certified):.3g} µV at the worst estimate, "
-        + ("which is not small beside the noise." if matters else "small beside the noise.")
+        f"The reduced model's own error is certified to be at most {1e6 * max(certified):.3g} µV, "
+        f"which is {'not ' if matters else ''}small compared with the noise."
     )
-
-
-def _reciprocal(noise: float | None) -> str:
-    return "unknown to reciprocity" if noise is None else f"{1e6 * noise:.2g} µV by reciprocity"
 
 
 def _misfits(table: pd.DataFrame, frequency: float) -> pd.DataFrame:
@@ -311,14 +333,12 @@ def _misfits(table: pd.DataFrame, frequency: float) -> pd.DataFrame:
     rows = []
     for variant, part in one.groupby("variant", sort=False):
         joint, each = part[part["mode"] == "joint"], part[part["mode"] == "each"]
-        rows.append({
-            "variant": variant,
-            "rms misfit, joint (µV)": 1e6 * joint["misfit"].iloc[0],
-            "rms misfit, median pattern alone (µV)": 1e6 * np.median(each["misfit"]),
-            "chi-square / dof, joint": (joint["chi_square"] / joint["dof"]).iloc[0],
-        })  # fmt: skip
+        rows.append(
+            {
+                "variant": variant,
+                "RMS misfit, all patterns together (µV)": 1e6 * joint["misfit"].iloc[0],
+                "RMS misfit, median of single patterns (µV)": 1e6 * np.median(each["misfit"]),
+                "chi-square / dof, together": (joint["chi_square"] / joint["dof"]).iloc[0],
+            }
+        )
     return pd.DataFrame(rows)
-
-
-def _spaced(name: str) -> str:
-    return name.replace("_", " ")

@@ -1,4 +1,4 @@
-"""The study's page: sections of text, tables and figures, put into one self-contained file."""
+"""The report's page: sections of text, tables and figures in one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TIMES = {"total": "total (s)", "longest": "longest (s)", "memory": "peak memory
 
 @dataclass(frozen=True)
 class Part:
-    """A piece of a section: a heading, paragraphs, a table and a figure, each if given."""
+    """Part of a section: heading, paragraphs, table and figure, each of them optional."""
 
     title: str = ""
     texts: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Section:
-    """A section of the page with its entry in the navigation."""
+    """Section of the page; `id` is its anchor, `title` its heading and navigation entry."""
 
     id: str
     title: str
@@ -47,9 +47,18 @@ def render(
     times: pd.DataFrame,
     provenance: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write the page to `path`, figures inside it, with nothing to be loaded from elsewhere.
+    """Write the page to `path`, with its figures embedded; it loads no other file.
 
-    Numbers in tables are shown to four significant digits; the tables' files hold all.
+    Numbers in tables have four significant digits; the tables' own files have all.
+
+    Parameters
+    ----------
+    path, template : HTML file to write, and its Jinja template.
+    study : settings of the study, shown at the end of the page.
+    sections : in the order of the page.
+    notes : paragraphs of the header.
+    times : table of `run_times`.
+    provenance : entry of the JSON sidecar.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     page = environment.from_string(Path(template).read_text()).render(
@@ -68,25 +77,23 @@ def render(
     write_sidecar(path, provenance=provenance)
 
 
+def quantities(values: Mapping[str, Any]) -> pd.DataFrame:
+    """Table with one row per named value."""
+    return pd.DataFrame(list(values.items()), columns=["quantity", "value"], dtype=object)
+
+
 def run_times(folder: str | Path) -> pd.DataFrame:
-    """Gather Snakemake's benchmark files: per rule, jobs, total and longest time, peak memory."""
+    """Jobs, time (s) and peak memory (MiB) per rule, from Snakemake's benchmark files."""
     rows = []
     for path in sorted(Path(folder).glob("*/*.tsv")):
         row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
-        rows.append({"rule": path.parent.name, "seconds": row["s"], "memory": row["max_rss"]})
-    if not rows:
-        return pd.DataFrame(
-            columns=["rule", "jobs", "total (s)", "longest (s)", "peak memory (MiB)"]
-        )
-    table = (
-        pd.DataFrame(rows)
-        .groupby("rule", sort=False)
-        .agg(
-            jobs=("seconds", "size"),
-            total=("seconds", "sum"),
-            longest=("seconds", "max"),
-            memory=("memory", "max"),
-        )
+        rows.append((path.parent.name, row["s"], row["max_rss"]))
+    jobs = pd.DataFrame(rows, columns=["rule", "seconds", "memory"]).groupby("rule", sort=False)
+    table = jobs.agg(
+        jobs=("seconds", "size"),
+        total=("seconds", "sum"),
+        longest=("seconds", "max"),
+        memory=("memory", "max"),
     )
     table = table.sort_values("total", ascending=False).reset_index()
     return table.rename(columns=_TIMES)

@@ -166,7 +166,7 @@ def test_scripts_and_report_carry_the_mark(scripts, tmp_path):
     section = domain_section(found, 0.99)
     table = section.parts[0].table.set_index("subject")
     assert table["training domain"].to_dict() == {"sub-04": "inside", "sub-77": "OUTSIDE"}
-    assert section.parts[0].texts[0] == "Outside the training domain: sub-77."
+    assert section.parts[0].texts[0] == "WARNING: outside the training domain: sub-77."
     found["sub-04"] |= {"outside": None}
     assert "fewer than 3 training heads" in domain_section(found, 0.99).parts[0].texts[-1]
 

@@ -82,11 +82,11 @@ def test_the_page_of_results_holds_what_the_tables_hold(tmp_path):
     assert text.startswith("2 test heads, headcond 7.\n")
     text, other = text.split("Error of the maps of table B against the uniform")
     assert "Error of the maps of table A against the uniform" in text
-    assert "| csf | 200 |" in other and "bone" not in other
+    assert "| CSF | 200 |" in other and "bone" not in other
     rows = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert cells[0][:2] == ["tissue", "median error (%), estimated"]
-    assert cells[2][:2] == ["bone cortical", "20 ± 14"] and cells[-1][0] == "all tissues"
+    assert cells[2][:2] == ["cortical bone", "20 ± 14"] and cells[-1][0] == "all tissues"
     assert len({len(row) for row in cells}) == 1 and "lens" not in text
     ranges = value_ranges({"condnet": np.full((2, 2, 2), 0.4)}, np.ones((2, 2, 2), bool))
     ranges.insert(0, "subject", "sub-1")

@@ -17,9 +17,9 @@ from headcond.experiments.convergence import (
     summary,
 )
 from headcond.fem.solvers import make_solver
-from headcond.figures.convergence import bounds_and_errors, error_measures, stopping
+from headcond.figures.rom import plot_convergence, plot_error_measures, plot_stopping
 from headcond.figures.style import save
-from headcond.reporting.impedance import convergence_table
+from headcond.reporting.rom import convergence_table
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.parameters import latin_hypercube, named_box
 from headcond.rom.settings import Settings
@@ -114,8 +114,8 @@ def test_figures_are_drawn_of_one_norm_and_of_both(measured, tmp_path):
     for norms in (["energy", "euclidean"], ["euclidean"]):
         part, steps = errors[errors["norm"].isin(norms)], histories[histories["norm"].isin(norms)]
         table = summary(part, steps)
-        figures = {"a": bounds_and_errors(table), "b": error_measures(table, 1e-6),
-                   "c": stopping(part, steps, 1e-6)}  # fmt: skip
+        figures = {"a": plot_convergence(table), "b": plot_error_measures(table, 1e-6),
+                   "c": plot_stopping(part, steps, 1e-6)}  # fmt: skip
         assert len(figures["a"].axes) == 3 * len(norms) and len(figures["c"].axes) == 2 * len(norms)
         for name, figure in figures.items():
             save(figure, tmp_path / f"{name}.png")
@@ -160,7 +160,7 @@ def test_report_table_says_which_bound_is_a_certificate(measured):
     *_, errors, histories = measured
     found = summary(errors, histories)
     table = convergence_table(found)
-    assert dict(zip(table["norm"], table["certificate"], strict=True)) == {
+    assert dict(zip(table["norm"], table["certified"], strict=True)) == {
         "energy": "yes", "euclidean": "no",
     }  # fmt: skip
     assert table["largest of a passive potential (µV)"].tolist() == pytest.approx(

@@ -14,7 +14,7 @@ from headcond.experiments.estimation import (
     spongy_fraction,
     sweep,
 )
-from headcond.figures.inversion import history
+from headcond.figures.experiments import mean_history
 from headcond.head.mesh import Mesh
 from headcond.inverse.fit import fit_variants, variants
 from headcond.inverse.measurement import Measurement
@@ -94,7 +94,7 @@ def test_baseline_counts_systems_and_gets_there(full):
     assert (np.diff(steps["systems"]) >= 1).all() and steps["systems"].iloc[-1] >= 4 * len(
         steps
     ) - 4
-    grid, mean = history(kept)
+    grid, mean = mean_history(kept)
     assert np.all(np.diff(grid) > 0) and mean[-1] == pytest.approx(last["relative_error"].mean())
 
 

@@ -13,7 +13,8 @@ from headcond.experiments.wrong_heads import (
     spread_electrodes,
     thicken_skull,
 )
-from headcond.figures.inversion import costs, told
+from headcond.figures.experiments import plot_disturbances
+from headcond.figures.names import change_name
 from headcond.figures.style import save
 from headcond.head.electrodes import place_discs
 from headcond.head.meshing import build_mesh
@@ -124,7 +125,7 @@ def test_an_error_of_the_model_shows_in_errors_and_in_the_misfit(compared):
 
 
 def test_the_costs_are_drawn_with_their_names(compared, tmp_path):
-    figure = costs(compared)
+    figure = plot_disturbances(compared)
     titles = [panel.get_title() for panel in figure.axes]
     assert titles[:3] == ["scalp", "skull", "brain"]
     # Three panels of four places: the one above the empty place has an axis of its own.
@@ -132,6 +133,6 @@ def test_the_costs_are_drawn_with_their_names(compared, tmp_path):
     assert labelled == [False, True, True, False]
     labels = [text.get_text() for text in figure.axes[0].get_yticklabels()]
     assert labels == [CHANGES["same"], CHANGES["moved2"]]
-    assert told("fewer32").startswith("32 electrodes")
+    assert change_name("fewer32").startswith("32 electrodes")
     save(figure, tmp_path / "costs.png")
     assert (tmp_path / "costs.png").stat().st_size > 5000

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from headcond.checks import InputError
-from headcond.figures.alignment import SQUARE_MM, checkerboard, checkerboards
+from headcond.figures.alignment import SQUARE_MM, checkerboard, plot_alignment
 
 QUALITY = {
     "mutual_information_before": 0.412, "mutual_information_after": 0.913,
@@ -34,7 +34,7 @@ def test_the_figure_shows_both_states_and_their_numbers():
     t1[4:20] *= 2  # left brighter than right
     before, after = np.zeros(shape), np.full(shape, 50.0)
     after[20:] = 25.0
-    figure = checkerboards(t1, before, after, affine, QUALITY)
+    figure = plot_alignment(t1, before, after, affine, QUALITY)
     panels = figure.axes
     assert [panel.get_title() for panel in panels[:3]] == ["axial", "sagittal", "coronal"]
     assert "0.412" in panels[0].get_ylabel() and "0.913" in panels[3].get_ylabel()

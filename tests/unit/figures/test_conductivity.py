@@ -8,7 +8,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_rgba
 
 from headcond.checks import InputError
-from headcond.figures import conductivity, maps, patches, style, volumes
+from headcond.figures import conductivity, patches, rendering, slices, style
 from headcond.files import results
 from headcond.tissues import conductivity_table
 from scripts.condnet import draw_tables
@@ -39,13 +39,13 @@ def bars(figure):
 
 
 def test_the_scale_runs_from_air_to_the_highest_conductivity():
-    assert maps.conductivity_limits(conductivity_table("A")) == (0.01, 2.0)
+    assert slices.conductivity_limits(conductivity_table("A")) == (0.01, 2.0)
     assert conductivity.shared_limits([(0.01, 2.0), (0.0035, 1.654)]) == (0.0035, 2.0)
 
 
 def test_maps_share_one_logarithmic_scale_beside_grey_images(ramps):
     images = {"T1w": ramps["uniform"], "T2w": ramps["true"]}
-    figure = conductivity.beside_images(images, ramps, AFFINE, (5, 6, 7), LIMITS)
+    figure = conductivity.plot_maps(images, ramps, AFFINE, (5, 6, 7), LIMITS)
     shown = panels(figure)
     assert [panel.get_title() for panel in shown[:5]] == ["T1w", "T2w", *ramps]
     for panel in shown:
@@ -55,7 +55,10 @@ def test_maps_share_one_logarithmic_scale_beside_grey_images(ramps):
         assert image.get_cmap().name == ("gray" if grey else "turbo")
     assert np.array_equal(shown[2].images[0].get_array(), ramps["uniform"][:, :, 7].T)
     assert np.array_equal(shown[8].images[0].get_array(), ramps["estimated"][5].T)
-    assert [bar.get_ylabel() for bar in bars(figure)] == ["normalised", "S/m"]
+    assert [bar.get_ylabel() for bar in bars(figure)] == [
+        "normalised intensity",
+        "conductivity (S/m)",
+    ]
     scale = bars(figure)[1]
     assert scale.get_yscale() == "log" and scale.get_ylim() == pytest.approx(LIMITS)
 
@@ -63,25 +66,25 @@ def test_maps_share_one_logarithmic_scale_beside_grey_images(ramps):
 def test_the_middle_lies_left_of_the_midline():
     mask = np.zeros(SHAPE, bool)
     mask[10:31, 4:15, 2:9] = True
-    assert conductivity.middle(mask, AFFINE).tolist() == [20 - 6, 9, 5], "12 mm are 6 voxels"
+    assert conductivity.central_voxel(mask, AFFINE).tolist() == [20 - 6, 9, 5], "12 mm are 6 voxels"
 
 
 def test_details_magnify_the_busiest_square_that_is_in_sight():
     plane = np.zeros((60, 50))
     plane[40:50, 10:20] = np.indices((10, 10)).sum(axis=0) % 2  # a chess board
-    corner, edge = conductivity.busiest(plane, np.array([2.0, 2.0]))
+    corner, edge = conductivity.most_detailed_square(plane, np.array([2.0, 2.0]))
     assert edge.tolist() == [22, 22]
     assert np.all(corner <= (40, 10)) and np.all(corner + edge >= (50, 20))
     hidden = np.zeros((60, 50))
     hidden[2:12, 38:48] = np.indices((10, 10)).sum(axis=0) % 2  # where the inset will lie
     hidden[40, 10] = 1
-    corner, _ = conductivity.busiest(hidden, np.array([2.0, 2.0]))
+    corner, _ = conductivity.most_detailed_square(hidden, np.array([2.0, 2.0]))
     assert np.all(corner <= (40, 10)) and np.all(corner + edge > (40, 10))
 
 
 def test_details_show_the_same_voxels_in_every_panel(ramps):
     big = {title: np.kron(volume, np.ones((2, 2, 2))) for title, volume in ramps.items()}
-    figure = conductivity.beside_images(
+    figure = conductivity.plot_maps(
         {"T1w": big["true"]}, big, np.diag([2.0, 2, 2, 1]), (20, 20, 20), LIMITS, details=True
     )
     for number, panel in enumerate(panels(figure)):
@@ -123,29 +126,33 @@ def test_spread_is_shown_absolute_and_relative_and_nowhere_in_air():
     estimated = np.full(SHAPE, 0.5)
     estimated[:4] = 0.0
     deviation = np.full(SHAPE, 0.1)
-    figure = conductivity.spread(estimated, deviation, AFFINE, (5, 6, 7), LIMITS)
+    figure = conductivity.plot_axis_spread(estimated, deviation, AFFINE, (5, 6, 7), LIMITS)
     _, absolute, relative = (panel.images[0].get_array() for panel in panels(figure)[:3])
     assert np.all(absolute[:, :4] == 0) and np.all(relative[:, :4] == 0)
     assert np.allclose(absolute[:, 4:], 0.1) and np.allclose(relative[:, 4:], 20.0)
-    assert [bar.get_ylabel() for bar in bars(figure)] == ["S/m", "S/m", "%"]
+    assert [bar.get_ylabel() for bar in bars(figure)] == [
+        "conductivity (S/m)",
+        "standard deviation (S/m)",
+        "standard deviation (% of the estimate)",
+    ]
 
 
 def test_profile_draws_the_left_right_line_in_millimetres(ramps):
-    figure = conductivity.profile(ramps, AFFINE, (3, 7, 2), LIMITS)
-    *slices, panel = panels(figure)
+    figure = conductivity.plot_profile(ramps, AFFINE, (3, 7, 2), LIMITS)
+    *pictures, panel = panels(figure)
     for line, volume in zip(panel.lines, ramps.values(), strict=True):
         assert np.array_equal(line.get_ydata(), volume[:, 7, 2])
         assert np.array_equal(line.get_xdata(), 2.0 * (np.arange(SHAPE[0]) - 3))
     assert [line.get_label() for line in panel.lines] == list(ramps)
     assert "mm" in panel.get_xlabel() and "S/m" in panel.get_ylabel()
-    assert [found.get_title() for found in slices] == ["uniform", "estimated"]
-    for found, title in zip(slices, ("uniform", "estimated"), strict=True):
+    assert [found.get_title() for found in pictures] == ["uniform", "estimated"]
+    for found, title in zip(pictures, ("uniform", "estimated"), strict=True):
         assert np.array_equal(found.images[0].get_array(), ramps[title][:, :, 2].T)
         assert set(found.lines[0].get_ydata()) == {7}, "the line lies where the curve is taken"
 
 
 def colour_of(sigma):
-    name, norm = maps.conductivity_colours(LIMITS)
+    name, norm = slices.conductivity_colours(LIMITS)
     return np.array(colormaps[name](norm(sigma))[:3])
 
 
@@ -156,11 +163,11 @@ def ball(size=60, inner=0.5, outer=0.1):
 
 
 def test_a_render_shows_the_three_cut_faces_and_a_shaded_skin():
-    picture = volumes.render(ball(), (2.0, 2.0, 2.0), LIMITS, pixel=1.0)
+    picture = rendering.render(ball(), (2.0, 2.0, 2.0), LIMITS, pixel=1.0)
     white = np.all(picture == 1, axis=2)
     height, width = picture.shape[:2]
     assert height == pytest.approx(88, abs=14) and width == pytest.approx(88, abs=14), "44 x 2 mm"
-    for shade in volumes._FACES:  # each face of the cut shows both conductivities, unlit
+    for shade in rendering._FACES:  # each face of the cut shows both conductivities, unlit
         for sigma in (0.5, 0.1):
             same = np.all(np.abs(picture - shade * colour_of(sigma)) < 1e-6, axis=2)
             assert same.sum() > 50, (shade, sigma)
@@ -179,7 +186,7 @@ def test_a_render_looks_from_the_persons_left_and_front():
     left[:10], right[-10:] = np.where(body[:10] > 0, 2.0, 0), np.where(body[-10:] > 0, 2.0, 0)
 
     def dark_red(volume):
-        picture = volumes.render(volume, (2.0, 2.0, 2.0), LIMITS, pixel=2.0)
+        picture = rendering.render(volume, (2.0, 2.0, 2.0), LIMITS, pixel=2.0)
         return (picture[..., 0] > 4 * picture[..., 1:].max(axis=2)).sum()
 
     assert dark_red(left) > 30 and dark_red(right) == 0
@@ -187,11 +194,11 @@ def test_a_render_looks_from_the_persons_left_and_front():
 
 def test_inner_air_is_dark_on_a_cut_and_an_empty_map_is_refused():
     hollow = np.where(ball() == 0.5, 0.0, ball())
-    picture = volumes.render(hollow, (2.0, 2.0, 2.0), LIMITS, pixel=2.0)
-    air = np.max(np.abs(picture - np.array(volumes._AIR)), axis=2) < 0.03
+    picture = rendering.render(hollow, (2.0, 2.0, 2.0), LIMITS, pixel=2.0)
+    air = np.max(np.abs(picture - np.array(rendering._AIR)), axis=2) < 0.03
     assert air.sum() > 100
-    with pytest.raises(InputError, match="empty"):
-        volumes.render(np.zeros((8, 8, 8)), (1, 1, 1), LIMITS)
+    with pytest.raises(InputError, match="0 S/m everywhere"):
+        rendering.render(np.zeros((8, 8, 8)), (1, 1, 1), LIMITS)
 
 
 def test_outline_is_filled_and_without_specks():
@@ -199,18 +206,18 @@ def test_outline_is_filled_and_without_specks():
     mask[3:15, 3:15, 3:15] = True
     mask[6:9, 6:9, 6:9] = False
     mask[18, 18, 18] = True
-    found = volumes.outline(mask)
+    found = rendering.outline(mask)
     assert found[7, 7, 7] and not found[18, 18, 18] and found.sum() == 12**3
 
 
 def test_renders_have_a_row_per_head_and_one_scale():
     small = ball(30)
     rows = {head: {"uniform": small, "estimated": small} for head in ("sub-1", "sub-2")}
-    figure = volumes.renders(rows, dict.fromkeys(rows, np.diag([6.0, 6, 6, 1])), LIMITS)
+    figure = rendering.plot_renders(rows, dict.fromkeys(rows, np.diag([6.0, 6, 6, 1])), LIMITS)
     shown = panels(figure)
     assert [panel.get_title() for panel in shown] == ["uniform", "estimated", "", ""]
     assert [panel.get_ylabel() for panel in shown] == ["sub-1", "", "sub-2", ""]
-    assert [bar.get_ylabel() for bar in bars(figure)] == ["S/m"]
+    assert [bar.get_ylabel() for bar in bars(figure)] == ["conductivity (S/m)"]
     assert all(np.ptp(panel.images[0].get_array()) > 0.5 for panel in shown)
 
 
@@ -224,15 +231,13 @@ def test_patches_are_drawn_as_boxes_with_the_tables_values():
     ]  # fmt: skip
     table = pd.DataFrame(rows)
     image = np.random.default_rng(0).random(SHAPE)
-    figure = patches.patches(
-        table, values, image, AFFINE, ["uniform", "condnet"], {"condnet": "estimated"}
-    )
+    figure = patches.plot_patches(table, values, image, AFFINE, ["uniform", "condnet"])
     picture, boxes = panels(figure)
     assert np.array_equal(picture.images[0].get_array(), image[:, :, 3].T)
     assert [text.get_text() for text in picture.texts if text.get_text().isdigit()] == ["1", "2"]
-    assert [label.get_text() for label in boxes.get_xticklabels()] == ["1 WM", "2 bone (cort.)"]
+    assert [label.get_text() for label in boxes.get_xticklabels()] == ["1 WM", "2 cortical\nbone"]
     assert boxes.get_yscale() == "log" and "S/m" in boxes.get_ylabel()
-    (circles,) = (line for line in boxes.lines if line.get_label() == "table's value")
+    (circles,) = (line for line in boxes.lines if line.get_label() == "conductivity table")
     assert circles.get_ydata().tolist() == list(values.values())
     found = [box.get_path().vertices[:5, 1] for box in boxes.patches]
     assert [(low.min(), low.max()) for low in found[:2]] == [(0.07, 0.07), (0.02, 0.02)]
@@ -243,5 +248,5 @@ def test_patches_are_drawn_as_boxes_with_the_tables_values():
     assert lowest == pytest.approx(0.01)
     assert boxes.patches[2].get_facecolor()[:3] == to_rgba(style.COLOURS[1])[:3]
     names = [text.get_text() for text in figure.legends[0].get_texts()]
-    assert names == ["uniform", "estimated", "table's value"]
+    assert names == ["uniform", "estimated", "conductivity table"]
     assert table["condnet"].min() == 0, "the caller's table is not changed"

@@ -7,7 +7,8 @@ import pytest
 from matplotlib.colors import to_rgba
 from PIL import Image
 
-from headcond.figures import curves, maps, meshes, style
+from headcond.figures import conductivity, estimates, meshes, rom, slices, style
+from headcond.figures.names import tissue_name
 from headcond.tissues import EIT_TISSUES, TISSUES
 from tests.helpers.fem_meshes import box
 
@@ -69,7 +70,7 @@ def check_orientation(panel, plane, picture, sizes):
 
 def test_slices_show_the_three_planes_the_right_way_round(ramps):
     centre = (3, 7, 2)
-    figure = maps.slices(ramps, AFFINE, centre, unit="S/m", limits=(0.0, 5.0), mark=True)
+    figure = slices.plot_slices(ramps, AFFINE, centre, unit="S/m", limits=(0.0, 5.0), mark=True)
     shown = panels(figure)
     assert len(shown) == 6
     for row, plane in enumerate(("axial", "sagittal", "coronal")):
@@ -87,7 +88,7 @@ def test_slices_show_the_three_planes_the_right_way_round(ramps):
 
 def test_every_scale_has_its_own_colour_bar(ramps):
     ramps["third"] = ramps["second"]
-    figure = maps.slices(
+    figure = slices.plot_slices(
         ramps, AFFINE, (0, 0, 0),
         unit={"first": "normalised", "second": "S/m", "third": "S/m"},
         limits={"first": (0.0, 1.0), "second": (0.0, 2.0), "third": (0.0, 2.0)},
@@ -103,7 +104,7 @@ def test_anatomy_shows_images_and_names_the_tissues_that_are_there(ramps):
     labels[2:9, 2:9, 2:7] = TISSUES.index("skin") + 1
     labels[4:7, 4:7, 4:6] = TISSUES.index("wm") + 1
     centre = (5, 5, 4)
-    figure = maps.anatomy(ramps, labels, TISSUES, AFFINE, centre)
+    figure = slices.plot_anatomy(ramps, labels, TISSUES, AFFINE, centre)
     shown = panels(figure)
     assert [panel.get_title() for panel in shown[:3]] == ["first", "second", "tissues"]
     for row, plane in enumerate(ENDS):
@@ -111,13 +112,13 @@ def test_anatomy_shows_images_and_names_the_tissues_that_are_there(ramps):
             panel = shown[3 * row + column]
             check_orientation(panel, plane, plane_of(volume, plane, centre), (2, 3, 4))
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == ["skin", "wm"]
+    assert [text.get_text() for text in legend.get_texts()] == ["skin", "WM"]
     image = shown[2].images[0]
     for name in ("skin", "wm"):
         colour = image.cmap(image.norm(TISSUES.index(name) + 1))
         assert colour == pytest.approx(to_rgba(style.TISSUE_COLOURS[name]))
     assert image.cmap(image.norm(0)) == pytest.approx(to_rgba("black"))
-    assert not maps.anatomy(ramps, None, TISSUES, AFFINE, centre).legends
+    assert not slices.plot_anatomy(ramps, None, TISSUES, AFFINE, centre).legends
 
 
 def test_every_tissue_has_a_colour_of_its_own():
@@ -128,8 +129,8 @@ def test_every_tissue_has_a_colour_of_its_own():
 def test_bounding_box_is_tight_up_to_its_margin():
     mask = np.zeros((9, 10, 11), bool)
     mask[4, 5:8, 1:3] = True
-    assert maps.bounding_box(mask, 0) == (slice(4, 5), slice(5, 8), slice(1, 3))
-    assert maps.bounding_box(mask, 2) == (slice(2, 7), slice(3, 10), slice(0, 5))
+    assert slices.bounding_box(mask, 0) == (slice(4, 5), slice(5, 8), slice(1, 3))
+    assert slices.bounding_box(mask, 2) == (slice(2, 7), slice(3, 10), slice(0, 5))
 
 
 def polygon_area(polygon, plane):
@@ -175,7 +176,7 @@ def test_mesh_cuts_colour_tissues_and_keep_left_and_right():
         lambda middle: np.where(middle[:, 0] < 0.05, tissue["scalp"], tissue["wm"]), names,
     )  # fmt: skip
     through = np.array([0.12, 0.03, 0.11])
-    figure = meshes.cut(mesh.nodes, mesh.tetrahedra, mesh.tissue, names, through)
+    figure = meshes.plot_mesh_cuts(mesh.nodes, mesh.tetrahedra, mesh.tissue, names, through)
     expected = {
         "axial": ("x (mm)", "y (mm)", 50 * 100, 150 * 100),
         "sagittal": ("y (mm)", "z (mm)", 0, 100 * 300),
@@ -197,7 +198,7 @@ def test_mesh_cuts_colour_tissues_and_keep_left_and_right():
         assert area["scalp"] == pytest.approx(scalp, rel=1e-9)
         assert area["wm"] == pytest.approx(white, rel=1e-9)
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()] == [n.replace("_", " ") for n in names]
+    assert [text.get_text() for text in legend.get_texts()] == [tissue_name(n) for n in names]
 
 
 def test_views_show_the_side_that_they_name():
@@ -210,7 +211,7 @@ def test_views_show_the_side_that_they_name():
     }  # fmt: skip
     surface = mesh.surface()
     marked = np.all(mesh.nodes[surface][:, :, 2] > 0.199, axis=1)
-    figure = meshes.surface_views(mesh.nodes, surface, marked=marked, points=points)
+    figure = meshes.plot_surface(mesh.nodes, surface, marked=marked, points=points)
     seen = {p.get_title(): [t.get_text() for t in p.texts] for p in panels(figure)}
     assert seen == {"from the left": ["left"], "from the front": ["front"], "from above": ["top"]}
     left, front, above = panels(figure)
@@ -230,7 +231,7 @@ def test_values_on_a_surface_have_a_symmetric_labelled_scale():
     surface = mesh.surface()
     values = np.linspace(-3, 2, len(surface))
     cloud = np.array([[0.1, 0.1, 0.3]])
-    figure = meshes.surface_views(
+    figure = meshes.plot_surface(
         mesh.nodes, surface, values=values, unit="potential (V)", cloud=cloud, lines=[mesh.nodes]
     )
     assert [bar.get_ylabel() for bar in bars(figure)] == ["potential (V)"]
@@ -255,7 +256,7 @@ def errors():
 
 def test_boxes_stand_where_their_errors_are(errors):
     names, modes = ["gm", "wm", "compact_bone"], ["each", "joint"]
-    figure = curves.relative_errors(errors, names, modes)
+    figure = estimates.plot_relative_errors(errors, names, modes)
     (panel,) = panels(figure)
     assert len(panel.patches) == len(names) * len(modes)
     quartiles = {"each": (2, 4), "joint": (0.15, 0.25)}
@@ -267,11 +268,10 @@ def test_boxes_stand_where_their_errors_are(errors):
         middle = corners[:, 0].min() + np.ptp(corners[:, 0]) / 2
         assert round(middle) == names.index(name) and (middle < round(middle)) == (mode == "each")
         assert patch.get_facecolor()[:3] == to_rgba(style.COLOURS[modes.index(mode)])[:3]
-    assert [text.get_text() for text in panel.get_xticklabels()] == ["gm", "wm", "compact bone"]
+    assert [text.get_text() for text in panel.get_xticklabels()] == ["GM", "WM", "compact bone"]
     assert "%" in panel.get_ylabel() and panel.get_yscale() == "log"
-    told = {"each": "per pair", "joint": "all pairs together"}
     shown = [text.get_text() for text in panel.get_legend().get_texts()]
-    assert shown == [told[mode] for mode in modes]
+    assert shown == ["per pair", "all pairs together"]
 
 
 def test_losses_draw_both_curves_and_the_floor():
@@ -282,23 +282,23 @@ def test_losses_draw_both_curves_and_the_floor():
         )
         for shift, axis in enumerate(("axial", "coronal"))
     }  # fmt: skip
-    (panel,) = panels(curves.losses(tables))
+    (panel,) = panels(conductivity.plot_losses(tables))
     lines = {line.get_label(): line for line in panel.lines}
     for axis, table in tables.items():
         for kind, column in (("training", "train_loss"), ("validation", "validation_loss")):
             assert lines[f"{axis}, {kind}"].get_ydata().tolist() == table[column].tolist()
             assert lines[f"{axis}, {kind}"].get_xdata().tolist() == [1, 2, 3]
     tables["axial"]["unseen_loss"] = [5.0, 4.0, 3.5]
-    (seen,) = panels(curves.losses(tables))
+    (seen,) = panels(conductivity.plot_losses(tables))
     drawn = [line for line in seen.lines if line.get_linestyle() == "-."]
-    assert [line.get_label() for line in drawn] == ["axial, unseen"]
+    assert [line.get_label() for line in drawn] == ["axial, unseen head"]
     assert drawn[0].get_ydata().tolist() == [5.0, 4.0, 3.5]
     floors = [line for line in panel.lines if line.get_linestyle() == ":"]
     assert [line.get_ydata()[0] for line in floors] == [0.5, 0.5]
     assert panel.get_xlabel() == "epoch" and "nats" in panel.get_ylabel()
     (legend,) = panel.figure.legends
     names = [text.get_text() for text in legend.get_texts()]
-    assert names[-1] == "least possible" and len(names) == 5
+    assert names[-1] == "entropy of the targets" and len(names) == 5
 
 
 def test_greedy_draws_every_pair_and_their_mean():
@@ -306,7 +306,7 @@ def test_greedy_draws_every_pair_and_their_mean():
         {"pair": ["a"] * 3 + ["b"] * 2, "snapshots": [1, 2, 3, 1, 2],
          "relative_bound": [1.0, 0.1, 0.01, 3.0, 0.3]}
     )  # fmt: skip
-    (panel,) = panels(curves.greedy(table))
+    (panel,) = panels(rom.plot_greedy(table))
     drawn = [line.get_ydata().tolist() for line in panel.lines]
     assert drawn[:2] == [[1.0, 0.1, 0.01], [3.0, 0.3]]
     (mean,) = (line for line in panel.lines if line.get_label() == "mean over pairs")
@@ -316,7 +316,7 @@ def test_greedy_draws_every_pair_and_their_mean():
 
 def test_bounds_are_drawn_against_errors_with_the_diagonal_in_view():
     table = pd.DataFrame({"error": [1e-5, 2e-4, 0.0], "bound": [3e-5, 2.5e-4, 1e-9]})
-    (panel,) = panels(curves.bound_and_error(table))
+    (panel,) = panels(rom.plot_bound_and_error(table))
     points, diagonal = panel.lines
     assert points.get_xydata().tolist() == [[1e-5, 3e-5], [2e-4, 2.5e-4]]
     assert np.array_equal(diagonal.get_xdata(), diagonal.get_ydata())
@@ -334,7 +334,7 @@ def test_upper_limit_is_a_percentile_of_what_is_above_zero():
 
 def test_saving_writes_a_picture_and_closes_the_figure(tmp_path, ramps):
     path = tmp_path / "new" / "profile.png"
-    figure = maps.slices(ramps, AFFINE, (3, 7, 2), unit="S/m", limits=(0.0, 5.0))
+    figure = slices.plot_slices(ramps, AFFINE, (3, 7, 2), unit="S/m", limits=(0.0, 5.0))
     style.save(figure, path)
     with Image.open(path) as image:
         assert image.format == "PNG" and image.size[0] > 500
@@ -345,6 +345,6 @@ def test_saving_writes_a_picture_and_closes_the_figure(tmp_path, ramps):
 
 
 def test_a_note_stands_in_the_figure(tmp_path, ramps):
-    figure = maps.slices(ramps, AFFINE, (3, 7, 2), unit="S/m", limits=(0.0, 5.0))
+    figure = slices.plot_slices(ramps, AFFINE, (3, 7, 2), unit="S/m", limits=(0.0, 5.0))
     style.save(figure, tmp_path / "a.png", "generated head")
     assert figure.get_supxlabel() == "generated head"

@@ -32,17 +32,21 @@ def test_errors_stand_beside_bound_and_paper_at_the_most_snapshots(sweep):
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {})
     table = section.parts[0].table
     assert len(table) == 6 and set(table["mean RE (%)"]) == {17.0}
-    assert section.parts[0].texts[1] == "Mean over all tissues: 17 % (each), 17 % (joint)."
-    paper = table.set_index(["estimated", "tissue"])["the paper: mean RE (%)"]
-    assert paper["each, all tissues", "spongy bone"] == published.EXPERIMENT_2["spongy_bone"]
-    assert paper["joint, all tissues", "spongy bone"] == "–", "the paper estimates per pair"
+    assert section.parts[0].texts[1] == (
+        "Mean relative error of all tissues: 17 % (per pair), 17 % (all pairs together)."
+    )
+    paper = table.set_index(["estimated", "tissue"])["mean RE in the paper (%)"]
+    assert paper["per pair, all tissues", "spongy bone"] == published.EXPERIMENT_2["spongy_bone"]
+    assert paper["all pairs together, all tissues", "spongy bone"] == "–", (
+        "the paper estimates per pair"
+    )
     swept = section.parts[1].table
     assert list(swept["noise"]) == ["0.82 µV", "8.2 µV"] * 2 and set(swept["snapshots"]) == {15}
     assert list(swept.columns[-2:]) == ["scalp", "spongy bone"] and set(swept["scalp"]) == {0.9}
     assert len(section.parts) == 4 and "Traditional" not in " ".join(section.parts[0].texts)
     turned = {**STUDY, "head": {"anisotropic": ["compact_bone"]}}
     table = experiments.inversion_section(turned, FIGURES, {"sub-01": sweep}, {}).parts[0].table
-    assert set(table["the paper: mean RE (%)"]) == {"–"}
+    assert set(table["mean RE in the paper (%)"]) == {"–"}
 
 
 def test_removed_runs_are_counted_with_their_reason(sweep):
@@ -54,7 +58,7 @@ def test_removed_runs_are_counted_with_their_reason(sweep):
     ])  # fmt: skip
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {"sub-01": runs})
     text = section.parts[0].texts[-1]
-    assert "6 runs, 8 systems each" in text and "2 unrealistic scalp" in text
+    assert "6 runs with 8 linear systems each" in text and "2 unrealistic scalp" in text
     kept = runs.assign(kept=True, reason="")
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {"sub-01": kept})
     assert section.parts[0].texts[-1].endswith("none.")
@@ -72,16 +76,22 @@ def test_the_worst_reference_stands_beside_table_2():
     section = experiments.references_section(
         FIGURES, {"sub-01": pd.DataFrame(rows)}, {"sub-01": places}
     )
-    table = section.parts[0].table.set_index(["weights", "reference", "tissue"])
-    assert table.loc[("plain", "B (worst)", "skull"), "the paper"] == "0.0087 ± 0.0012"
-    assert table.loc[("plain", "B (worst)", "skull"), "truth"] == "0.0059 and 0.038"
-    assert table.loc[("covariance", "B (worst)", "scalp"), "the paper"] == "–"
+    table = section.parts[0].table.set_index(["weighting", "reference", "tissue"])
+    assert (
+        table.loc[("plain least squares", "B (largest deviation)", "skull"), "paper (S/m)"]
+        == "0.0087 ± 0.0012"
+    )
+    assert (
+        table.loc[("plain least squares", "B (largest deviation)", "skull"), "truth (S/m)"]
+        == "0.0059 and 0.038"
+    )
+    assert table.loc[("covariance weights", "B (largest deviation)", "scalp"), "paper (S/m)"] == "–"
     text = section.parts[0].texts[0]
-    assert "60 estimates with 20 patterns at most and 2 references" in text
-    assert "with either weights; 0 did not converge" in text
-    assert "correlation (Spearman) of 1.00 (plain weights) and 1.00 (covariance weights)," in text
+    assert "60 estimates of up to 20 patterns for each of 2 reference electrodes" in text
+    assert "with either weighting; 0 did not converge" in text
+    assert "correlation of 1.00 (plain least squares) and 1.00 (covariance weights);" in text
     assert text.endswith(
-        "and the bone one of -1.00 (plain weights) and -1.00 (covariance weights)."
+        "fraction one of -1.00 (plain least squares) and -1.00 (covariance weights)."
     )
 
 
@@ -97,7 +107,7 @@ def test_a_wrong_head_is_named_in_words():
     assert len(table) == 6 and list(table["scalp (%)"]) == [3.0] * 6
     assert table["head of the voltages"].iloc[1] == "electrodes moved by 5 mm"
     assert table["head of the voltages"].iloc[2].startswith("32 electrodes")
-    assert set(table["at a wall (%)"]) == {50.0}
+    assert set(table["at a limit of the box (%)"]) == {50.0}
 
 
 def test_measured_conductivities_stand_beside_tables_3_and_4():
@@ -128,21 +138,21 @@ def test_measured_conductivities_stand_beside_tables_3_and_4():
     assert len(table) == 4, "the clearest frequency alone"
     paper = table["the paper, other people (mS/m)"]
     assert paper[variants[0], "scalp"].startswith("AM 243 ± 45; CA 287 ± 62")
-    assert paper[variants[0], "wm"] == "–", "fixed there"
-    assert "AM 118 ± 72" in paper[variants[1], "wm"]
-    assert table["joint at a wall"][variants[1], "wm"] == "yes"
-    assert table["± scaled"][variants[1], "wm"] == "–", "a wall has no deviation"
-    assert table["mean (mS/m)"][variants[0], "wm"].startswith("held at ")
-    assert table["joint (mS/m)"][variants[0], "wm"] == "held"
-    assert table["published mean"][variants[0], "scalp"] == pytest.approx(410)
+    assert paper[variants[0], "WM"] == "–", "fixed there"
+    assert "AM 118 ± 72" in paper[variants[1], "WM"]
+    assert table["together at a limit"][variants[1], "WM"] == "yes"
+    assert table["± scaled deviation (mS/m)"][variants[1], "WM"] == "–", "a wall has no deviation"
+    assert table["mean (mS/m)"][variants[0], "WM"].startswith("fixed at ")
+    assert table["all patterns together (mS/m)"][variants[0], "WM"] == "fixed"
+    assert table["published mean (mS/m)"][variants[0], "scalp"] == pytest.approx(410)
     text = section.parts[0].texts[0]
-    assert "Fz (named by hand)" in text and "40 µV by reciprocity" in text
+    assert "Fz (named by hand)" in text and "reciprocity: 40 µV" in text
     told = section.parts[1].texts[0]
-    assert "leave 300 µV, 7.5 times" in told and "not explained" in told
-    assert "certified to 300 µV" in told and "not small beside the noise" in told
+    assert "up to 300 µV, 7.5 times" in told and "does not explain the data" in told
+    assert "at most 300 µV" in told and "not small compared with the noise" in told
     misfit = section.parts[1].table
-    np.testing.assert_allclose(misfit["rms misfit, median pattern alone (µV)"], 150)
-    np.testing.assert_allclose(misfit["chi-square / dof, joint"], 2)
+    np.testing.assert_allclose(misfit["RMS misfit, median of single patterns (µV)"], 150)
+    np.testing.assert_allclose(misfit["chi-square / dof, together"], 2)
 
 
 def test_published_values_of_a_variant_that_the_paper_lacks():

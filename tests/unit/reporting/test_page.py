@@ -2,8 +2,6 @@
 
 import base64
 import html.parser
-import re
-from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -13,7 +11,7 @@ import yaml
 
 from headcond import __version__
 from headcond.condnet.scores import over_heads
-from headcond.reporting import conductivity, impedance, stimulation
+from headcond.reporting import cohort, conductivity, estimates, head, rom
 from headcond.reporting.page import Part, Section, render, run_times
 from headcond.study.paths import REPOSITORY
 
@@ -205,19 +203,19 @@ def errors_of(subject):
 
 def test_estimates_are_summed_up_per_mode_and_tissue(default, tmp_path, shown):
     figures = figure_files(tmp_path, ["estimates_sub-04"])
-    section = impedance.estimate_section(default, figures, errors_of("sub-04"))
+    section = estimates.estimate_section(default, figures, errors_of("sub-04"))
     table = section.parts[0].table
-    assert table["tissue"].tolist() == ["compact bone", "wm"] * 2
-    assert table["from"].tolist() == ["each", "each", "joint", "joint"]
+    assert table["tissue"].tolist() == ["compact bone", "WM"] * 2
+    assert table["estimated"].tolist() == ["per pair"] * 2 + ["all pairs together"] * 2
     row = table.iloc[2]
     assert row["mean RE (%)"] == 3.0 and row["median RE (%)"] == 2.0
     assert row["largest RE (%)"] == 6.0
     assert row["RMS RE (%)"] == pytest.approx(np.sqrt(41 / 3))
-    assert row["Cramér-Rao bound (%)"] == 4.0
-    assert row["at a wall (%)"] == pytest.approx(100 / 3)
+    assert row["median Cramér-Rao bound (%)"] == 4.0
+    assert row["at a limit of the box (%)"] == pytest.approx(100 / 3)
     assert "3 random conductivities" in section.parts[0].texts[0]
     assert "0.82 µV" in section.parts[0].texts[0]
-    page = shown(section)  # one pair may tell nothing of a tissue: its bound is infinite
+    page = shown(section)  # the bound of a tissue that one pair does not see is infinite
     assert "∞" in page.cells and "33.33" in page.cells
     assert embedded(page) == [figures["estimates_sub-04"].read_bytes()]
 
@@ -234,16 +232,17 @@ def validation(violated=False):
 
 def test_validation_counts_what_was_judged(default, tmp_path):
     figures = figure_files(tmp_path, ["greedy_sub-04", "bound_sub-04"])
-    section = impedance.rom_section(default, figures, {"sub-04": validation(violated=True)}, {})
+    section = rom.rom_section(default, figures, {"sub-04": validation(violated=True)}, {})
     found = dict(section.parts[0].table.to_numpy().tolist())
-    assert found["pairs"] == 2 and found["points"] == 2 and found["snapshots"] == 3
-    assert found["comparisons"] == 2 and found["bounds below the error"] == 1
+    assert found["injection pairs"] == 2 and found["test points"] == 2
+    assert found["snapshots per pair, at most"] == 3
+    assert found["bounds compared with errors"] == 2 and found["bounds below the error"] == 1
     assert found["mean effectivity"] == pytest.approx(1.3)
     assert found["largest effectivity"] == 1.5
     assert found["mean relative bound"] == pytest.approx(2.5e-3)
     assert found["mean relative error"] == pytest.approx(1.5e-3)
     assert found["largest relative error"] == 2e-3
-    assert found["largest error of a passive reading (µV)"] == pytest.approx(2.0)
+    assert found["largest error at a passive electrode (µV)"] == pytest.approx(2.0)
     assert [part.figure for part in section.parts] == list(figures.values())
 
 
@@ -262,16 +261,18 @@ def test_head_section_names_leaks_and_cut_faces(tmp_path):
     names = ["mesh_sub-04", "electrodes_sub-04", "mesh_sub-05", "electrodes_sub-05"]
     figures = figure_files(tmp_path, names)
     records = {"sub-04": quality({}), "sub-05": quality({"inferior": 812})}
-    section = impedance.head_section(figures, records)
+    section = head.head_section(figures, records)
     whole, cut = (dict(p.table.to_numpy().tolist()) for p in section.parts if p.title)
-    assert whole["nodes"] == 5682 and whole["nodes through which the skull leaks"] == 2
     assert (
-        whole["dihedral angles, least to largest (degrees)"]
-        == "12.0 to 167.3, median of each element's least 42.3"
+        whole["nodes"] == 5682
+        and whole["nodes shared by the inside and the outside of the skull"] == 2
+    )
+    assert (
+        whole["dihedral angles (degrees)"] == "12.0 to 167.3; smallest per tetrahedron, median 42.3"
     )
     assert whole["electrode areas (mm²)"] == "110.3 to 113.1"
-    assert whole["cut by the image, insulated there"] == "no"
-    assert cut["cut by the image, insulated there"] == "inferior (812 voxels)"
+    assert whole["cut by the image (insulated there)"] == "no"
+    assert cut["cut by the image (insulated there)"] == "inferior (812 voxels)"
     volumes = section.parts[1].table.iloc[0]
     assert volumes["tissue"] == "compact bone" and volumes["volume (ml)"] == pytest.approx(720)
     assert [part.figure for part in section.parts if part.figure] == list(figures.values())
@@ -298,7 +299,7 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     names = [f"{kind}_sub-{who}" for kind in ("alignment", "anatomy") for who in ("04", "patient")]
     figures = figure_files(tmp_path, names)
     records = {name: facts() for name in subjects} | {"sub-04": facts({"inferior": 99})}
-    section = stimulation.cohort_section(
+    section = cohort.cohort_section(
         default, figures, records, {"sub-04": ALIGNED, "sub-patient": ALIGNED}
     )
     table = section.parts[0].table.set_index("subject")
@@ -309,11 +310,23 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     assert table.loc["sub-04", "cut by the image (voxels)"] == "inferior (99)"
     assert table.loc["sub-patient", "head (ml)"] == "–"
     texts = " ".join(section.parts[0].texts)
-    assert "generated, not people" in texts and "insulated" in texts
+    assert "generated, not people" in texts and "no current leaves through the cut face" in texts
     aligned = section.parts[1].table
     assert aligned["subject"].tolist() == ["sub-04", "sub-patient"]
-    assert aligned["after (nats)"].tolist() == [0.9, 0.9]
+    assert aligned["mutual information after (nats)"].tolist() == [0.9, 0.9]
     assert [part.figure for part in section.parts[2:]] == list(figures.values())
+
+
+def test_an_alignment_that_did_not_converge_is_in_the_report(default, tmp_path):
+    figures = figure_files(tmp_path, ["alignment_sub-04", "anatomy_sub-04"])
+    subjects = ["sub-01", "sub-02", "sub-03", "sub-04"]
+    stopped = {**ALIGNED, "quality": {**ALIGNED["quality"], "warnings": ["stopped at its limit"]}}
+    section = cohort.cohort_section(
+        default, figures, {name: facts() for name in subjects}, {"sub-04": stopped}
+    )
+    (text,) = section.parts[1].texts
+    assert text.startswith("WARNING: sub-04: stopped at its limit.")
+    assert section.parts[1].table["converged"].tolist() == [False]
 
 
 def scores_of(subject, percent, table="A"):
@@ -345,7 +358,7 @@ def test_conductivity_section_shows_scores_over_heads_and_all_figures(default, t
     section = conductivity.conductivity_section(default, figures, LOSSES, scores)
     training, table = section.parts[0].table, section.parts[1].table
     assert training.iloc[0][["axis", "training loss"]].tolist() == ["axial", 0.25]
-    assert table["tissue"].tolist() == ["bone cortical", "csf", "all tissues"]
+    assert table["tissue"].tolist() == ["cortical bone", "CSF", "all tissues"]
     assert table["median error (%), uniform"].tolist() == ["15 ± 7.1", "40 ± 0", "27.5 ± 3.5"]
     assert table["median error (%), estimated"].tolist() == ["30 ± 14", "80 ± 0", "55 ± 7.1"]
     assert "Dice, estimated" in table and "2 test heads" in section.parts[1].texts[0]
@@ -372,7 +385,7 @@ def test_one_head_has_no_spread_and_two_tables_have_a_figure(default, tmp_path):
     assert section.parts[2].table["median error (%), uniform"].tolist() == ["20", "40", "30"]
     assert "table B" in section.parts[2].title and "table A" in section.parts[1].title
     (part,) = (part for part in section.parts if part.figure == figures["tables_sub-04"])
-    assert "A, B" in part.caption and "one network" in part.caption
+    assert "A, B" in part.caption and "the same network" in part.caption
 
 
 def test_large_spreads_are_plain_numbers():
@@ -402,11 +415,3 @@ def test_template_and_readme_say_research_use_only():
     for path in (TEMPLATE, ROOT / "README.md"):
         text = path.read_text()
         assert "Research use only" in text and "not a medical device" in text, path
-
-
-def test_captions_of_snakemakes_own_report_exist():
-    rules = [path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")]
-    named = re.findall(r'caption="([^"]+)"', "".join(rules))
-    assert len(named) > 15
-    for name in named:
-        assert (Path(ROOT, "workflow/rules") / name).resolve().read_text().strip(), name

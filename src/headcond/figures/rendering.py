@@ -1,4 +1,4 @@
-"""Volume renders of conductivity maps: a head with an octant cut out, seen by parallel rays."""
+"""Volume rendering of conductivity maps: a head without one octant, by parallel rays."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from headcond.checks import InputError, voxel_sizes
-from headcond.figures.maps import bounding_box, colour_bar, conductivity_colours
+from headcond.figures.slices import bounding_box, colour_bar, conductivity_colours
 from headcond.figures.style import new_figure
 
 VIEW = (-0.72, 1.0, 0.62)
@@ -19,14 +19,14 @@ VIEW = (-0.72, 1.0, 0.62)
 LIGHT = (-0.25, 1.0, 1.1)
 """Direction from the head to the light, RAS+."""
 STEP = 2.0
-"""Length of a step along a ray, mm; where it enters the head is then found by halving."""
+"""Length of a step along a ray, mm; bisection then refines the point where it enters the head."""
 SKIN = (0.5, 1.5, 2.5, 3.5)
 """Depths below the smoothed outline over which the colour of the skin is averaged, mm."""
 _AIR = (0.16, 0.16, 0.18)  # inner air on a cut face
-_FACES = np.array([0.97, 0.88, 1.0])  # sagittal, coronal and axial cut, told apart by a shade
+_FACES = np.array([0.97, 0.88, 1.0])  # shades of the sagittal, coronal and axial cut
 
 
-def renders(
+def plot_renders(
     rows: Mapping[str, Mapping[str, np.ndarray]],
     affines: Mapping[str, np.ndarray],
     limits: tuple[float, float],
@@ -53,8 +53,7 @@ def renders(
                 render(np.ascontiguousarray(maps[title][box]), sizes, limits),
                 interpolation="lanczos",
             )
-            panel.set_xticks([])
-            panel.set_yticks([])
+            panel.set(xticks=[], yticks=[])
             for spine in panel.spines.values():
                 spine.set_visible(False)
             if row == 0:
@@ -62,7 +61,9 @@ def renders(
             if column == 0:
                 panel.set_ylabel(head)
     name, norm = conductivity_colours(limits)
-    colour_bar(figure, ScalarMappable(norm, name), list(axes.ravel()), "S/m", shrink=0.6)
+    colour_bar(
+        figure, ScalarMappable(norm, name), list(axes.ravel()), "conductivity (S/m)", shrink=0.6
+    )
     return figure
 
 
@@ -75,9 +76,9 @@ def render(
     """Render a head from which the octant towards the viewer is cut out.
 
     Parallel rays go through the filled outline of the map until they meet the skin or a cut
-    face. A cut face shows the conductivity of the voxel that it lies in, neither interpolated
-    nor lit, inner air dark; the skin shows the mean of what conducts in its outermost 4 mm, lit
-    from above.
+    face. A cut face shows the conductivity of single voxels, neither interpolated nor shaded,
+    inner air dark; the skin shows the mean conductivity above 0 of its outermost 4 mm, shaded by
+    light from above.
 
     Parameters
     ----------
@@ -93,22 +94,22 @@ def render(
     Raises
     ------
     InputError
-        If the map holds no voxel above 0.
+        If no voxel is above 0 S/m.
     """
     if not np.any(conductivity > 0):
-        raise InputError("The conductivity map is empty: there is nothing to render.")
+        raise InputError("The conductivity map is 0 S/m everywhere; there is no head to render.")
     sizes = np.asarray(sizes, float)
     solid = np.pad(outline(conductivity > 0), 4)
     conductivity = np.pad(conductivity, 4)
     smooth = ndimage.gaussian_filter(solid.astype(np.float32), 1.5 / sizes)
     view = np.array(VIEW) / np.linalg.norm(VIEW)
-    # The cut goes through voxel centres, so that a face lies in voxels and not between them.
+    # The cut goes through voxel centres, so that a face shows voxels and not their borders.
     filled = [np.flatnonzero(solid.any(axis=tuple(set(range(3)) - {axis}))) for axis in range(3)]
-    centre = np.array([int(found[[0, -1]].mean()) for found in filled]) * sizes
+    centre = np.array([int(indices[[0, -1]].mean()) for indices in filled]) * sizes
     inward = np.sign(view)
 
     def inside(points: np.ndarray) -> np.ndarray:
-        """Above 0 in what is left of the head."""
+        """Above 0 in the remaining part of the head."""
         removed = ((points - centre) * inward).min(axis=1)  # mm, above 0 in the octant
         return np.minimum(_sample(smooth, points / sizes) - 0.5, -removed)
 
@@ -158,13 +159,13 @@ def _march(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Indices of the rays that meet the solid, and the (hits, 3) points where they do."""
     going = np.arange(len(origins))
-    found, depths = [], []
+    hits, depths = [], []
     for depth in np.arange(0, length, STEP):
         met = inside(origins[going] + depth * direction) > 0
-        found.append(going[met])
+        hits.append(going[met])
         depths.append(np.full(np.count_nonzero(met), depth))
         going = going[~met]
-    hit, far = np.concatenate(found), np.concatenate(depths)
+    hit, far = np.concatenate(hits), np.concatenate(depths)
     near = far - STEP
     for _ in range(8):  # to STEP / 256
         middle = (near + far) / 2

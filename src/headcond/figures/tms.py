@@ -1,4 +1,4 @@
-"""Fields side by side: where two models differ, and the hand knob of several heads close up."""
+"""Electric fields of the TMS coil: differences between models, and the hand knob magnified."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from headcond.checks import voxel_sizes
-from headcond.figures.maps import draw_outline, slices
+from headcond.figures.slices import draw_outline, plot_slices
 from headcond.figures.style import new_figure, upper_limit
 
 
-def differences(
+def plot_differences(
     fields: Mapping[str, np.ndarray],
     reference: str,
     head: np.ndarray,
@@ -20,7 +20,7 @@ def differences(
     centre: Sequence[int],
     outline: np.ndarray | None = None,
 ) -> Figure:
-    """Draw what each field's magnitude differs from the reference's by (Fig. 9 of CondNet).
+    """Draw the difference of each field's magnitude from the reference's (Fig. 9 of CondNet).
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def differences(
         if name != reference
     }
     top = max(upper_limit(np.abs(part[head]), 99.5) for part in shown.values())
-    return slices(
+    return plot_slices(
         shown,
         affine,
         centre,
@@ -51,14 +51,14 @@ def differences(
     )
 
 
-def magnified(
+def plot_hand_knobs(
     rows: Mapping[str, Mapping[str, np.ndarray]],
     affines: Mapping[str, np.ndarray],
     centres: Mapping[str, Sequence[int]],
     regions: Mapping[str, np.ndarray],
     width: float = 60.0,
 ) -> Figure:
-    """Draw |E| in the sagittal plane through the hand knob, close up (Fig. 10 of CondNet).
+    """Draw |E| in the sagittal plane around the hand knob (Fig. 10 of CondNet).
 
     Parameters
     ----------
@@ -90,8 +90,7 @@ def magnified(
                 aspect=sizes[2] / sizes[1],
             )
             draw_outline(panel, regions[subject][centre[0], window[1], window[2]])
-            panel.set_xticks([])
-            panel.set_yticks([])
+            panel.set(xticks=[], yticks=[])
             if subject == next(iter(rows)):
                 panel.set_title(name)
             panel.set_xlabel("posterior to anterior", fontsize=7)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from headcond.figures.fields import differences, magnified
+from headcond.figures.tms import plot_differences, plot_hand_knobs
 
 
 def test_differences_are_percent_of_the_largest_field():
@@ -13,7 +13,7 @@ def test_differences_are_percent_of_the_largest_field():
     uniform = np.where(head, 2.0, 0.0)
     other = uniform.copy()
     other[5, 6, 7] = 4.0
-    figure = differences({"uniform": uniform, "other": other}, "uniform", head, np.eye(4),
+    figure = plot_differences({"uniform": uniform, "other": other}, "uniform", head, np.eye(4),
                          (5, 6, 7))  # fmt: skip
     panels = [axis for axis in figure.axes if axis.get_images()]
     shown = [panel.get_images()[0].get_array() for panel in panels[:3]]
@@ -26,7 +26,7 @@ def test_magnified_panels_share_a_subjects_scale():
     rows = {name: {"uniform": field, "estimated": 2 * field} for name in ("sub-1", "sub-2")}
     knob = np.zeros(field.shape, bool)
     knob[14:17, 19:22, 24:27] = True
-    figure = magnified(rows, dict.fromkeys(rows, np.diag([2.0, 2, 2, 1])),
+    figure = plot_hand_knobs(rows, dict.fromkeys(rows, np.diag([2.0, 2, 2, 1])),
                        {"sub-1": (15, 20, 25), "sub-2": (3, 2, 48)},
                        dict.fromkeys(rows, knob), width=20.0)  # fmt: skip
     images = [axis.get_images()[0] for axis in figure.axes if axis.get_images()][:4]

@@ -1,4 +1,4 @@
-"""Slices of volumes on one RAS+ grid: anatomy, conductivity maps, fields, and profiles."""
+"""Volumes of one RAS+ grid in axial, sagittal and coronal planes."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from headcond.checks import voxel_sizes
-from headcond.figures.style import TISSUE_COLOURS, new_figure, upper_limit
+from headcond.figures.style import TISSUE_COLOURS, new_figure, tissue_legend, upper_limit
 
 # Array axis that is cut, and the array axes shown along x and y.
 PLANES = {"axial": (2, 0, 1), "sagittal": (0, 1, 2), "coronal": (1, 0, 2)}
@@ -43,7 +44,53 @@ def bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice
     return tuple(box)
 
 
-def slices(
+def show_plane(
+    panel: Axes, picture: np.ndarray, plane: str, sizes: np.ndarray, **options: object
+) -> AxesImage:
+    """Show a plane (n, m) of a volume with the directions of its ends, on black.
+
+    Parameters
+    ----------
+    picture : values along the plane's first and second axis, of `PLANES`.
+    plane : "axial", "sagittal" or "coronal".
+    sizes : (3,) edges of a voxel, mm.
+    options : of `Axes.imshow`; grey and without interpolation if not given.
+    """
+    _, across, up = PLANES[plane]
+    options = {"cmap": "gray", "interpolation": "nearest"} | options
+    image = panel.imshow(picture.T, origin="lower", aspect=sizes[up] / sizes[across], **options)
+    panel.set(xticks=[], yticks=[], facecolor="black")
+    for spine in panel.spines.values():
+        spine.set_visible(False)
+    for text, place, align in (
+        (_ENDS[across][0], (0.01, 0.5), "left"),
+        (_ENDS[across][1], (0.99, 0.5), "right"),
+        (_ENDS[up][1], (0.5, 0.97), "center"),
+    ):
+        panel.text(
+            *place, text, transform=panel.transAxes, color="white", fontsize=7, ha=align,
+            va="center",
+        )  # fmt: skip
+    return image
+
+
+def _panels(
+    shape: Sequence[int], sizes: np.ndarray, columns: int, width: float, extra: float
+) -> tuple[Figure, np.ndarray]:
+    """Figure with a row per plane and panels of `width` inch, `extra` inch for what is around."""
+    extent = np.multiply(shape, sizes)
+    heights = [extent[up] for _, _, up in PLANES.values()]
+    widest = max(extent[across] for _, across, _ in PLANES.values())
+    figure, axes = new_figure(
+        (width + 0.05) * columns + extra, sum(heights) * width / widest + 0.5, len(PLANES), columns,
+        gridspec_kw={"height_ratios": heights},
+    )  # fmt: skip
+    for panel, plane in zip(axes[:, 0], PLANES, strict=True):
+        panel.set_ylabel(plane)
+    return figure, axes
+
+
+def plot_slices(
     volumes: Mapping[str, np.ndarray],
     affine: np.ndarray,
     centre: Sequence[int],
@@ -68,56 +115,37 @@ def slices(
     mark : draw a cross at `centre`.
     outline : (nx, ny, nz) bool region whose border is drawn in `outline_colour`.
 
-    A colour bar stands beside the last column, and beside every column whose range or map
-    differs from its neighbour's.
+    The last column has a colour bar, and every column whose range or map differs from that of
+    the next one.
     """
-    sizes = voxel_sizes(affine)
-    titles = list(volumes)
-    shape = np.array(next(iter(volumes.values())).shape)
-    heights = [shape[PLANES[plane][2]] * sizes[PLANES[plane][2]] for plane in PLANES]
-    width = max(shape[PLANES[plane][1]] * sizes[PLANES[plane][1]] for plane in PLANES)
-    inch = 2.1 / width
-    figure, axes = new_figure(
-        2.15 * len(titles) + 0.7,
-        sum(heights) * inch + 0.5,
-        len(PLANES),
-        len(titles),
-        gridspec_kw={"height_ratios": heights},
-    )
+    sizes, titles = voxel_sizes(affine), list(volumes)
+    shape = next(iter(volumes.values())).shape
+    figure, axes = _panels(shape, sizes, len(titles), 2.1, 0.7)
 
-    def look(title: str) -> tuple:
-        span = limits[title] if isinstance(limits, Mapping) else limits
-        name = colour_map[title] if isinstance(colour_map, Mapping) else colour_map
-        label = unit[title] if isinstance(unit, Mapping) else unit
+    def scale(title: str) -> tuple:
+        span, name, label = (
+            option[title] if isinstance(option, Mapping) else option
+            for option in (limits, colour_map, unit)
+        )
         return span if isinstance(span, Normalize) else tuple(span), name, label
 
     for column, title in enumerate(titles):
-        span, name, label = look(title)
+        span, name, label = scale(title)
         norm = span if isinstance(span, Normalize) else Normalize(*span)
-        for row, (plane, (cut, across, up)) in enumerate(PLANES.items()):
-            panel = axes[row, column]
-            picture = np.take(volumes[title], centre[cut], axis=cut).T
-            image = panel.imshow(
-                picture,
-                origin="lower",
-                norm=norm,
-                cmap=name,
-                interpolation="nearest",
-                aspect=sizes[up] / sizes[across],
-            )
-            frame(panel, across, up, f"{plane}" if column == 0 else "")
+        for panel, (plane, (cut, across, up)) in zip(axes[:, column], PLANES.items(), strict=True):
+            picture = np.take(volumes[title], centre[cut], axis=cut)
+            image = show_plane(panel, picture, plane, sizes, norm=norm, cmap=name)
             if mark:
                 panel.plot(centre[across], centre[up], "+", color="white", markersize=9)
             if outline is not None:
                 draw_outline(panel, np.take(outline, centre[cut], axis=cut), outline_colour)
-            if row == 0:
-                panel.set_title(title)
-        if column == len(titles) - 1 or look(titles[column + 1]) != look(title):
+        axes[0, column].set_title(title)
+        if column == len(titles) - 1 or scale(titles[column + 1]) != scale(title):
             colour_bar(figure, image, list(axes[:, column]), label, shrink=0.6)
     return figure
 
 
-def draw_outline(panel: object, region: np.ndarray, colour: str = "cyan") -> None:
+def draw_outline(panel: Axes, region: np.ndarray, colour: str = "cyan") -> None:
     """Draw the border of a plane's region (n, m) along the edges of its voxels."""
     if region.any():
         # Every voxel as 8 x 8 points, so that the contour follows its edges.
@@ -128,98 +156,49 @@ def draw_outline(panel: object, region: np.ndarray, colour: str = "cyan") -> Non
         panel.set(xlim=limits[0], ylim=limits[1])
 
 
-def anatomy(
+def plot_anatomy(
     images: Mapping[str, np.ndarray],
     labels: np.ndarray | None,
     tissues: Sequence[str],
     affine: np.ndarray,
     centre: Sequence[int],
 ) -> Figure:
-    """Draw T1w, T2w, ... in grey and, where there are labels, the tissues beside them."""
+    """Draw T1w, T2w, ... in grey and, where there are labels, the tissues in the last column.
+
+    Parameters
+    ----------
+    images : title -> (nx, ny, nz) on the RAS+ grid of `affine`, any intensities.
+    labels : (nx, ny, nz) of 0 (air) and k for tissues[k - 1], or None.
+    affine : (4, 4) voxel to world, mm.
+    centre : voxel (i, j, k) through which the planes go.
+    """
     sizes = voxel_sizes(affine)
-    columns = len(images) + (labels is not None)
-    shape = np.array(next(iter(images.values())).shape)
-    heights = [shape[PLANES[plane][2]] * sizes[PLANES[plane][2]] for plane in PLANES]
-    figure, axes = new_figure(
-        2.2 * columns + 1.4,
-        2.1 * len(PLANES) + 0.2,
-        len(PLANES),
-        columns,
-        gridspec_kw={"height_ratios": heights},
-    )
+    shape = next(iter(images.values())).shape
+    figure, axes = _panels(shape, sizes, len(images) + (labels is not None), 2.1, 1.4)
     for column, (title, volume) in enumerate(images.items()):
         high = upper_limit(volume, 99.8)
-        for row, (plane, (cut, across, up)) in enumerate(PLANES.items()):
-            panel = axes[row, column]
-            panel.imshow(
-                np.take(volume, centre[cut], axis=cut).T,
-                origin="lower",
-                cmap="gray",
-                vmin=0,
-                vmax=high,
-                aspect=sizes[up] / sizes[across],
-            )
-            frame(panel, across, up, plane if column == 0 else "")
+        for panel, (plane, (cut, _, _)) in zip(axes[:, column], PLANES.items(), strict=True):
+            picture = np.take(volume, centre[cut], axis=cut)
+            show_plane(panel, picture, plane, sizes, vmin=0, vmax=high, interpolation="auto")
         axes[0, column].set_title(title)
     if labels is not None:
         colours = ListedColormap(["black", *(TISSUE_COLOURS[name] for name in tissues)])
-        for row, (cut, across, up) in enumerate(PLANES.values()):
-            panel = axes[row, -1]
-            panel.imshow(
-                np.take(labels, centre[cut], axis=cut).T,
-                origin="lower",
-                cmap=colours,
-                vmin=-0.5,
-                vmax=len(tissues) + 0.5,
-                interpolation="nearest",
-                aspect=sizes[up] / sizes[across],
-            )
-            frame(panel, across, up, "")
+        span = {"vmin": -0.5, "vmax": len(tissues) + 0.5}
+        for panel, (plane, (cut, _, _)) in zip(axes[:, -1], PLANES.items(), strict=True):
+            picture = np.take(labels, centre[cut], axis=cut)
+            show_plane(panel, picture, plane, sizes, cmap=colours, **span)
         axes[0, -1].set_title("tissues")
         present = [name for index, name in enumerate(tissues, 1) if np.any(labels == index)]
-        marks = [
-            axes[0, -1].plot([], [], "s", color=TISSUE_COLOURS[name], markeredgecolor="0.5")[0]
-            for name in present
-        ]
-        figure.legend(
-            marks,
-            [name.replace("_", " ") for name in present],
-            loc="outside right center",
-            fontsize=8,
-        )
+        tissue_legend(figure, axes[0, -1], present, loc="outside right center", fontsize=8)
     return figure
 
 
 def colour_bar(
     figure: Figure, image: ScalarMappable, panels: Sequence[Axes], label: str, **options: object
 ) -> None:
-    """Draw the colour bar of `image` beside `panels`, with plain numbers on a logarithmic one."""
+    """Draw the colour bar of `image` next to `panels`; a logarithmic one has plain numbers."""
     bar = figure.colorbar(image, ax=panels, label=label, pad=0.02, **options)
     if isinstance(image.norm, LogNorm):
         bar.set_ticks(LogLocator(subs=(1, 2, 5)), minor=False)
         bar.ax.yaxis.set_major_formatter("{x:g}")
         bar.ax.yaxis.set_minor_formatter(NullFormatter())
-
-
-def frame(panel: Axes, across: int, up: int, label: str) -> None:
-    """Give a panel its label, a black ground and the letters of the directions it shows."""
-    panel.set_xticks([])
-    panel.set_yticks([])
-    for spine in panel.spines.values():
-        spine.set_visible(False)
-    panel.set_ylabel(label)
-    panel.set_facecolor("black")
-    for text, place, align in (
-        (_ENDS[across][0], (0.01, 0.5), "left"),
-        (_ENDS[across][1], (0.99, 0.5), "right"),
-        (_ENDS[up][1], (0.5, 0.97), "center"),
-    ):
-        panel.text(
-            *place,
-            text,
-            transform=panel.transAxes,
-            color="white",
-            fontsize=7,
-            ha=align,
-            va="center",
-        )

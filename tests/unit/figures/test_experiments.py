@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from headcond.figures import inversion, measured
+from headcond.figures import estimates, experiments
 
 NAMES = ("scalp", "compact_bone", "spongy_bone", "csf", "gm", "wm")
 
@@ -42,17 +42,17 @@ def line(panel, label):
 
 
 def test_errors_against_systems_are_those_of_the_outer_tissues():
-    figure = inversion.systems(sweep(), baseline(), 8.2e-7)
+    figure = experiments.plot_errors_by_systems(sweep(), baseline(), 8.2e-7)
     panels = figure.axes
     assert [panel.get_title() for panel in panels] == [
-        "scalp", "spongy bone", "the outer three together"
+        "scalp", "spongy bone", "mean of the three outer tissues"
     ]  # fmt: skip
-    known = line(panels[0], "reduced, inner tissues known")
+    known = line(panels[0], "reduced model, inner tissues known")
     np.testing.assert_allclose(known.get_xdata(), [1, 5, 15])
     np.testing.assert_allclose(known.get_ydata(), [20, 4, 20 / 15])
-    together = line(panels[2], "reduced, all tissues free")
+    together = line(panels[2], "reduced model, all tissues free")
     np.testing.assert_allclose(together.get_ydata()[-1], 20 / 15 * np.mean([1, 2, 3]))
-    runs = line(panels[1], "traditional, inner tissues known")
+    runs = line(panels[1], "traditional method, inner tissues known")
     np.testing.assert_allclose(runs.get_xdata(), [4, 8, 12, 16])
     np.testing.assert_allclose(runs.get_ydata(), [50, 25, 50 / 3, 12.5])
     assert panels[0].get_ylim()[1] < 1e4, "the bound of one snapshot does not rule the axis"
@@ -61,19 +61,19 @@ def test_errors_against_systems_are_those_of_the_outer_tissues():
 
 @pytest.mark.parametrize("runs", [None, baseline(kept=False)])
 def test_without_runs_that_count_there_is_no_traditional_line(runs):
-    figure = inversion.systems(sweep(), runs, 8.2e-7)
+    figure = experiments.plot_errors_by_systems(sweep(), runs, 8.2e-7)
     labels = figure.axes[0].get_legend_handles_labels()[1]
-    assert "traditional, inner tissues known" not in labels
+    assert "traditional method, inner tissues known" not in labels
 
 
 @pytest.mark.parametrize("noises", [(2.6e-7, 8.2e-7, 8.2e-6), ()])  # varied, or not
 def test_errors_against_snapshots_and_noise_have_their_bounds(noises):
-    figure = inversion.errors(sweep(noises), 8.2e-7)
+    figure = experiments.plot_errors(sweep(noises), 8.2e-7)
     first, *second, bars, ratio = figure.axes
-    np.testing.assert_allclose(line(first, "gm").get_ydata(), [100, 20, 100 / 15])
+    np.testing.assert_allclose(line(first, "GM").get_ydata(), [100, 20, 100 / 15])
     assert len(second) == (len(noises) > 0), "nothing is drawn of what was not varied"
     for panel in second:
-        assert len(line(panel, "wm").get_xdata()) == 3
+        assert len(line(panel, "WM").get_xdata()) == 3
         assert [text.get_text() for text in panel.get_xticklabels()][-1] == "8.2"
     heights = [bar.get_height() for bar in bars.containers[0]]
     np.testing.assert_allclose(heights, 20 / 15 * np.arange(1, 7))
@@ -84,15 +84,15 @@ def test_errors_against_snapshots_and_noise_have_their_bounds(noises):
 
 def test_noise_is_drawn_at_the_snapshots_at_which_it_was_varied():
     more = sweep(()).query("snapshots == 15").assign(snapshots=40, mean=1.0)
-    figure = inversion.errors(pd.concat([sweep(), more]), 8.2e-7)
+    figure = experiments.plot_errors(pd.concat([sweep(), more]), 8.2e-7)
     second = figure.axes[1]
     assert second.get_title().endswith("15 snapshots")
-    np.testing.assert_allclose(line(second, "gm").get_ydata(), 100 / 15)
-    assert line(figure.axes[0], "gm").get_ydata()[-1] == 1.0
+    np.testing.assert_allclose(line(second, "GM").get_ydata(), 100 / 15)
+    assert line(figure.axes[0], "GM").get_ydata()[-1] == 1.0
 
 
 def test_nothing_to_judge_is_said():
-    figure = inversion.errors(sweep().assign(judged=0), 8.2e-7)
+    figure = experiments.plot_errors(sweep().assign(judged=0), 8.2e-7)
     told = [text.get_text() for text in figure.axes[3].texts]
     assert any("tenth of the box" in text for text in told)
 
@@ -107,21 +107,23 @@ def test_scatter_by_reference_lies_where_the_electrodes_are():
         for weighting in ("plain", "covariance") for name in ("scalp", "skull")
         for reference, std in (("A", 0.001), ("B", 0.002), ("C", 0.003), ("average", 0.01))
     ])  # fmt: skip
-    figure = inversion.references(table, places)
+    figure = experiments.plot_references(table, places)
     fraction, plain, weighed = (panel.collections[0] for panel in figure.axes[:3])
     np.testing.assert_allclose(fraction.get_array(), [0.1, 0.5, 0.3])
     x, y = plain.get_offsets().T
     assert x[0] == -x[1] < 0 and x[2] == 0 and y[2] > 0, "left is left, the nose is up"
     np.testing.assert_allclose(plain.get_array(), [1, 2, 3])
     assert plain.get_clim() == weighed.get_clim() == (1.0, 3.0), "one scale, without the average"
-    assert figure.axes[0].get_ylabel() == "nose up" and "mS/m" in figure.axes[1].get_title()
+    assert (
+        figure.axes[0].get_ylabel().endswith("to the nose") and "mS/m" in figure.axes[1].get_title()
+    )
 
 
 def test_flattened_positions_are_angles_from_the_vertex():
     ball = np.array([[0, 0, 1.0], [1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, -1]])
-    flat = inversion.flattened(ball)
+    flat = experiments.azimuthal(ball)
     np.testing.assert_allclose(flat[:5], [[0, 0], [90, 0], [-90, 0], [0, 90], [0, -90]], atol=1e-9)
-    high, low = inversion.flattened(np.vstack([ball, [[0.8, 0, 0.6], [0.8, 0, -0.6]]]))[6:]
+    high, low = experiments.azimuthal(np.vstack([ball, [[0.8, 0, 0.6], [0.8, 0, -0.6]]]))[6:]
     assert high[0] == pytest.approx(90 - np.degrees(np.arcsin(0.6))) and low[0] > 120
 
 
@@ -133,15 +135,17 @@ def test_estimates_of_patterns_lie_between_the_walls():
         for mode, value, wall, pattern in (
             ("each", 0.3, False, "A-B"), ("each", 0.6, True, "C-D"), ("joint", 0.4, False, "all"))
     ])  # fmt: skip
-    figure = measured.conductivities(rows, {"scalp": (0.1, 0.6), "wm": (0.1, 0.6)}, 100.0)
+    figure = estimates.plot_conductivities(rows, {"scalp": (0.1, 0.6), "wm": (0.1, 0.6)}, 100.0)
     low, high = figure.axes[0].get_ylim()
     assert low < 0.1 and high > 0.6 and "S/m" in figure.axes[0].get_ylabel()
     assert [text.get_text() for text in figure.axes[0].get_xticklabels()] == ["A-B", "C-D"]
-    joint = line(figure.axes[0], "all patterns together ± deviation that the misfit deserves")
+    joint = line(figure.axes[0], "all patterns together ± standard deviation, scaled to the misfit")
     np.testing.assert_allclose(joint.get_ydata(), 0.4)
-    np.testing.assert_allclose(line(figure.axes[0], "pattern, at a wall").get_ydata(), 0.6)
+    np.testing.assert_allclose(
+        line(figure.axes[0], "one pattern, at a limit of the parameter box").get_ydata(), 0.6
+    )
 
 
 def test_labels_that_nobody_can_read_are_left_out():
-    assert measured._legible(["A-B", "C-D"]) == ["A-B", "C-D"]
-    assert set(measured._legible([f"E{n}" for n in range(65)])) == {""}
+    assert estimates._legible(["A-B", "C-D"]) == ["A-B", "C-D"]
+    assert set(estimates._legible([f"E{n}" for n in range(65)])) == {""}
