@@ -1,11 +1,12 @@
-"""Errors of the SPFD solver against the closed form of Heller and van Hulsteyn in spheres.
+"""Error of the SPFD field solver against Heller and van Hulsteyn's closed form in spheres.
 
-    python benchmarks/accuracy_tms.py --coil MagStim_D70.ccd --output accuracy.tsv
+    python -m benchmarks.accuracy_tms --coil MagStim_D70.ccd --output accuracy.tsv
 
-A homogeneous and a five-layer sphere, at several voxel sizes, with binary voxels and with
-sub-voxel conductivity (the mean of 4^3 subdivisions), under two tangential-and-radial dipoles,
-a coil file and a purely radial dipole. It writes one row per case and region and prints the
-table as markdown. The closed form sees no conductivities, so every difference is the solver's.
+Run it in the repository's root. A homogeneous and a five-layer sphere at several voxel sizes, with
+binary voxels and with sub-voxel conductivity (mean of 4^3 parts of a voxel), under tangential and
+radial dipoles, a coil file and a radial dipole alone. It writes one row per case and region and
+prints the table as Markdown. The closed form does not depend on the conductivities of the layers,
+so the whole difference is the solver's error.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def sphere_map(step: float, layers: dict[float, float], subdivision: int) -> tup
 
 
 def sources(path: Path) -> dict[str, coil.Coil]:
-    """Coils over the sphere; the file's centre stands 4 mm above its north pole."""
+    """Coils over the sphere; the centre of the file's coil is 4 mm above the north pole."""
     down = np.diag([1.0, -1, -1, 1])
     down[2, 3] = RADIUS + 0.004
     return {

@@ -1,10 +1,11 @@
-"""Is the contact impedance negligible? Passive potentials and drive voltage against z.
+"""Influence of the contact impedance on passive potentials and the drive voltage.
 
-python benchmarks/contact.py OPERATORS.h5 --pairs 8 --table contact.tsv
+    python -m benchmarks.contact_impedance OPERATORS.h5 --pairs 8 --table contact_impedance.tsv
 
-At the box centre and at random points of the box the full model is solved for every z; the
-table has the change of the potentials between passive electrodes (their mean as reference)
-and of the drive voltage from those at the reference impedance.
+Run it in the repository's root. The full model is solved for every contact impedance, at the
+centre and at random points of the parameter box. The table has the change of the potentials between
+passive electrodes (against their mean) and of the drive voltage from those at the reference
+impedance.
 """
 
 import argparse
@@ -83,5 +84,5 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--backend", default="petsc")
     parser.add_argument("--preconditioner", default="gamg")
-    parser.add_argument("--table", default="benchmarks/results/contact.tsv")
+    parser.add_argument("--table", default="benchmarks/results/contact_impedance.tsv")
     main(parser.parse_args())

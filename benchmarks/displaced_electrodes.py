@@ -1,14 +1,14 @@
-"""What displaced electrodes cost, over several draws of their directions.
+"""Errors of estimates from displaced electrodes, over several random draws.
 
-python benchmarks/displaced.py --study results/experiment-2 [--subject sub-colin27] [--draws 8]
-    [--samples 3] [--noise 8.2e-7] [--table FILE]
+    python -m benchmarks.displaced_electrodes --study results/experiment-2 [--subject sub-colin27]
+        [--draws 8] [--samples 3] [--noise 8.2e-7] [--table FILE]
 
-The studies' tables of wrong heads have one draw of directions each, which a few electrodes may
-decide. Here every draw moves all electrodes of a finished study's head by 2 and
-by 5 mm, solves for the voltages of its first samples and all pairs on the same mesh, and inverts
-them by the study's reduced model. Median, least and largest over the draws of the mean relative
-error. For heads without anisotropic tissues and with one contact impedance; half a minute of
-processor time per draw with 133 electrodes, 132 pairs and three samples.
+Run it in the repository's root. The studies' tables of wrong heads hold one draw of directions,
+which a few electrodes may dominate. Here every draw moves all electrodes of a finished study's head
+by 2 and by 5 mm, solves for the voltages of the study's first samples and all pairs on the same
+mesh, and inverts them with the study's reduced model. It prints median, smallest and largest mean
+relative error over the draws. Heads without anisotropic tissues and with one contact impedance
+only; half a minute of processor time per draw with 133 electrodes, 132 pairs and three samples.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from headcond.rom.model import ReducedModel
 
 
 def errors_of_draw(mesh, discs, model, truth, distance_mm, draw, noise, diameter):
-    """Rows of `compare_disturbances` for one draw, and how many electrodes had no room to move."""
+    """Rows of `compare_disturbances` for one draw, and how many electrodes had no space to move."""
     change = f"moved{distance_mm}"
     rng = generator(draw, "benchmark", "displaced", change)
     moved = displace_discs(mesh, discs, 1e-3 * distance_mm, diameter, rng)
@@ -82,8 +82,8 @@ def main():
         for draw in range(given.draws):
             found = errors_of_draw(mesh, discs, model, truth, distance, draw, given.noise, diameter)
             rows.append(found)
-            print(f"{distance} mm, draw {draw + 1} of {given.draws}, "
-                  f"{found['stayed'].iloc[0]} electrodes without room", flush=True)  # fmt: skip
+            stayed = f"{found['stayed'].iloc[0]} electrodes without space to move"
+            print(f"{distance} mm, draw {draw + 1} of {given.draws}, {stayed}", flush=True)
     rows = pd.concat(rows, ignore_index=True)
     if given.table:
         rows.to_csv(given.table, sep="\t", index=False)

@@ -1,21 +1,21 @@
-r"""Learning curve and spread over seeds, on the preprocessed heads of a finished study.
+r"""Learning curve of CondNet and its spread over seeds, on the heads of a finished study.
 
-    python benchmarks/learning_curve.py config.yaml studies/condnet-heads.yaml \
+    python -m benchmarks.learning_curve config.yaml studies/condnet-heads.yaml \
         --state build/learning --output learning
 
-For every number of training heads and every seed, three networks (one per axis) are trained and
-judged on the study's test heads, per tissue (`headcond.condnet.scores`). The seed draws
-the training heads too, from those of the study, so that with fewer heads than the study has, the
-spread holds their choice as well; with all of them it is that of weights and shuffles alone.
-Every network takes the same number of steps (to whole epochs), whatever the number of heads: what
-is compared is the data, not the time spent on them. The networks are validated by slices, so that
-no head is lost to it. Fewer steps than a study takes are a cheaper, not an equal, network: the
-number stands in the figure and the tables. Nothing of the study is changed. On heads of 128^3
-voxels the default 27 networks of 1500 steps take about half an hour of processor time, by the
-time of a step in docs/performance-condnet.md.
+Run it in the repository's root. For every number of training heads and every seed, three networks
+(one per axis) are trained and tested on the study's test heads, per tissue
+(`headcond.condnet.scores`). The seed also draws the training heads from those of the study: with
+fewer heads than the study has, the spread includes their choice; with all of them it is that of
+weights and shuffling alone. Every network takes the same number of steps (to whole epochs), so that
+the amount of data is compared and not the training time. Validation is by slices, so that every
+head can train. Networks of fewer steps than the study's are worse than the study's; the number of
+steps is in the figure and the tables. The study's files stay unchanged. On heads of 128^3 voxels
+the default 27 networks of 1500 steps take about half an hour of processor time, by the time of a
+step in docs/performance-condnet.md.
 
-A second call goes on where the first was stopped: finished networks stay in the folder `--state`
-(about 4 MB each, with the state of the one in training). It writes OUTPUT.tsv (per seed, test
+A second call continues an interrupted one: finished networks are in the folder `--state` (about
+4 MB each, with the state of the one in training). It writes OUTPUT.tsv (per seed, test
 head and tissue), OUTPUT.md (means and spreads) and OUTPUT_curve.png.
 """
 

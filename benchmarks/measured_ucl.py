@@ -1,13 +1,13 @@
-"""What UCL's mean healthy scalp EIT says of itself, and what a head model leaves of it.
+"""Consistency of UCL's mean healthy scalp EIT data, alone and with a head model.
 
-python benchmarks/measured_ucl.py FOLDER [--model ROM.h5] [--frequency 100]
+    python -m benchmarks.measured_ucl FOLDER [--model ROM.h5] [--frequency 100]
 
-Without a model: reciprocity by frequency; where the reference of the readings stands, from the
-mean of the raw readings when current enters left and right; and how far the set's coordinates of
-electrodes are from the places that it names. With a reduced model trained for the
-cap ucl33 (studies/experiment-5.yaml): scale and correlation of every pattern, the joint fit of all
-tissues with readings against NFpz, which the set states, and against their average, and the
-electrode whose potential in the fitted model comes nearest to that of the reference.
+Run it in the repository's root. Without a model: reciprocity error by frequency; the position of
+the reference electrode, from the mean raw readings with current on the left and on the right; and
+the distances of the electrodes' coordinates from the 10-10 positions of their names. With a reduced
+model trained for the cap ucl33 (studies/experiment-5.yaml): scale and correlation of every pattern,
+the joint fit of all tissues with readings against NFpz (the stated reference) and against their
+average, and the electrode whose potential in the fitted model is nearest to that of the reference.
 """
 
 import argparse

@@ -1,17 +1,18 @@
-r"""Do reduced voltages converge with the mesh? The same head and electrodes, finer and finer.
+r"""Convergence of reduced models' voltages with the mesh: one head and cap, finer and finer.
 
     for size in 55 44 34; do
         printf "study: mesh-$size\nhead: {mesh: {size: 0.00$size}}\n" > mesh-$size.yaml
         snakemake --configfile studies/experiment-1.yaml mesh-$size.yaml --cores 2 \
             --until assemble_operators
     done
-    python benchmarks/mesh_convergence.py results/mesh-*/sub-colin27/head/*_operators.h5
+    python -m benchmarks.mesh_convergence results/mesh-*/sub-colin27/head/*_operators.h5
 
-On every mesh the same pairs are trained to a certified drive voltage (`--noise`), and read at the
-same random conductivities of the box. OUTPUT.tsv has, per mesh and pair, how far the potentials
-between passive electrodes are from those on the finest mesh, as a part of their root mean square
-(mean and largest over the points); OUTPUT.png shows it against the nodes, beside the part that
-the reduction may add: the certified error of the drive voltage.
+Run it in the repository's root. On every mesh the same pairs are trained to a certified error of
+the drive voltage (`--noise`) and evaluated at the same random conductivities of the parameter box.
+OUTPUT.tsv has, per mesh and pair, the difference of the potentials between passive electrodes from
+those on the finest mesh, relative to their root mean square (mean and largest over the points).
+OUTPUT.png shows it against the number of nodes, with the share that the reduction may add: the
+certified error of the drive voltage.
 """
 
 import argparse

@@ -1,15 +1,14 @@
-r"""Time and memory of CondNet's training and prediction, from a step to a projected whole.
+r"""Time and memory of CondNet's training and prediction.
 
-    python benchmarks/condnet.py --labels training_seg_01.nii.gz --output condnet.tsv
+    python -m benchmarks.performance_condnet --labels training_seg_01.nii.gz --output condnet.tsv
 
-The label map (synthseg, 1 mm, 256^3) gives the head's extent and the slices that hold it; the
-images are noise of the tissues' brightness, since times do not depend on what a network sees.
-Every measurement is a process of its own with its peak resident memory. `cpu_s` is processor time
-over all threads, which other programs on the machine disturb less than wall time. Training is run
-as a study runs it, on ten heads held in memory, but only on a few slices of each: an epoch and
-the paper's 50 epochs are projected from the measured time per slice. Measurements on a GPU run
-where torch finds one, and say so where it does not. `--worker` is what the program calls itself
-with.
+Run it in the repository's root. The label map (synthseg, 1 mm, 256^3) sets the head's extent and
+its slices; the images are noise with the tissues' brightness, since times do not depend on the
+images. Every measurement is a process of its own, with its peak resident memory. `cpu_s` is
+processor time over all threads, which other programs on the machine disturb less than wall time.
+Training runs as in a study, on ten heads in memory, but on a few slices of each: an epoch and the
+paper's 50 epochs are extrapolated from the time per slice. Measurements on a GPU run if torch finds
+one; the table states if not. With `--worker` the program runs one measurement.
 """
 
 from __future__ import annotations
@@ -109,7 +108,7 @@ def step(voxels: str, variant: str, device: str) -> dict:
 
 def train(labels: str, voxels: str, axis: str, accelerator: str, precision: str,
           compiled: str) -> dict:  # fmt: skip
-    """Two epochs over a few slices of ten heads; the second one is told, per slice."""
+    """Two epochs over a few slices of ten heads; the second one is reported, per slice."""
     import numpy as np
 
     from headcond.condnet import lightning
@@ -205,10 +204,10 @@ def call(threads: int, *worker: str) -> dict:
         environment[key] = str(threads)
     # Threads that spin at barriers cost more than they gain where other programs share the cores.
     environment.setdefault("OMP_WAIT_POLICY", "passive")
-    done = subprocess.run([sys.executable, __file__, "--worker", *worker], env=environment,
-                          stdout=subprocess.PIPE, text=True)  # fmt: skip
+    command = [sys.executable, "-m", "benchmarks.performance_condnet", "--worker", *worker]
+    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
     if done.returncode:
-        return {"note": "failed; its message stands in the terminal"}
+        return {"note": "failed; see the message in the terminal"}
     return json.loads(done.stdout.splitlines()[-1])
 
 

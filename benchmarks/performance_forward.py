@@ -1,11 +1,13 @@
-"""Cost of the forward problem on a real head: meshing, operators, solves, ranks.
+"""Time and memory of the EIT forward problem on a real head, against the paper's ILU(0)-CG.
 
-Colin27 at 1 mm is meshed at several sizes with the 133 sensors of the ROM-pEIT paper; on each
-system, at the middle of the paper's quartile ranges, conjugate gradients with GAMG (one
-right-hand side) and with its block cycle (sixteen) race against the paper's ILU(0), all to the
-same true residual on one core. Every stage is a process of its own, so that its peak memory is
-its own. Seconds of processor time are what a core works; wall-clock seconds stand beside, and
-are larger on a busy machine. Meshes and matrices are kept in --cache.
+    python -m benchmarks.performance_forward
+
+Run it in the repository's root. Colin27 at 1 mm is meshed at several sizes with the 133 electrodes
+of the ROM-pEIT paper. Each system is solved at the centre of the paper's quartile ranges by
+conjugate gradients: with GAMG (one right-hand side), with its block cycle (sixteen) and with the
+paper's ILU(0), all to the same true residual on one core; then with GAMG on MPI ranks. Every stage
+is a process of its own, with its own peak memory. Processor seconds are the work of a core;
+wall-clock seconds are larger on a busy machine. Meshes and matrices are kept in --cache.
 """
 
 from __future__ import annotations
@@ -137,7 +139,14 @@ def solve_stage(system: Path, what: str) -> dict:
 
 def run(stage: str, *arguments: object, ranks: int = 0) -> dict:
     """Run one stage in a process of its own, or on MPI ranks."""
-    command = [sys.executable, __file__, "--stage", stage, *map(str, arguments)]
+    command = [
+        sys.executable,
+        "-m",
+        "benchmarks.performance_forward",
+        "--stage",
+        stage,
+        *map(str, arguments),
+    ]
     if ranks:
         launch = ["mpirun", "--bind-to", "none", "--oversubscribe", "-n", str(ranks)]
         command = [*launch, sys.executable, "-m", "mpi4py", *command[1:]]
@@ -202,7 +211,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, default=Path("benchmarks/cache"))
     parser.add_argument("--sizes", type=float, nargs="+", default=[0.0055, 0.0034, 0.0021])
     parser.add_argument("--ranks", type=int, nargs="+", default=[1, 2])
-    parser.add_argument("--table", type=Path, default=Path("benchmarks/forward.md"))
+    parser.add_argument("--table", type=Path, default=Path("benchmarks/performance_forward.md"))
     arguments = parser.parse_args()
     folder = arguments.folder or Path(os.environ["HEADCOND_DATA"]) / "colin27"
     arguments.cache.mkdir(parents=True, exist_ok=True)

@@ -1,11 +1,12 @@
-"""What training costs: per snapshot, per mode and Riesz map, and beside the paper's algorithm.
+r"""Time and memory of training a reduced model, against the ROM-pEIT paper's algorithm.
 
-python benchmarks/rom.py OPERATORS.h5 --box quartile --noise 8.2e-8 --pairs 8 --table rom.tsv
+    python -m benchmarks.performance_rom OPERATORS.h5 --box quartile --noise 8.2e-8 --pairs 8 \
+        --table rom.tsv
 
-Trains the same pairs in every way asked for (`--ways`), each to the same end: a certified error
-of a pair's drive voltage of at most `--noise` V at every training point, or `--snapshots`.
-A reading's error between passive electrodes is at most the product of two such roots, so it is
-below `--noise` too.
+Run it in the repository's root. The same pairs are trained by every method of `--ways`, until the
+certified error of each pair's drive voltage is at most `--noise` V at every training point, or for
+`--snapshots`. The error between passive electrodes is at most the product of the square roots of
+two such errors, so it is below `--noise` too.
 
 each-solve, each-cycle
     one greedy per pair; Riesz representers by solves, or by one V-cycle.
@@ -15,15 +16,15 @@ joint-cycle2, joint-cycle3
     with two and three V-cycles for a representer.
 paper
     the ROM-pEIT paper's: ILU(0)-CG from the reduced solution, Euclidean norm, classical
-    Gram-Schmidt, always `--paper-snapshots` of them, and stability factors at `--stability`
-    points (once for all pairs), of which `--timed` are timed. The greedy search takes them as
-    constant: it picks other points by that, at the same cost.
+    Gram-Schmidt, always `--paper-snapshots` snapshots, and stability factors at `--stability`
+    points (once for all pairs), of which `--timed` are timed. The greedy search uses constant
+    factors: it selects other points, at the same cost.
 
 Seconds are processor time of the whole training and its parts (wall-clock inside one process).
 `cold_iterations` are those of the same solves started from zero, at every `--every`-th snapshot.
 One process and thread; or, for the memory of ranks that share each operator, joint ways under
 
-    mpirun -n 2 python -m mpi4py benchmarks/rom.py OPERATORS.h5 --ways joint-cycle
+    mpirun -n 2 python -m mpi4py -m benchmarks.performance_rom OPERATORS.h5 --ways joint-cycle
 
 where seconds are the first rank's and the peak is that of the largest rank.
 """

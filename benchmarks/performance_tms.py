@@ -1,15 +1,14 @@
-r"""Time and memory of the SPFD solver beside PyAMG and PETSc on one real head, in one run.
+r"""Time and memory of the TMS field solver (SPFD) against PyAMG and PETSc on one real head.
 
-    python benchmarks/tms.py --labels training_seg_01.nii.gz --coil MagStim_D70.ccd \
+    python -m benchmarks.performance_tms --labels training_seg_01.nii.gz --coil MagStim_D70.ccd \
         --output tms.tsv
 
-Every measurement is a process of its own, one after the other on the same machine, with its
-peak resident memory. Ours is measured from the conductivity map; the peers are handed the
-finished matrix and right-hand side, whose assembly is not counted in their time. All stop at
-the same relative residual, and the fields are compared. `cpu_s` is processor time over all
-threads, which other programs on the machine disturb less than wall time. It writes one row
-per measurement and prints the table as markdown. `--worker` is what the program calls itself
-with.
+Run it in the repository's root. Every measurement is a process of its own, one after the other,
+with its peak resident memory. headcond is measured from the conductivity map on; PyAMG and PETSc
+receive the assembled matrix and right-hand side. All stop at the same relative residual, and the
+fields are compared. `cpu_s` is processor time over all threads, which other programs on the machine
+disturb less than wall time. It writes one row per measurement and prints the table as Markdown.
+With `--worker` the program runs one measurement.
 """
 
 from __future__ import annotations
@@ -150,7 +149,7 @@ def grid(folder: Path, coil_file: str, voxel: float) -> dict:
 
 
 def torch_cpu(folder: Path, coil_file: str, voxel: float) -> dict:
-    """Set-up and solution of the torch back end on the processor; its field beside ours."""
+    """Set-up and solution of the torch back end on the processor; its field against ours."""
     import numpy as np
     import torch
 
@@ -175,10 +174,10 @@ def torch_cpu(folder: Path, coil_file: str, voxel: float) -> dict:
 
 
 def peer(folder: Path, voxel: float, name: str) -> dict:
-    """Set-up and solution of a peer on the assembled system; its field beside ours.
+    """Set-up and solution of a peer on the assembled system; its field against ours.
 
     Under MPI the times are those of rank 0 between barriers, processor time and memory are
-    sums over the ranks, each of which holds the whole matrix beside its share in PETSc.
+    sums over the ranks, each of which holds the whole matrix and its share in PETSc.
     """
     from functools import partial
 
@@ -296,10 +295,10 @@ def call(threads: int, *worker: str, ranks: int = 0) -> dict:
     for key in ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS"):
         environment[key] = str(threads)
     environment["OPENBLAS_NUM_THREADS"] = "1"
-    command = [sys.executable, __file__, "--worker", *worker]
+    command = [sys.executable, "-m", "benchmarks.performance_tms", "--worker", *worker]
     if ranks:
-        beside = Path(sys.executable).with_name("mpirun")
-        launcher = str(beside) if beside.exists() else "mpirun"
+        launcher_path = Path(sys.executable).with_name("mpirun")
+        launcher = str(launcher_path) if launcher_path.exists() else "mpirun"
         command = [launcher, "--oversubscribe", "-n", str(ranks), *command]
         environment |= {"TMS_RANKS": str(ranks), "OMPI_ALLOW_RUN_AS_ROOT": "1",
                         "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}  # fmt: skip

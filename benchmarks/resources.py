@@ -1,9 +1,9 @@
-"""What studies took: peak memory and time per rule, disk and files per subject.
+"""Peak memory and time per rule, and disk and files per subject, of finished studies.
 
-    python benchmarks/resources.py STUDY_FOLDER [STUDY_FOLDER ...] > docs/resources.md
+    python -m benchmarks.resources STUDY_FOLDER [STUDY_FOLDER ...] > docs/resources.md
 
-Reads the benchmark files that Snakemake wrote (psutil's resident set of all processes of a job)
-and the sizes of the results.
+Run it in the repository's root. It reads the benchmark files that Snakemake wrote (psutil's
+resident set of all processes of a job) and the sizes of the results.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ def measured_rules() -> set[str]:
     """Names of the rules that write a benchmark file."""
     folder = Path(__file__).resolve().parents[1] / "workflow" / "rules"
     text = "\n".join(path.read_text() for path in folder.glob("*.smk"))
-    return set(re.findall(r"benchmarks/(\w+)/", text))
+    name, *parts = re.split(r"(?m)^ *(?:rule|checkpoint) (\w+):$", text)[1:]
+    rules = dict(zip([name, *parts[1::2]], parts[0::2], strict=True))
+    return {name for name, body in rules.items() if "    benchmark:" in body}
 
 
 def disk(folder: Path) -> pd.DataFrame:
@@ -72,7 +74,7 @@ def main(folders: list[str]) -> None:
     )  # fmt: skip
     names = ", ".join(place.name for place in places)
     print("# What studies take\n")
-    print(f"Written by `python benchmarks/resources.py {' '.join(folders)}` from the runs of the")
+    print(f"Written by `python -m benchmarks.resources {' '.join(folders)}` from the runs of the")
     missing = ", ".join(f"`{rule}`" for rule in sorted(measured_rules() - set(worst["rule"])))
     print(f"studies {names}. Rules that are not named here write no benchmark")
     print(f"(figures, tables, conversions); not run by these studies: {missing}.\n")

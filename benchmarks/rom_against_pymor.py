@@ -1,14 +1,14 @@
-"""The same operators, snapshots and inner product through pyMOR's CoerciveRBReductor.
+"""The greedy's reduced bases against pyMOR's CoerciveRBReductor, on the same operators.
 
-pip install pymor==2026.1.1
-python benchmarks/rom_peer.py OPERATORS.h5 --snapshots 10 --table rom_peer.tsv
+    pip install pymor==2026.1.1
+    python -m benchmarks.rom_against_pymor OPERATORS.h5 --snapshots 10 --table rom_against_pymor.tsv
 
-pyMOR wants a positive definite product, so the first node is left out of the export (held at
-zero, the same energy). Its basis grows by its own solutions at our snapshots' parameters; per
-number of snapshots the table has the largest relative difference of the residual's dual norm
-and of the energy b'u_N over random points, and the processor seconds either took to train: ours
-with its search of the training sample and its bounds, pyMOR's without a search, as it is told
-the points. Solves are pyMOR's default (sparse LU): keep the operators small.
+Run it in the repository's root. pyMOR requires a positive definite product, so the first node is
+fixed at zero, which leaves the energy the same. pyMOR's basis grows by its own solutions at the
+parameters of headcond's snapshots. Per number of snapshots the table has the largest relative
+difference of the residual's dual norm and of the energy b'u_N over random points, and the processor
+seconds of both trainings: headcond's with its search of the training sample and its bounds, pyMOR's
+without a search. pyMOR solves by sparse LU: keep the operators small.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main(arguments: argparse.Namespace) -> None:
     product = NumpyMatrixOperator(product.tocsc())
     full = StationaryModel(affine, NumpyMatrixOperator(load[:, None]))
     draw = generator(0, "benchmark", "peer")
-    # Not the box centre: a snapshot stands there, and round-off alone would be compared.
+    # Not the box centre: it is a snapshot, where only round-off would be compared.
     points = box.theta(draw.uniform(box.lower, box.upper, (arguments.points, len(box.names))))
     reductor, rows, theirs = CoerciveRBReductor(full, product=product), [], 0.0
     for number, sigma in enumerate(pair.history["mu"]):
@@ -105,5 +105,5 @@ if __name__ == "__main__":
     parser.add_argument("--impedance", type=float, default=5.0)
     parser.add_argument("--riesz", choices=RIESZ, default="solve")
     parser.add_argument("--backend", default="petsc")
-    parser.add_argument("--table", default="benchmarks/results/rom_peer.tsv")
+    parser.add_argument("--table", default="benchmarks/results/rom_against_pymor.tsv")
     main(parser.parse_args())

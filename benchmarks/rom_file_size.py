@@ -1,9 +1,9 @@
-"""Size of a reduced model's file, as it is handed on in full or lighter.
+"""Size of a reduced model's file: complete, without blocks between pairs, and without bounds.
 
-python benchmarks/rom_size.py MODEL.h5 --snapshots 30
+    python -m benchmarks.rom_file_size MODEL.h5 --snapshots 30
 
-Writes the model's first `--snapshots` with all it has, without the blocks between pairs, and
-without bounds too, into a temporary folder, and prints a row for each.
+Run it in the repository's root. It writes the first --snapshots of the model in each form into a
+temporary folder and prints a row for each.
 """
 
 import argparse

@@ -1,8 +1,9 @@
-"""How many steps and Slurm jobs a study of many subjects is, and how long its plan takes.
+"""Steps and Slurm jobs of a study of many subjects, and the time that Snakemake needs to plan it.
 
-    python benchmarks/plan.py SUBJECTS [--pairs N] [--batch N] [--positions N] [--trained N]
+    python -m benchmarks.workflow_plan SUBJECTS [--pairs N] [--batch N] [--positions N]
+        [--trained N]
 
-Run in the repository's root; nothing is computed. Prints one quantity per line.
+Run it in the repository's root. It is a dry run: no step is executed. Prints one quantity per line.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def main() -> int:
         done = run([*command, "--quiet", "rules"])
         wall = time.monotonic() - began
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
-        # To count jobs each step must be told, which is no part of planning.
+        # Printing every step, to count the jobs, is not part of planning.
         done = run(command) if done.returncode == 0 else done
     output = done.stdout + done.stderr
     if done.returncode:
@@ -67,7 +68,7 @@ def main() -> int:
     grouped = len(re.findall(r"(?m)^\[.*\] Group job ", output))
     alone = len(re.findall(r"(?m)^rule (?!all:)\w+:", output))
     for name, value in {
-        "steps": int(rules["total"]) - 1,  # but for the one that only asks for all
+        "steps": int(rules["total"]) - 1,  # without the target rule
         "training jobs of pairs": rules["train_basis"],
         "Slurm jobs": grouped + alone,
         "processor time, s": f"{used.ru_utime + used.ru_stime:.1f}",

@@ -50,7 +50,7 @@ def plot_losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
             if column in table and table[column].notna().any():
                 label = f"{axis}, {label}"
                 panel.plot(table["epoch"], table[column], line, color=colour, label=label)
-        panel.axhline(table["train_floor"].iloc[-1], color=colour, linewidth=0.6, linestyle=":")
+        panel.axhline(table["train_floor"].iloc[-1], color=colour, linewidth=0.9, linestyle=":")
     panel.set(xlabel="epoch", ylabel="binary cross-entropy (nats per voxel)", yscale="log")
     panel.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 4, 6, 8)))
     panel.yaxis.set_major_formatter(ScalarFormatter())

@@ -33,7 +33,7 @@ def plot_relative_errors(errors: pd.DataFrame, names: list[str], modes: list[str
         ]
         draw_boxes(panel, values, series, len(modes), MODE_NAMES[mode])
     panel.set_xticks(range(len(names)), [tissue_name(name) for name in names])
-    panel.set(yscale="log", ylabel="relative error (%), at least 1e-4")
+    panel.set(yscale="log", ylabel="relative error (%)")
     panel.legend(title="estimates")
     return figure
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 
 from headcond.figures.slices import PLANES
 from headcond.figures.style import COLOURS, TISSUE_COLOURS, new_figure, tissue_legend
@@ -171,15 +172,14 @@ def plot_surface(
         for name, position in (points or {}).items():
             nearest = np.argmin(np.linalg.norm(corners.mean(axis=1) - position, axis=1))
             if normals[nearest] @ view > 0.15:
-                panel.annotate(
-                    name, flat(position), xytext=(0, 3), textcoords="offset points", fontsize=7,
-                    ha="center", va="bottom",
-                )  # fmt: skip
+                place = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+                text = panel.annotate(name, flat(position), fontsize=7, va="bottom", **place)
+                text.set_path_effects([withStroke(linewidth=2, foreground="white")])
                 panel.plot(*flat(position), ".", color="black", markersize=3)
         if cloud is not None:
             panel.plot(*flat(cloud).T, ".", color=COLOURS[1], markersize=1)
         for line in lines:
-            panel.plot(*flat(line).T, "-", color=COLOURS[1], linewidth=0.8)
+            panel.plot(*flat(line).T, "-", color=COLOURS[1], linewidth=2.5)
         panel.autoscale_view()
         panel.set_aspect("equal")
         panel.set_title(title)

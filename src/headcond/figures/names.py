@@ -14,7 +14,7 @@ MODE_NAMES = {"each": "per pair", "joint": "all pairs together"}
 """Estimates from one injection pair at a time, and from all of them."""
 _TISSUES = {
     "bone_cortical": "cortical bone", "bone_cancellous": "cancellous bone", "gm": "GM", "wm": "WM",
-    "csf": "CSF", "mucous": "mucous membrane",
+    "csf": "CSF", "mucous": "mucous membrane", "non_brain": "head without brain",
 }  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from headcond.checks import voxel_sizes
@@ -17,6 +18,7 @@ from headcond.figures.style import TISSUE_COLOURS, new_figure, tissue_legend, up
 
 # Array axis that is cut, and the array axes shown along x and y.
 PLANES = {"axial": (2, 0, 1), "sagittal": (0, 1, 2), "coronal": (1, 0, 2)}
+_OUTLINE = [withStroke(linewidth=1.5, foreground="black")]  # readable on bright tissue
 _ENDS = {0: ("L", "R"), 1: ("P", "A"), 2: ("I", "S")}
 
 
@@ -67,10 +69,8 @@ def show_plane(
         (_ENDS[across][1], (0.99, 0.5), "right"),
         (_ENDS[up][1], (0.5, 0.97), "center"),
     ):
-        panel.text(
-            *place, text, transform=panel.transAxes, color="white", fontsize=7, ha=align,
-            va="center",
-        )  # fmt: skip
+        letter = panel.text(*place, text, transform=panel.transAxes, ha=align, va="center")
+        letter.set(color="white", fontsize=7, path_effects=_OUTLINE)
     return image
 
 

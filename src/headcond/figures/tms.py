@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from headcond.checks import voxel_sizes
-from headcond.figures.slices import draw_outline, plot_slices
+from headcond.figures.slices import draw_outline, plot_slices, show_plane
 from headcond.figures.style import new_figure, upper_limit
 
 
@@ -71,7 +71,7 @@ def plot_hand_knobs(
     All panels of a subject share a colour scale, each subject has its own.
     """
     names = list(next(iter(rows.values())))
-    figure, axes = new_figure(2.3 * len(names) + 0.9, 2.4 * len(rows) + 0.3, len(rows), len(names))
+    figure, axes = new_figure(2.3 * len(names) + 0.9, 2.3 * len(rows) + 0.5, len(rows), len(names))
     for line, (subject, fields) in zip(axes, rows.items(), strict=True):
         sizes, centre = voxel_sizes(affines[subject]), np.asarray(centres[subject])
         half = np.round(width / 2 / sizes).astype(int)
@@ -80,20 +80,11 @@ def plot_hand_knobs(
         planes = {name: field[centre[0], window[1], window[2]] for name, field in fields.items()}
         top = upper_limit(np.concatenate([plane.ravel() for plane in planes.values()]), 99.8)
         for panel, (name, plane) in zip(line, planes.items(), strict=True):
-            image = panel.imshow(
-                plane.T,
-                origin="lower",
-                vmin=0,
-                vmax=top,
-                cmap="inferno",
-                interpolation="nearest",
-                aspect=sizes[2] / sizes[1],
-            )
+            scale = {"vmin": 0, "vmax": top, "cmap": "inferno"}
+            image = show_plane(panel, plane, "sagittal", sizes, **scale)
             draw_outline(panel, regions[subject][centre[0], window[1], window[2]])
-            panel.set(xticks=[], yticks=[])
             if subject == next(iter(rows)):
                 panel.set_title(name)
-            panel.set_xlabel("posterior to anterior", fontsize=7)
         line[0].set_ylabel(subject)
         figure.colorbar(image, ax=list(line), label="|E| (V/m)", shrink=0.8, pad=0.02)
     return figure

@@ -11,7 +11,7 @@ from headcond.reporting.page import Part, Section
 
 ORIGIN = {
     "phantom": "The heads of this study are generated, not people: procedural anatomy, "
-    "simulated T1w and T2w, and a true conductivity that is given.",
+    "simulated T1w and T2w, and a known true conductivity.",
     "labels": "The label maps are of real people; their T1w and T2w are simulated.",
     "bids": "The scans and label maps are of real people.",
 }

@@ -134,8 +134,8 @@ def _score_parts(scores: pd.DataFrame) -> list[Part]:
         "that brings it nearest to the estimated one."
     )
     return [
-        Part(f"Error of {text}", (about,), score_table(scores, table, reference))
-        for table, reference, text in error_titles(scores)
+        Part(f"Error of {title}", () if n else (about,), score_table(scores, table, reference))
+        for n, (table, reference, title) in enumerate(error_titles(scores))
     ]
 
 

@@ -54,7 +54,7 @@ def estimate_section(
         )
         caption = (
             "Relative error (%) per tissue. Boxes: quartiles; whiskers: 5th to 95th percentile; "
-            "dots: estimates beyond."
+            "dots: estimates beyond. Errors below 1e-4 % are drawn at 1e-4 %."
         )
         figure = figures[f"estimates_{subject}"]
         title = f"Estimates of {subject}"

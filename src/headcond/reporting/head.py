@@ -29,8 +29,8 @@ def head_section(figures: Mapping[str, str], qualities: Mapping[str, Mapping[str
             "tetrahedra": record["tetrahedra"],
             "inverted tetrahedra": record["inverted"],
             "connected components": record["components"],
-            "dihedral angles (degrees)": f"{angles['min']:.1f} to {angles['max']:.1f}; smallest "
-            f"per tetrahedron, median {angles['p50']:.1f}",
+            "dihedral angles (degrees)": f"{angles['min']:.1f} to {angles['max']:.1f}",
+            "smallest angle per tetrahedron, median (degrees)": f"{angles['p50']:.1f}",
             "faces between the inside and the outside of the skull": leaks["faces"],
             "nodes shared by the inside and the outside of the skull": leaks["nodes"],
             "faces between spongy bone and other tissues than compact bone": leaks["diploe_faces"],

@@ -114,9 +114,13 @@ def _part(part: Part) -> dict[str, Any]:
 
 
 def _shown(table: pd.DataFrame) -> dict[str, Any]:
+    """Cells as text, and which columns are words instead of numbers."""
+    rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
+    words = [all(cell[:1].isalpha() for cell in column) for column in zip(*rows, strict=True)]
     return {
         "columns": [str(name) for name in table.columns],
-        "rows": [[_cell(value) for value in row] for row in table.itertuples(index=False)],
+        "text": [True, *words[1:]] if rows else [True] * len(table.columns),
+        "rows": rows,
     }
 
 

@@ -44,6 +44,8 @@ def field_section(
     """
     tms = study["tms"]
     current = f"at dI/dt = {1e-6 * tms['didt']:.4g} A/µs"
+    if errors["subject"].nunique() == 2:  # one head and its own average
+        errors = errors[errors["subject"] != AVERAGE]
     parts = [_grid_part(study), *error_parts(errors), *_peak_parts(peaks, current)]
     if tissue_fields is not None:
         parts.append(_tissue_part(tissue_fields))
@@ -121,12 +123,16 @@ def error_parts(errors: pd.DataFrame) -> list[Part]:
         difference = {"magnitude": "|E|", "vector": "the length of the vector difference"}[kind]
         text = (
             f"Global error (GE, eq. 6 of the CondNet paper) of {difference}, in % of the largest "
-            f"|E| of the {denominator}; mean ± standard deviation over voxels. The paper's value "
-            "for the head is below those of its parts, which is possible only if its average "
-            "includes the air of the whole grid: the last column is computed that way."
+            f"|E| of the {denominator}; mean ± standard deviation over voxels."
         )
-        if (group["subject"] == AVERAGE).any():
-            text += " Average: mean over the heads of both numbers."
+        if not parts:
+            text += (
+                " The paper's value for the head is below those of its parts, which is possible "
+                "only if its average includes the air of the whole grid: the last column is "
+                "computed that way."
+            )
+            if (group["subject"] == AVERAGE).any():
+                text += " Average: mean over the heads of both numbers."
         title = f"Global error in % of the largest field of the {denominator}"
         title += ", vector difference" if kind == "vector" else ""
         parts.append(Part(title, (text,), wide.reindex(columns=regions).reset_index()))
@@ -171,9 +177,9 @@ def _peak_parts(peaks: pd.DataFrame, current: str) -> list[Part]:
 
 def _tissue_part(table: pd.DataFrame) -> Part:
     """Mean and 99th percentile of |E| per head, tissue and model."""
-    shown = table.assign(
-        model=table["model"].map(map_name), tissue=table["tissue"].map(tissue_name)
-    )
+    # A file whose only model is "true" is read as booleans.
+    models = table["model"].replace(True, "true").map(map_name)
+    shown = table.assign(model=models, tissue=table["tissue"].map(tissue_name))
     shown["mean, p99"] = [
         f"{mean:.3g}, {high:.3g}" for mean, high in zip(shown["mean"], shown["p99"], strict=True)
     ]
