@@ -86,12 +86,12 @@ def draw(table: pd.DataFrame):
         panel.plot(part["nodes"], part["difference_mean_percent"], "o-", label=pair,
                    color=COLOURS[number % len(COLOURS)])  # fmt: skip
     limit = 100 * (table["certified_uV"] / table["rms_uV"]).max()
-    panel.axhline(limit, color="0.4", linestyle="--", label="reduction, certified")
+    panel.axhline(limit, color="0.4", linestyle="--", label="certified error of the reduction")
     panel.set_yscale("log")
     nodes = sorted(coarse["nodes"].unique())
     panel.set_xticks(nodes, [f"{count:,}".replace(",", " ") for count in nodes])
-    panel.set_xlabel(f"nodes (differences are from {finest} nodes)")
-    panel.set_ylabel("passive potentials off by, mean (%)")
+    panel.set_xlabel(f"nodes (differences from the mesh of {finest} nodes)")
+    panel.set_ylabel("mean difference of passive potentials (%)")
     figure.legend(loc="outside right center", fontsize=8)
     return figure
 

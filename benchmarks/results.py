@@ -89,10 +89,10 @@ def rom_lines(study: Path) -> list[str]:
     lines = []
     for path in sorted(study.glob("*/rom/*_convergence.tsv")):
         beside = results.read_json(results.sidecar_path(path))
-        table = convergence_table(results.read_table(path)).drop(columns=["certificate"])
+        table = convergence_table(results.read_table(path)).drop(columns=["certified"])
         enough = beside["snapshots_to_a_tenth_of_the_noise"]
         rule = ", ".join(f"{norm} {count}" for norm, count in enough.items())
-        digits = dict.fromkeys(table, ".3g") | {"snapshots": ".0f", "of": ".0f"}
+        digits = dict.fromkeys(table, ".3g") | {"snapshots": ".0f", "bounds compared": ".0f"}
         shown = table.astype(object)
         for name in table.columns[1:]:
             shown[name] = [format(value, digits[name]) for value in table[name]]

@@ -27,12 +27,12 @@ from headcond.tissues import EIT_TISSUES
 # Heads that voltages come from, and what sets each apart from the model's.
 CHANGES = {
     "same": "same mesh and electrodes (the inverse crime)",
-    "finer": "finer mesh, edges of 0.8",
+    "finer": "finer mesh, 0.8 times the edge length",
     "moved2": "electrodes moved by 2 mm",
     "moved5": "electrodes moved by 5 mm",
     "contact": "contact impedances off by a factor of 2",
     "thicker": "skull one voxel thicker outside",
-    "spongy": "spongy bone by tables of 2 and 1.5 mm",
+    "spongy": "spongy bone between tables of 2 and 1.5 mm",
 }
 # Electrodes that are left where a cap has more.
 FEWER = (64, 32)

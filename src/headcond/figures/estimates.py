@@ -104,7 +104,7 @@ def plot_spectrum(table: pd.DataFrame) -> Figure:
         panel.set_xscale("log")
         panel.set_ylim(bottom=0)
         panel.set_title(tissue_name(name))
-    _finish(figure, axes, len(names), "frequency (Hz)", 3)
+    _finish(figure, axes, len(names), "frequency (Hz)", 2)
     return figure
 
 

@@ -51,7 +51,7 @@ def plot_errors_by_systems(
             panel.plot(*mean_history(baseline[kept]), "-", **line)
         xlabel = "linear systems solved per injection pair"
         panel.set(xscale="log", yscale="log", title=title, xlabel=xlabel)
-    axes[0, 0].set_ylabel("relative error (%), mean over pairs and samples")
+    axes[0, 0].set_ylabel("mean relative error (%)")
     shared_legend(figure, axes[0, -1], 3, fontsize=8)
     return figure
 
@@ -80,6 +80,7 @@ def plot_errors(table: pd.DataFrame, noise: float) -> Figure:
         panel.axhline(bound, linestyle=":", color=colour, linewidth=1)
     title = f"{MODE_NAMES[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV"
     panel.set(xlabel="snapshots per pair", title=title, ylabel=_ERROR)
+    panel.legend(fontsize=7, ncols=2)
     if len(swept):
         count = swept["snapshots"].max()
         rows = each[each["snapshots"] == count]
@@ -227,7 +228,6 @@ def _by_tissue(panel: Axes, rows: pd.DataFrame, x: str, names: list[str]) -> Non
         one = rows[rows["parameter"] == name].sort_values(x)
         panel.plot(one[x], one["mean"], "o-", color=colour, markersize=3, label=tissue_name(name))
     panel.set_yscale("log")
-    panel.legend(fontsize=7, ncols=2)
 
 
 def plot_disturbances(table: pd.DataFrame) -> Figure:

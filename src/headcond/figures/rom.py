@@ -84,6 +84,8 @@ def plot_convergence(table: pd.DataFrame) -> Figure:
         middle.axhline(1, color="0.4", linewidth=1)
         middle.set_yscale("log")
         middle.set_ylim(top=2.5 * part["effectivity_max"].max())  # space for the legend
+        for which in ("major", "minor"):
+            getattr(middle.yaxis, f"set_{which}_formatter")("{x:g}")
         middle.set_ylabel("effectivity, bound / error")
         middle.legend(ncols=3, loc="upper center")
         lost = part["orthogonality_max"].clip(lower=1e-17)

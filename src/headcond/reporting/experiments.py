@@ -217,7 +217,7 @@ def disturbances_section(
             "Mean relative error of every tissue when the voltages come from a head that differs "
             "from the model's in one property. Chi-square / degrees of freedom is 1 where only the "
             "noise disturbs the data: above 1 the data themselves show the difference. Moved "
-            "electrodes are one random draw of directions; benchmarks/displaced_electrodes.py "
+            "electrodes are one random draw of directions; benchmarks.displaced_electrodes "
             "repeats it."
         )
         caption = (

@@ -61,16 +61,14 @@ def render(
     provenance : entry of the JSON sidecar.
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    environment.filters |= {"cells": _cells, "base64": _encoded}
     page = environment.from_string(Path(template).read_text()).render(
         study=study,
         notes=list(notes),
         versions=versions(),
-        times=_shown(times),
+        times=times,
         settings=yaml.safe_dump(dict(study), sort_keys=False),
-        sections=[
-            {"id": section.id, "title": section.title, "parts": [_part(p) for p in section.parts]}
-            for section in sections
-        ],
+        sections=sections,
     )
     with atomic(path) as temporary:
         temporary.write_text(page)
@@ -99,21 +97,11 @@ def run_times(folder: str | Path) -> pd.DataFrame:
     return table.rename(columns=_TIMES)
 
 
-def _part(part: Part) -> dict[str, Any]:
-    image = ""
-    if part.figure is not None:
-        image = base64.b64encode(Path(part.figure).read_bytes()).decode()
-    table = None if part.table is None else _shown(part.table)
-    return {
-        "title": part.title,
-        "texts": part.texts,
-        "table": table,
-        "image": image,
-        "caption": part.caption,
-    }
+def _encoded(path: str | Path) -> str:
+    return base64.b64encode(Path(path).read_bytes()).decode()
 
 
-def _shown(table: pd.DataFrame) -> dict[str, Any]:
+def _cells(table: pd.DataFrame) -> dict[str, Any]:
     """Cells as text, and which columns are words instead of numbers."""
     rows = [[_cell(value) for value in row] for row in table.itertuples(index=False)]
     words = [all(cell[:1].isalpha() for cell in column) for column in zip(*rows, strict=True)]
@@ -125,11 +113,11 @@ def _shown(table: pd.DataFrame) -> dict[str, Any]:
 
 
 def _cell(value: Any) -> str:
+    if pd.isna(value):
+        return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        if pd.isna(value):
-            return "–"
         if math.isinf(value):
             return "∞" if value > 0 else "-∞"
         if value == int(value) and abs(value) < 1e6:

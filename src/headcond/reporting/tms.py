@@ -12,7 +12,6 @@ from headcond.metrics import AVERAGE
 from headcond.reporting.page import Part, Section
 from headcond.tissues import conduction_to_displacement
 
-_GE = "GE (%)"
 _REFERENCES = ("true", "subvoxel")
 
 
@@ -104,22 +103,17 @@ def error_parts(errors: pd.DataFrame) -> list[Part]:
     errors : `metrics.global_error_table` of all test heads, with `metrics.average_errors`.
     """
     shown = errors.replace(MAP_NAMES)
-    # The mask of the head matters for the region "head" alone.
+    # In other regions the mask of the head changes the denominator alone.
     shown = shown[(shown["region"] == "head") | (shown["head_mask"] == "conductive")].copy()
     whole = shown["head_mask"] == "grid"
     shown["region"] = shown["region"].map(tissue_name).where(~whole, "head with its air")
     pairs = zip(shown["mean_percent"], shown["std_percent"], strict=True)
-    shown[_GE] = [f"{mean:.3g} ± {std:.2g}" for mean, std in pairs]
+    shown["GE"] = [f"{mean:.3g} ± {std:.2g}" for mean, std in pairs]
     regions = list(dict.fromkeys(shown["region"]))
     parts = []
     for (kind, denominator), group in shown.groupby(["kind", "denominator"], sort=False):
-        wide = group.pivot_table(
-            index=["subject", "reference", "estimate"],
-            columns="region",
-            values=_GE,
-            aggfunc="first",
-            sort=False,
-        )
+        keys = ["subject", "reference", "estimate"]
+        wide = group.pivot_table("GE", keys, "region", aggfunc="first", sort=False)
         difference = {"magnitude": "|E|", "vector": "the length of the vector difference"}[kind]
         text = (
             f"Global error (GE, eq. 6 of the CondNet paper) of {difference}, in % of the largest "
@@ -133,7 +127,7 @@ def error_parts(errors: pd.DataFrame) -> list[Part]:
             )
             if (group["subject"] == AVERAGE).any():
                 text += " Average: mean over the heads of both numbers."
-        title = f"Global error in % of the largest field of the {denominator}"
+        title = f"Global error relative to the largest field of the {denominator}"
         title += ", vector difference" if kind == "vector" else ""
         parts.append(Part(title, (text,), wide.reindex(columns=regions).reset_index()))
     return parts
@@ -143,19 +137,12 @@ def _peak_parts(peaks: pd.DataFrame, current: str) -> list[Part]:
     """Percentiles of |E|, and their differences from those of a reference map."""
 
     def wide(table: pd.DataFrame, index: list[str], values: str) -> pd.DataFrame:
-        table = table.replace(MAP_NAMES).pivot_table(
-            index=index, columns="region", values=values, sort=False
-        )
+        table = table.replace(MAP_NAMES).pivot_table(values, index, "region", sort=False)
         return table.rename(columns=tissue_name).reset_index()
 
     top = wide(peaks, ["subject", "model", "percentile"], "field")
-    parts = [
-        Part(
-            "Peak fields",
-            (f"Percentiles of |E| (V/m) over the voxels of a region, {current}.",),
-            top,
-        )
-    ]
+    text = f"Percentiles of |E| (V/m) over the voxels of a region, {current}."
+    parts = [Part("Peak fields", (text,), top)]
     for reference in _REFERENCES:
         keys = ["subject", "region", "percentile"]
         base = peaks[peaks["model"] == reference].set_index(keys)["field"]
@@ -184,9 +171,7 @@ def _tissue_part(table: pd.DataFrame) -> Part:
         f"{mean:.3g}, {high:.3g}" for mean, high in zip(shown["mean"], shown["p99"], strict=True)
     ]
     keys = ["subject", "tissue"]
-    wide = shown.pivot_table(
-        index=keys, columns="model", values="mean, p99", aggfunc="first", sort=False
-    )
+    wide = shown.pivot_table("mean, p99", keys, "model", aggfunc="first", sort=False)
     text = "Mean and 99th percentile of |E| over the voxels of a tissue, V/m, per conductivity map."
     return Part("Field per tissue", (text,), wide.reset_index())
 
@@ -199,8 +184,9 @@ def _position_part(table: pd.DataFrame) -> Part:
     keys = ["subject", "position", "handle", "angle", "across", "along", "region"]
     turns = ("angle", "across", "along")  # shown where they differ
     keys = [key for key in keys if key not in turns or (key in shown and shown[key].nunique() > 1)]
-    peaks = shown.pivot_table(index=keys, columns="model", values="field", sort=False)
-    peaks.columns = [f"{name}, {table['percentile'].iloc[0]:g} % (V/m)" for name in peaks.columns]
+    peaks = shown.pivot_table("field", keys, "model", sort=False)
+    percentile = f"percentile {table['percentile'].iloc[0]:g} (V/m)"
+    peaks.columns = [f"{name}, {percentile}" for name in peaks.columns]
     peaks["global error (%)"] = shown.groupby(keys, sort=False)["mean_percent"].first()
     units = {"angle": "angle (degrees)", "across": "across (mm)", "along": "along (mm)"}
     text = (
@@ -276,8 +262,7 @@ def _registration_part(
         "The deformable one, if there is one, places the hand knob. Correlation: of T1w "
         "intensities over both brains."
     )
-    table = pd.DataFrame(rows).astype(object)
-    return Part("Registration to MNI space", (about, *texts), table.where(table.notna(), "–"))
+    return Part("Registration to MNI space", (about, *texts), pd.DataFrame(rows))
 
 
 def _placement_part(placements: Mapping[str, Mapping[str, Any]]) -> Part:
@@ -292,5 +277,4 @@ def _placement_part(placements: Mapping[str, Mapping[str, Any]]) -> Part:
         }
         for subject, record in placements.items()
     ]
-    table = pd.DataFrame(rows).astype(object)
-    return Part("Position of the coil", (), table.where(table.notna(), "–"))
+    return Part("Position of the coil", table=pd.DataFrame(rows))

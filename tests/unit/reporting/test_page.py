@@ -124,7 +124,7 @@ def test_what_is_given_is_escaped(shown):
     [
         (0.123456, "0.1235"), (1.0, "1"), (-3.0, "-3"), (1234567.0, "1.235e+06"), (0.0, "0"),
         (1.23456e-9, "1.235e-09"), (123456.7, "1.235e+05"), (np.float64(2.5), "2.5"),
-        (np.nan, "–"), (np.inf, "∞"), (-np.inf, "-∞"), (True, "yes"), (False, "no"),
+        (np.nan, "–"), (None, "–"), (np.inf, "∞"), (-np.inf, "-∞"), (True, "yes"), (False, "no"),
         (7, "7"), (np.int64(12345678), "12345678"),
         ("text", "text"),
     ],
@@ -306,7 +306,7 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
         table.loc["sub-01", "brain (ml)"] == "1200" and table.loc["sub-01", "head (ml)"] == "1500"
     )
     assert table.loc["sub-04", "cut by the image (voxels)"] == "inferior (99)"
-    assert table.loc["sub-patient", "head (ml)"] == "–"
+    assert pd.isna(table.loc["sub-patient", "head (ml)"])
     texts = " ".join(section.parts[0].texts)
     assert "generated, not people" in texts and "no current leaves through the cut face" in texts
     aligned = section.parts[1].table
