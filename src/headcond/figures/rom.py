@@ -163,12 +163,12 @@ def plot_stopping(errors: pd.DataFrame, histories: pd.DataFrame, noise: float) -
         top.set_title(_NORMS[norm])
         top.set_ylabel("relative bound at training points,\nrelative error at test points")
         top.legend(fontsize=7)
-        worst = part["passive_error"].max() / noise
+        largest = part["passive_error"].max() / noise
         mean, points = part["passive_error"].mean() / noise, {"color": COLOURS[2], "markersize": 3}
-        bottom.semilogy(worst, "o-", label="largest", **points)
+        bottom.semilogy(largest, "o-", label="largest", **points)
         bottom.semilogy(mean, "o--", label="mean", **points)
         bottom.axhline(0.1, color="0.4", linewidth=1, label="a tenth of the noise")
-        reached = worst.index[np.minimum.accumulate((worst <= 0.1).to_numpy()[::-1])[::-1]]
+        reached = largest.index[np.minimum.accumulate((largest <= 0.1).to_numpy()[::-1])[::-1]]
         if len(reached):
             bottom.axvline(
                 reached[0], color="0.4", linewidth=1, linestyle=":",

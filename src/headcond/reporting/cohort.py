@@ -55,10 +55,7 @@ def cohort_section(
     texts = [ORIGIN[cohort["source"]]]
     if any(record["cut_voxels"] for record in facts.values()):
         texts.append("Where the image cuts a head off, no current leaves through the cut face.")
-    parts = [
-        Part(texts=tuple(texts), table=pd.DataFrame(rows)),
-        _alignment_part(alignments),
-    ]
+    parts = [Part(texts=tuple(texts), table=pd.DataFrame(rows)), _alignment_part(alignments)]
     subjects = [*cohort["test"], *cohort["scans"]]
     for subject in subjects:
         caption = (

@@ -218,7 +218,7 @@ def domain_section(judgements: Mapping[str, Mapping[str, Any]], level: float) ->
     if outside:
         texts.insert(0, f"WARNING: outside the training domain: {', '.join(outside)}.")
     if any(found["outside"] is None for found in judgements.values()):
-        texts.append(f"Limits need at least {LEAST_HEADS} training heads; there are fewer here.")
+        texts.append(f"There are no limits with fewer than {LEAST_HEADS} training heads.")
     return Section("domain", "Training domain", (Part("", tuple(texts), pd.DataFrame(rows)),))
 
 

@@ -15,9 +15,7 @@ AT_LIMIT = "at a limit of the box (%)"
 
 
 def estimate_section(
-    study: Mapping[str, Any],
-    figures: Mapping[str, str],
-    errors: Mapping[str, pd.DataFrame],
+    study: Mapping[str, Any], figures: Mapping[str, str], errors: Mapping[str, pd.DataFrame]
 ) -> Section:
     """Relative errors of estimated conductivities and their Cramér-Rao bounds.
 

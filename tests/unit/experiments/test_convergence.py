@@ -163,7 +163,7 @@ def test_report_table_says_which_bound_is_a_certificate(measured):
     assert dict(zip(table["norm"], table["certified"], strict=True)) == {
         "energy": "yes", "euclidean": "no",
     }  # fmt: skip
-    assert table["largest of a passive potential (µV)"].tolist() == pytest.approx(
+    assert table["largest error at a passive electrode (µV)"].tolist() == pytest.approx(
         (1e6 * found["passive_error_max"]).tolist()
     )
 

@@ -1,4 +1,4 @@
-"""The checkerboard of T1w and T2w: squares in turn, planes the right way round, numbers told."""
+"""The checkerboard of T1w and T2w: squares in turn, planes the right way round, numbers shown."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -38,8 +38,8 @@ def test_the_figure_shows_both_states_and_their_numbers():
     panels = figure.axes
     assert [panel.get_title() for panel in panels[:3]] == ["axial", "sagittal", "coronal"]
     assert "0.412" in panels[0].get_ylabel() and "0.913" in panels[3].get_ylabel()
-    told = figure.get_suptitle()
-    assert "3.2 mm" in told and "1.5 degrees" in told and f"{SQUARE_MM:g} mm" in told
+    title = figure.get_suptitle()
+    assert "3.2 mm" in title and "1.5 degrees" in title and f"{SQUARE_MM:g} mm" in title
     above, below = (np.asarray(panel.images[0].get_array()) for panel in (panels[0], panels[3]))
     assert above.shape == below.shape
     assert (above == 0).sum() > 0.35 * above.size, "half of the squares show the empty T2w"

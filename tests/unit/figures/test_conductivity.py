@@ -43,7 +43,7 @@ def test_the_scale_runs_from_air_to_the_highest_conductivity():
     assert conductivity.shared_limits([(0.01, 2.0), (0.0035, 1.654)]) == (0.0035, 2.0)
 
 
-def test_maps_share_one_logarithmic_scale_beside_grey_images(ramps):
+def test_maps_share_one_logarithmic_scale_next_to_grey_images(ramps):
     images = {"T1w": ramps["uniform"], "T2w": ramps["true"]}
     figure = conductivity.plot_maps(images, ramps, AFFINE, (5, 6, 7), LIMITS)
     shown = panels(figure)
@@ -76,7 +76,7 @@ def test_details_magnify_the_busiest_square_that_is_in_sight():
     assert edge.tolist() == [22, 22]
     assert np.all(corner <= (40, 10)) and np.all(corner + edge >= (50, 20))
     hidden = np.zeros((60, 50))
-    hidden[2:12, 38:48] = np.indices((10, 10)).sum(axis=0) % 2  # where the inset will lie
+    hidden[2:12, 38:48] = np.indices((10, 10)).sum(axis=0) % 2  # where the inset will be
     hidden[40, 10] = 1
     corner, _ = conductivity.most_detailed_square(hidden, np.array([2.0, 2.0]))
     assert np.all(corner <= (40, 10)) and np.all(corner + edge > (40, 10))
@@ -99,7 +99,7 @@ def test_details_show_the_same_voxels_in_every_panel(ramps):
 
 
 @pytest.mark.parametrize("truth", [True, False])
-def test_several_tables_stand_beside_their_controls_and_the_truth(
+def test_several_tables_are_next_to_their_controls_and_the_truth(
     ramps, tmp_path, monkeypatch, truth
 ):
     drawn = {}
@@ -148,7 +148,7 @@ def test_profile_draws_the_left_right_line_in_millimetres(ramps):
     assert [found.get_title() for found in pictures] == ["uniform", "estimated"]
     for found, title in zip(pictures, ("uniform", "estimated"), strict=True):
         assert np.array_equal(found.images[0].get_array(), ramps[title][:, :, 2].T)
-        assert set(found.lines[0].get_ydata()) == {7}, "the line lies where the curve is taken"
+        assert set(found.lines[0].get_ydata()) == {7}, "the line is where the curve is taken"
 
 
 def colour_of(sigma):
@@ -241,7 +241,7 @@ def test_patches_are_drawn_as_boxes_with_the_tables_values():
     assert circles.get_ydata().tolist() == list(values.values())
     found = [box.get_path().vertices[:5, 1] for box in boxes.patches]
     assert [(low.min(), low.max()) for low in found[:2]] == [(0.07, 0.07), (0.02, 0.02)]
-    # Quartiles of n/10, n = 0..24; what is below half of the table's least stands there.
+    # Quartiles of n/10, n = 0..24; what is below half of the table's lowest is drawn there.
     assert (found[2].min(), found[2].max()) == pytest.approx((0.07 * 0.6, 0.07 * 1.8))
     assert (found[3].min(), found[3].max()) == pytest.approx((0.02 * 0.6, 0.02 * 1.8))
     lowest = min(np.min(line.get_ydata()) for line in boxes.lines if len(line.get_ydata()))

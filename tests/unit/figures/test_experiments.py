@@ -93,8 +93,8 @@ def test_noise_is_drawn_at_the_snapshots_at_which_it_was_varied():
 
 def test_nothing_to_judge_is_said():
     figure = experiments.plot_errors(sweep().assign(judged=0), 8.2e-7)
-    told = [text.get_text() for text in figure.axes[3].texts]
-    assert any("tenth of the box" in text for text in told)
+    texts = [text.get_text() for text in figure.axes[3].texts]
+    assert any("tenth of the box" in text for text in texts)
 
 
 def test_scatter_by_reference_lies_where_the_electrodes_are():
@@ -146,6 +146,36 @@ def test_estimates_of_patterns_lie_between_the_walls():
     )
 
 
-def test_labels_that_nobody_can_read_are_left_out():
+def test_labels_too_many_to_read_are_left_out():
     assert estimates._legible(["A-B", "C-D"]) == ["A-B", "C-D"]
     assert set(estimates._legible([f"E{n}" for n in range(65)])) == {""}
+
+
+def test_a_spectrum_marks_estimates_at_a_limit():
+    rows = pd.DataFrame([
+        {"frequency": frequency, "parameter": name, "mean": 0.3, "std": 0.1, "joint": value,
+         "joint_at_wall": value > 0.4}
+        for frequency, value in ((1000.0, 0.5), (10.0, 0.25)) for name in NAMES
+    ])  # fmt: skip
+    figure = estimates.plot_spectrum(rows)
+    assert [panel.get_title() for panel in figure.axes][:3] == ["scalp", "compact bone",
+                                                                "spongy bone"]  # fmt: skip
+    joint = line(figure.axes[0], "all patterns together")
+    assert joint.get_xydata().tolist() == [[10.0, 0.25], [1000.0, 0.5]], "in order of frequency"
+    ends = line(figure.axes[0], "all patterns, at a limit of the parameter box")
+    assert ends.get_xydata().tolist() == [[1000.0, 0.5]]
+    assert "Hz" in figure.axes[-1].get_xlabel() and "S/m" in figure.axes[0].get_ylabel()
+
+
+def test_residuals_are_shown_by_pattern_and_electrode():
+    rows = pd.DataFrame([
+        {"frequency": 5.0, "pattern": pattern, "electrode": electrode, "fitted": 1e-3,
+         "measured": 1e-3 + residual, "residual": residual}
+        for pattern, electrode, residual in (
+            ("A-B", "C", 1e-5), ("A-B", "D", -1e-5), ("C-D", "A", 3e-5), ("C-D", "B", -3e-5))
+    ])  # fmt: skip
+    scatter, picture, by_pattern, by_electrode, *_ = estimates.plot_residuals(rows, 5.0).axes
+    np.testing.assert_allclose(scatter.lines[0].get_ydata(), [1.01, 0.99, 1.03, 0.97])
+    np.testing.assert_allclose(np.nanmax(picture.images[0].get_array()), 30)
+    assert [text.get_text() for text in by_pattern.get_xticklabels()] == ["C-D", "A-B"]
+    assert len(by_electrode.patches) == 4 and "µV" in by_electrode.get_ylabel()

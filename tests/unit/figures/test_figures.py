@@ -38,7 +38,7 @@ def bars(figure):
     return [axes for axes in figure.axes if axes.get_label() == "<colorbar>"]
 
 
-# Which ends of the body stand left, right and on top of a plane.
+# Ends of the body at the left, the right and the top of a plane.
 ENDS = {"axial": ("L", "R", "A"), "sagittal": ("P", "A", "S"), "coronal": ("L", "R", "S")}
 
 
@@ -199,6 +199,19 @@ def test_mesh_cuts_colour_tissues_and_keep_left_and_right():
         assert area["wm"] == pytest.approx(white, rel=1e-9)
     (legend,) = figure.legends
     assert [text.get_text() for text in legend.get_texts()] == [tissue_name(n) for n in names]
+
+
+def test_potentials_in_cuts_are_divided_by_their_percentile():
+    mesh = box((4, 2, 6), (0.2, 0.1, 0.3))
+    fields = {"vector 1": mesh.nodes[:, 2], "vector 2": 5e3 * mesh.nodes[:, 2]}
+    figure = meshes.plot_potential_cuts(mesh.nodes, mesh.tetrahedra, fields, np.full(3, 0.07))
+    shown = panels(figure)
+    assert [panel.get_title() for panel in shown[:2]] == [f"{n}\nsagittal" for n in fields]
+    for first, second in ((shown[0], shown[1]), (shown[2], shown[3])):
+        values = first.collections[0].get_array()
+        np.testing.assert_allclose(values, second.collections[0].get_array(), rtol=1e-9)
+        assert np.percentile(np.abs(np.asarray(values)), 98) == pytest.approx(1.0)
+    assert "98th percentile" in bars(figure)[0].get_ylabel() and "mm" in shown[0].get_ylabel()
 
 
 def test_views_show_the_side_that_they_name():

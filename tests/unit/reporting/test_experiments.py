@@ -28,7 +28,7 @@ def sweep():
                                  "estimates": 0}])  # fmt: skip
 
 
-def test_errors_stand_beside_bound_and_paper_at_the_most_snapshots(sweep):
+def test_errors_are_compared_with_bound_and_paper_at_the_most_snapshots(sweep):
     section = experiments.inversion_section(STUDY, FIGURES, {"sub-01": sweep}, {})
     table = section.parts[0].table
     assert len(table) == 6 and set(table["mean RE (%)"]) == {17.0}
@@ -64,7 +64,7 @@ def test_removed_runs_are_counted_with_their_reason(sweep):
     assert section.parts[0].texts[-1].endswith("none.")
 
 
-def test_the_worst_reference_stands_beside_table_2():
+def test_the_worst_reference_is_compared_with_table_2():
     rows = [
         {"reference": reference, "weighting": weighting, "parameter": name,
          "asked": name == "skull", "mean": 0.009 if reference == "B" else 0.01,
@@ -110,7 +110,7 @@ def test_a_wrong_head_is_named_in_words():
     assert set(table["at a limit of the box (%)"]) == {50.0}
 
 
-def test_measured_conductivities_stand_beside_tables_3_and_4():
+def test_measured_conductivities_are_compared_with_tables_3_and_4():
     variants = ("outer tissues, spongy bone to 0.088 S/m", "all tissues, spongy bone to 0.088 S/m")
     summary = pd.DataFrame([
         {"frequency": frequency, "parameter": name, "mean": 0.2, "std": 0.1, "patterns": 31,
@@ -141,15 +141,15 @@ def test_measured_conductivities_stand_beside_tables_3_and_4():
     assert paper[variants[0], "WM"] == "–", "fixed there"
     assert "AM 118 ± 72" in paper[variants[1], "WM"]
     assert table["together at a limit"][variants[1], "WM"] == "yes"
-    assert table["± scaled deviation (mS/m)"][variants[1], "WM"] == "–", "a wall has no deviation"
+    assert table["± scaled deviation (mS/m)"][variants[1], "WM"] == "–", "a limit has no deviation"
     assert table["mean (mS/m)"][variants[0], "WM"].startswith("fixed at ")
     assert table["all patterns together (mS/m)"][variants[0], "WM"] == "fixed"
     assert table["published mean (mS/m)"][variants[0], "scalp"] == pytest.approx(410)
     text = section.parts[0].texts[0]
     assert "Fz (named by hand)" in text and "reciprocity: 40 µV" in text
-    told = section.parts[1].texts[0]
-    assert "up to 300 µV, 7.5 times" in told and "does not explain the data" in told
-    assert "at most 300 µV" in told and "not small compared with the noise" in told
+    misfit_text = section.parts[1].texts[0]
+    assert "up to 300 µV, 7.5 times" in misfit_text and "does not explain the data" in misfit_text
+    assert "at most 300 µV" in misfit_text and "not small compared with the noise" in misfit_text
     misfit = section.parts[1].table
     np.testing.assert_allclose(misfit["RMS misfit, median of single patterns (µV)"], 150)
     np.testing.assert_allclose(misfit["chi-square / dof, together"], 2)

@@ -11,7 +11,7 @@ import yaml
 
 from headcond import __version__
 from headcond.condnet.scores import over_heads
-from headcond.reporting import cohort, conductivity, estimates, head, rom
+from headcond.reporting import cohort, conductivity, estimates, forward, head, rom
 from headcond.reporting.page import Part, Section, render, run_times
 from headcond.study.paths import REPOSITORY
 
@@ -276,6 +276,18 @@ def test_head_section_names_leaks_and_cut_faces(tmp_path):
     assert [part.figure for part in section.parts if part.figure] == list(figures.values())
 
 
+def test_forward_section_has_units_and_figures(default, tmp_path):
+    figures = figure_files(tmp_path, ["potential_sub-04", "thickness_sub-04"])
+    table = pd.DataFrame({"pair": ["F10-Cz"], "iterations": [35], "residual": [1e-11],
+                          "reciprocity": [2e-13], "drive_voltage": [0.02]})  # fmt: skip
+    section = forward.forward_section(default, figures, {"sub-04": table})
+    assert section.parts[0].table.columns.tolist() == [
+        "injection pair", "iterations", "true relative residual", "reciprocity error (V)",
+        "drive voltage (V)",
+    ]  # fmt: skip
+    assert [part.figure for part in section.parts[1:]] == list(figures.values())
+
+
 def facts(cut=None):
     return {
         "origin": "generated",
@@ -392,7 +404,7 @@ def test_large_spreads_are_plain_numbers():
     assert table["median error (%), uniform"][0] == "1010 ± 1400"
 
 
-def test_the_lens_is_shown_beside_the_papers_range(default, tmp_path):
+def test_the_lens_is_shown_with_the_papers_range(default, tmp_path):
     lens = pd.DataFrame(
         {"subject": "sub-04", "map": ["uniform", "condnet", "true"], "voxels": 80,
          "median": [1.5, 0.62, 0.351], "p5": [1.5, 0.4, 0.33], "p95": [1.5, 1.234, 0.37]}
