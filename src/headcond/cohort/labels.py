@@ -24,8 +24,10 @@ from headcond.tissues import EIT_TISSUES, SOFT_TISSUE, label_scheme, tissue_id, 
 
 logger = logging.getLogger(__name__)
 
+SKIN_DEPTH_MM = 2.5
+"""Undivided soft tissue up to this far from the air becomes skin where a map labels none; ours."""
 FAT_DEPTH_MM = 4.0
-"""Undivided soft tissue up to this far from the skin becomes fat, deeper becomes muscle."""
+"""Undivided soft tissue up to this far from the skin becomes fat where a map labels none; ours."""
 BUBBLE_MM3 = 200.0
 """Air enclosed on all sides and smaller than this is a labelling hole and is filled."""
 FLAT_FACE_MM2 = 1000.0
@@ -106,10 +108,11 @@ def prepare(
 
     In the source's own voxels: axes to RAS; ids translated; only the largest connected
     piece kept; enclosed air below `BUBBLE_MM3` given its nearest tissue's id; undivided
-    soft tissue split by its distance to the nearest skin voxel (up to `FAT_DEPTH_MM` fat,
-    deeper muscle, so the fat behind the eyes becomes muscle); and, where the scheme has
-    no dura, a stand-in for it: CSF and brain voxels that share a face with bone become
-    dura, a shell of one voxel inside the skull and the spinal canal. Then the map is
+    soft tissue divided by depth into what the map labels nowhere else: skin up to
+    `SKIN_DEPTH_MM` from the air around the head, fat up to `FAT_DEPTH_MM` from the skin, the
+    rest muscle (so the fat behind the eyes becomes muscle in a map without fat); and, where
+    the map has no dura, a stand-in for it: CSF and brain voxels that share a face with bone
+    become dura, a shell of one voxel inside the skull and the spinal canal. Then the map is
     brought to `voxel_size` (majority of whole blocks, else the nearest voxel), cropped to
     the head and padded with air.
 
@@ -154,12 +157,11 @@ def prepare(
 
     soft = [number for number, name in label_scheme(scheme).items() if name == SOFT_TISSUE]
     if soft:
-        undivided = np.isin(labels, soft) & head
-        depth = ndimage.distance_transform_edt(tissues != tissue_id("skin"), sampling=sizes)
-        fat = undivided & (depth <= FAT_DEPTH_MM)
-        tissues[fat] = tissue_id("fat")
-        counts["soft_tissue_to_fat"] = int(np.count_nonzero(fat))
-        counts["soft_tissue_to_muscle"] = int(np.count_nonzero(undivided & ~fat))
+        outside = largest_component(tissues == 0)
+        for face in cut:  # the air laid over a cut borders on no skin
+            axis, end = divmod(FACES.index(face), 2)
+            outside[(slice(None),) * axis + (-end,)] = False
+        counts |= _divide_soft_tissue(tissues, np.isin(labels, soft) & head, outside, sizes)
     if not (tissues == tissue_id("dura")).any():
         counts["dura_shell"] = _add_dura(tissues)
 
@@ -358,6 +360,21 @@ def _fill_from_nearest(labels: np.ndarray, where: np.ndarray, source: np.ndarray
             ~source, return_distances=False, return_indices=True
         )
         labels[where] = labels[tuple(axis[where] for axis in nearest)]
+
+
+def _divide_soft_tissue(
+    tissues: np.ndarray, undivided: np.ndarray, outside: np.ndarray, sizes: np.ndarray
+) -> dict[str, int]:
+    """Turn `undivided` muscle near the surface into the skin and fat that a map lacks, in place."""
+    counts, surface = {}, outside
+    for name, reach in (("skin", SKIN_DEPTH_MM), ("fat", FAT_DEPTH_MM)):
+        if not (tissues == tissue_id(name)).any():
+            near = undivided & (ndimage.distance_transform_edt(~surface, sampling=sizes) <= reach)
+            tissues[near] = tissue_id(name)
+            undivided = undivided & ~near
+            counts[f"soft_tissue_to_{name}"] = int(np.count_nonzero(near))
+        surface = tissues == tissue_id(name)  # fat lines the skin
+    return counts | {"soft_tissue_to_muscle": int(np.count_nonzero(undivided))}
 
 
 def _add_dura(tissues: np.ndarray) -> int:

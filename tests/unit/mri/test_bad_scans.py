@@ -118,14 +118,14 @@ def test_scans_of_different_places_are_refused(tmp_path):
 
 LABELS = {
     "headcond13": (14, 99), "simnibs": (13, 100, 500), "brainweb": (10,),
-    "synthseg": (29, 505, 4035),
+    "synthseg": (27, 505, 4035), "charm": (25, 505, 1001), "brainweb20": (12,),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("scheme", LABELS)
 def test_labels_outside_a_scheme_are_listed_with_their_voxels(tmp_path, scheme):
     labels = np.ones((10, 10, 10), np.int16)
-    if scheme == "synthseg":
+    if scheme in ("synthseg", "charm"):
         labels[:] = 2
     for number, unknown in enumerate(LABELS[scheme]):
         labels[number, : number + 1, 0] = unknown
