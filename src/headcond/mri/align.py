@@ -13,6 +13,8 @@ from headcond.mri import _sitk
 
 logger = logging.getLogger(__name__)
 
+MAXIMUM_ITERATIONS = 300
+"""Steps of the optimiser on one level of the pyramid."""
 MAXIMUM_TRANSLATION_MM = 100.0
 """Largest believable displacement of the fixed head's centre between two scans."""
 MAXIMUM_ROTATION_DEGREES = 45.0
@@ -38,7 +40,7 @@ class Alignment:
     transform : (4, 4) fixed world point -> moving world point, RAS mm.
     quality : mutual information (nats, all fixed voxels) before and after, translation
         of the fixed head's centre (mm), rotation (degrees), the start that was chosen,
-        the optimiser's own stop condition.
+        the optimiser's own stop condition, and warnings for the report.
     """
 
     resampled: np.ndarray
@@ -103,7 +105,11 @@ def rigid(
     transform.SetTranslation(_sitk.to_lps(starts[start]))
     levels = tuple(k for k in (4, 2, 1) if min(fixed.shape) // k >= 8) or (1,)
     method = _sitk.registration(
-        step=2.0, iterations=300, sampling=_sampling(fixed.size), seed=seed, levels=levels
+        step=2.0,
+        iterations=MAXIMUM_ITERATIONS,
+        sampling=_sampling(fixed.size),
+        seed=seed,
+        levels=levels,
     )
     method.SetInitialTransform(transform, inPlace=True)
     _sitk.execute(
@@ -126,6 +132,11 @@ def rigid(
     }
     logger.info("Rigid alignment: %s", quality)
     _check_plausible(quality)
+    quality["warnings"] = []
+    if "Maximum number of iterations" in quality["optimiser"]:
+        text = f"alignment stopped at its limit of {MAXIMUM_ITERATIONS} iterations"
+        quality["warnings"].append(text)
+        logger.warning("Not converged: %s. Check it in its picture.", text)
     return Alignment(resampled, matrix, quality)
 
 

@@ -74,9 +74,14 @@ def cohort_section(
         }
         for subject, found in alignments.items()
     ]
+    unconverged = tuple(
+        f"WARNING: {subject}: {text}. Check the squares below."
+        for subject, found in alignments.items()
+        for text in found["quality"].get("warnings", ())
+    )
     parts = [
         Part(texts=tuple(texts), table=table.fillna("–")),
-        Part("Alignment of T2w to T1w", table=pd.DataFrame(quality)),
+        Part("Alignment of T2w to T1w", unconverged, pd.DataFrame(quality)),
     ]
     for subject in [*cohort["test"], *cohort["scans"]]:
         caption = (

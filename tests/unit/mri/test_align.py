@@ -89,6 +89,17 @@ def test_repeats_bit_by_bit():
     assert np.array_equal(first.resampled, second.resampled)
 
 
+def test_an_iteration_limit_is_warned_of(monkeypatch, caplog):
+    t2, t1 = (part[::2, ::2, ::2] for part in pair(motion((4, -3, 5), (3, -5, 4))))
+    every = np.diag([2, 2, 2, 1])
+    assert align.rigid(t2, MOVING @ every, t1, FIXED @ every).quality["warnings"] == []
+    monkeypatch.setattr(align, "MAXIMUM_ITERATIONS", 5)
+    found = align.rigid(t2, MOVING @ every, t1, FIXED @ every)
+    assert found.quality["warnings"] == ["alignment stopped at its limit of 5 iterations"]
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert "limit of 5 iterations" in record.getMessage()
+
+
 def test_aligned_scans_stay_where_they_are():
     first, second = head((51, 59, 53), FIXED)
     found = align.rigid(second, FIXED, first, FIXED)

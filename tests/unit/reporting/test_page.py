@@ -310,10 +310,22 @@ def test_cohort_names_origin_roles_and_cut_faces(default, tmp_path):
     assert table.loc["sub-patient", "head (ml)"] == "–"
     texts = " ".join(section.parts[0].texts)
     assert "generated, not people" in texts and "insulated" in texts
+    assert section.parts[1].texts == ()
     aligned = section.parts[1].table
     assert aligned["subject"].tolist() == ["sub-04", "sub-patient"]
     assert aligned["after (nats)"].tolist() == [0.9, 0.9]
     assert [part.figure for part in section.parts[2:]] == list(figures.values())
+
+
+def test_an_alignment_that_did_not_converge_is_in_the_report(default, tmp_path):
+    figures = figure_files(tmp_path, ["alignment_sub-04", "anatomy_sub-04"])
+    subjects = ["sub-01", "sub-02", "sub-03", "sub-04"]
+    stopped = {**ALIGNED, "quality": {**ALIGNED["quality"], "warnings": ["stopped at its limit"]}}
+    section = stimulation.cohort_section(
+        default, figures, {name: facts() for name in subjects}, {"sub-04": stopped}
+    )
+    (text,) = section.parts[1].texts
+    assert text.startswith("WARNING: sub-04: stopped at its limit.")
 
 
 def scores_of(subject, percent, table="A"):
