@@ -193,10 +193,12 @@ def fitted_cap(cap: str, fiducials: Mapping[str, Sequence[float]] | None) -> dic
     goal = np.array([fiducials[name] for name in _FIDUCIALS], float)
     check_finite("head.fiducials", check_shape("head.fiducials", goal, (3, 3)))
     template = _montage("standard_1005")[1]
-    return cap_positions(cap, similarity(goal, np.array([template[n] for n in _FIDUCIALS])))
+    return cap_positions(
+        cap, similarity_transform(goal, np.array([template[n] for n in _FIDUCIALS]))
+    )
 
 
-def similarity(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+def similarity_transform(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
     """Rotation, scale and shift (4, 4) that bring points (K, 3) nearest to others.
 
     Least squares after Umeyama (1991), IEEE PAMI 13:376-380.

@@ -177,7 +177,7 @@ def average_errors(table: pd.DataFrame) -> pd.DataFrame:
     return average[[*table.columns, "between_percent", "subjects"]]
 
 
-def peaks(
+def peak_percentiles(
     field: np.ndarray, mask: np.ndarray, percentiles: Sequence[float] = (99.0, 99.9)
 ) -> np.ndarray:
     """Percentiles of a field's magnitude inside a mask: peaks that single voxels do not rule.
@@ -261,7 +261,7 @@ def nearest_tissue_dice(
     return dice
 
 
-def blurred(uniform: np.ndarray, width: float, mask: np.ndarray) -> np.ndarray:
+def blur_inside(uniform: np.ndarray, width: float, mask: np.ndarray) -> np.ndarray:
     """Gaussian-blurred conductivity map, normalised so that air does not bleed in.
 
     CondNet's authors say that its maps resemble Gaussian convolutions of uniform ones; this
@@ -314,7 +314,7 @@ def fit_blur(
     sharp, soft, inside = (part[box] for part in (np.asarray(uniform), estimated, mask))
 
     def difference(width: float) -> float:
-        return float(np.mean((blurred(sharp, width, inside) - soft)[inside] ** 2))
+        return float(np.mean((blur_inside(sharp, width, inside) - soft)[inside] ** 2))
 
     grid = np.linspace(smallest, largest, 13)
     found: list[float] = []

@@ -206,7 +206,7 @@ def label_scheme(name: str) -> dict[int, str]:
     -------
     dict from id to a name of `TISSUES` or "air" ("eit6": of `EIT_TISSUES`). The name
     "soft_tissue" is skin, fat or muscle: `to_tissues` takes one of them, and
-    `headcond.cohort.labels.prepare` divides it by depth.
+    `headcond.cohort.labels.prepare_labels` divides it by depth.
     """
     return dict(_SCHEMES[str(check_option("scheme", name, tuple(_SCHEMES)))])
 

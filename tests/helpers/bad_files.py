@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from headcond.caps import cap_positions, read_simnibs_cap
-from headcond.cohort.bids import find, participants, read_scan
-from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.bids import find_image, read_scan
+from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.condnet.checkpoint import load_checkpoint
 from headcond.fem.operator import AffineOperator
 from headcond.files import results
@@ -198,7 +198,7 @@ def labels(change):
 
 
 def prepared(path):
-    return prepare(*read_labels(path, "synthseg"), "synthseg")
+    return prepare_labels(*read_labels(path, "synthseg"), "synthseg")
 
 
 LABELS = {
@@ -211,19 +211,8 @@ LABELS = {
     "an unknown scheme": ("a.nii", labels(lambda d: d), lambda p: read_labels(p, "synthsegg"),
                           ["synthsegg", "Did you mean 'synthseg'"]),
     "nothing but air": ("a.nii", labels(lambda d: d), prepared, ["every voxel is 0", "is empty"]),
-    "no list of participants": ("none/x", nothing, lambda p: participants(p.parent),
-                                ["participants.tsv is missing", "list the participants"]),
-    "a participant out of the folder": (
-        "participants.tsv", text("participant_id\n../../etc\n"),
-        lambda p: participants(p.parent), ["line 2", "use letters and digits"]),
-    "a tab too many": ("participants.tsv", text("participant_id\tage\nsub-01\t33\t\n"),
-                       lambda p: participants(p.parent), ["as many fields"]),
-    "a participant twice": ("participants.tsv", text("participant_id\n01\nsub-01\n"),
-                            lambda p: participants(p.parent), ["line 3", "twice"]),
-    "a list that is no table": ("participants.tsv", raw(b"\xff\xfe\x00"),
-                                lambda p: participants(p.parent), ["participants.tsv"]),
     "a participant without images": ("participants.tsv", text("participant_id\n01\n"),
-                                     lambda p: find(p.parent, "01", "T1w"), ["is missing"]),
+                                     lambda p: find_image(p.parent, "01", "T1w"), ["is missing"]),
 }  # fmt: skip
 
 # --- caps and coils --------------------------------------------------------------------

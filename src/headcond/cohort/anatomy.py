@@ -92,7 +92,7 @@ def draw_person(generator: np.random.Generator) -> Person:
     )
 
 
-def build(
+def draw_anatomy(
     axes: Axes, person: Person, floor: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class of every voxel of a head, and the distance to its outer surface.

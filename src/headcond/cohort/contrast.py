@@ -237,7 +237,7 @@ def acquire(
     level = float(spin_echo(white.pd, white.t1, white.t2, tr, te))
     image = block_mean(fine, factor)
     image = image * bias_field(image.shape, generator, bias_strength)
-    return rician(image, generator, noise * level)
+    return add_rician_noise(image, generator, noise * level)
 
 
 def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
@@ -266,7 +266,7 @@ def bias_field(
     return np.exp(field * np.float32(strength / max(np.abs(field).max(), 1e-6)))
 
 
-def rician(image: np.ndarray, generator: np.random.Generator, std: float) -> np.ndarray:
+def add_rician_noise(image: np.ndarray, generator: np.random.Generator, std: float) -> np.ndarray:
     """Magnitude of `image` plus complex Gaussian noise of deviation `std` in either channel."""
     if not 0 <= std < np.inf:
         raise InputError(f"The standard deviation of the noise must be 0 or more, got {std!r}.")

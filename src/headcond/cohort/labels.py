@@ -19,7 +19,7 @@ from headcond.checks import (
     voxel_sizes,
 )
 from headcond.files.results import read_volume
-from headcond.mri.resampling import like, to_ras
+from headcond.mri.resampling import resample, to_ras
 from headcond.tissues import EIT_TISSUES, SOFT_TISSUE, label_scheme, tissue_id, to_tissues
 
 logger = logging.getLogger(__name__)
@@ -97,7 +97,7 @@ def read_labels(path: str | Path, scheme: str) -> tuple[np.ndarray, np.ndarray]:
     return values.astype(np.int16), affine
 
 
-def prepare(
+def prepare_labels(
     labels: np.ndarray,
     affine: np.ndarray,
     scheme: str,
@@ -271,7 +271,7 @@ def labelled_region(
         region[..., : filled[0] + math.ceil(margin / voxel_sizes(affine)[2] - 1e-6)] = False
     for shape, image_affine in fields:
         # A field of ones has the same voxels inside as the image that it stands for.
-        inside = like(np.ones(shape, np.uint8), image_affine, affine, labels.shape, order=0)
+        inside = resample(np.ones(shape, np.uint8), image_affine, affine, labels.shape, order=0)
         region &= inside > 0
     return region
 
@@ -397,7 +397,7 @@ def _at_voxel_size(
     # The outer corner of the head's first voxel is the corner of the first voxel past the margin.
     corner = affine[:3, 3] + (low - 0.5) * sizes
     target[:3, 3] = corner + (0.5 - margin) * size
-    return like(tissues, affine, target, tuple(int(n) for n in shape), order=0), target
+    return resample(tissues, affine, target, tuple(int(n) for n in shape), order=0), target
 
 
 def _plumb(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -408,7 +408,7 @@ def _plumb(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarr
     target = np.diag([*sizes, 1.0])
     target[:3, 3] = corners.min(axis=0)
     shape = np.ceil(np.ptp(corners, axis=0) / sizes - 1e-6).astype(int) + 1
-    return like(labels, affine, target, tuple(int(side) for side in shape), order=0), target
+    return resample(labels, affine, target, tuple(int(side) for side in shape), order=0), target
 
 
 def _shift(voxels: list[int]) -> np.ndarray:

@@ -108,7 +108,9 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
     world = [fine_affine[i, 3] + fine_size * np.arange(fine_shape[i]) for i in range(3)]
     axes = open_axes(*(w / scale for w, scale in zip(world, person.scale, strict=True)))
     floor = (centre[2] - FIELD_OF_VIEW[2] / 2 + 6.0) / person.scale[2]
-    classes, surface = anatomy.build(axes, person, floor, generator(seed, "head", subject, "shape"))
+    classes, surface = anatomy.draw_anatomy(
+        axes, person, floor, generator(seed, "head", subject, "shape")
+    )
 
     water = water_field(classes, fine_size, generator(seed, "head", subject, "water"))
     sigma = true_conductivity(classes, water)
@@ -127,7 +129,11 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
     fine_t2_affine = t2_affine @ _subdivide(subdivisions)
     to_fine = np.linalg.inv(motion @ fine_affine) @ fine_t2_affine
     moved = ndimage.affine_transform(
-        signal(classes, water, *T2W), to_fine[:3, :3], to_fine[:3, 3], order=1, prefilter=False
+        signal(classes, water, *T2W),
+        to_fine[:3, :3],
+        to_fine[:3, 3],
+        order=1,
+        prefilter=False,
     )
     t2 = acquire(
         moved, generator(seed, "head", subject, "t2"), *T2W, subdivisions, BIAS_STRENGTH, NOISE

@@ -37,7 +37,7 @@ class Checkpoint:
     tables : conductivity tables in the order of the network's outputs, name -> tissue -> S/m.
     tau : scaling margin of the targets.
     normalisation : how the images were normalised and which they are, in their order.
-    grid : shape, voxel size and orientation of the conformed grid (`slices.grid_facts`).
+    grid : shape, voxel size and orientation of the conformed grid (`slices.describe_grid`).
     training : settings, subjects, and losses of every epoch.
     versions : versions of the packages that trained it.
     """
@@ -75,7 +75,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
         for field in dataclasses.fields(checkpoint)
         if field.name != "network"
     }
-    content = {name: plain(name, value) for name, value in content.items()}
+    content = {name: plain_values(name, value) for name, value in content.items()}
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in checkpoint.network.state_dict().items()
@@ -122,12 +122,14 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
     return Checkpoint(network=network, **facts)
 
 
-def check_facts(name: str, have: Mapping[str, Any], want: Mapping[str, Any], mend: str) -> None:
+def check_as_trained(
+    name: str, have: Mapping[str, Any], want: Mapping[str, Any], mend: str
+) -> None:
     """Raise `InputError` naming every entry in which the facts `have` differ from training's.
 
     Numbers may differ by rounding (1e-6 relative); `mend` ends the message.
     """
-    have, want = plain(name, have), plain(name, want)
+    have, want = plain_values(name, have), plain_values(name, want)
     wrong = [
         f"{key} is {have.get(key, 'absent')!r}, in training it was {want.get(key, 'absent')!r}"
         for key in sorted({*have, *want})
@@ -153,14 +155,14 @@ def check_unseen(checkpoint: Checkpoint, subjects: Iterable[str]) -> None:
         )
 
 
-def plain(name: str, value: Any) -> Any:
+def plain_values(name: str, value: Any) -> Any:
     """Return `value` with numpy numbers, arrays and tuples as plain values, else `InputError`."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): plain(f"{name}: {key}", entry) for key, entry in value.items()}
+        return {str(key): plain_values(f"{name}: {key}", entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(name, entry) for entry in value]
+        return [plain_values(name, entry) for entry in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise InputError(f"{name} holds a {type(value).__name__}, which a checkpoint cannot keep.")

@@ -41,7 +41,7 @@ LEAST_HEADS = 3
 STATISTICS = ("intensity", "detail")
 
 
-def describe(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, list[float]]:
+def image_statistics(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, list[float]]:
     """Return what is compared of a head.
 
     Parameters
@@ -82,12 +82,14 @@ def describe(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, lis
     return {"intensity": np.sqrt(counts / counts.sum()).ravel().tolist(), "detail": detail}
 
 
-def measure(heads: Mapping[str, Mapping[str, list[float]]], level: float = LEVEL) -> dict[str, Any]:
+def fit_domain(
+    heads: Mapping[str, Mapping[str, list[float]]], level: float = LEVEL
+) -> dict[str, Any]:
     """Return the domain of the training heads: their descriptions, distances and limits.
 
     Parameters
     ----------
-    heads : what `describe` says of each training head, by subject.
+    heads : what `image_statistics` says of each training head, by subject.
     level : of the limits, between 0 and 1.
 
     Returns
@@ -129,13 +131,13 @@ def measure(heads: Mapping[str, Mapping[str, list[float]]], level: float = LEVEL
     return domain
 
 
-def judge(domain: Mapping[str, Any], head: Mapping[str, list[float]]) -> dict[str, Any]:
+def compare_head(domain: Mapping[str, Any], head: Mapping[str, list[float]]) -> dict[str, Any]:
     """Return whether a head lies outside the training domain, and by which statistic.
 
     Parameters
     ----------
-    domain : as `measure` returned it.
-    head : what `describe` says of the head.
+    domain : as `fit_domain` returned it.
+    head : what `image_statistics` says of the head.
 
     Returns
     -------

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headcond.checks import InputError
-from headcond.condnet.checkpoint import Checkpoint, check_facts, load_checkpoint, torch_threads
+from headcond.condnet.checkpoint import Checkpoint, check_as_trained, load_checkpoint, torch_threads
 from headcond.condnet.slices import check_normalised, slices_to_volume, volume_to_slices
 
 
@@ -31,7 +31,7 @@ def predict_axis(
     ----------
     checkpoint : file of a trained axis, or what `load_checkpoint` returned.
     images : (U, nx, ny, nz) normalised images in [0, 1], in the order of the training.
-    grid : facts of the images' grid (`slices.grid_facts`).
+    grid : facts of the images' grid (`slices.describe_grid`).
     normalisation : facts of their normalisation, as they were handed to the training.
     batch_size : slices at a time; it sets the memory, the result only to rounding.
     threads : threads of the linear algebra.
@@ -52,8 +52,8 @@ def predict_axis(
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = load_checkpoint(checkpoint)
     mend = "Prepare the images as for training, or train with images prepared like these."
-    check_facts("images' grid", grid, checkpoint.grid, mend)
-    check_facts("images' normalisation", normalisation, checkpoint.normalisation, mend)
+    check_as_trained("images' grid", grid, checkpoint.grid, mend)
+    check_as_trained("images' normalisation", normalisation, checkpoint.normalisation, mend)
     images = check_normalised("images", images)
     network = checkpoint.network
     expected = (network.inputs, *checkpoint.grid["shape"])

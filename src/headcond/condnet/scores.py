@@ -109,7 +109,7 @@ ALL = "all"
 """Name of the row that counts every tissue of a head the same."""
 
 
-def over_heads(scores: pd.DataFrame) -> pd.DataFrame:
+def summarise_heads(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the heads of every score.
 
     Parameters

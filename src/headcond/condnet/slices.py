@@ -35,7 +35,7 @@ def axis_index(axis: str) -> int:
     return AXES.index(check_option("axis", axis, AXES))
 
 
-def grid_facts(shape: Sequence[int], affine: ArrayLike) -> dict[str, object]:
+def describe_grid(shape: Sequence[int], affine: ArrayLike) -> dict[str, object]:
     """Return what training and prediction must share of a grid: shape, voxel sizes, orientation.
 
     Parameters

@@ -23,8 +23,8 @@ from headcond.checks import InputError, check_option, check_positive
 from headcond.condnet.checkpoint import (
     UNREADABLE,
     Checkpoint,
-    check_facts,
-    plain,
+    check_as_trained,
+    plain_values,
     save_checkpoint,
     torch_threads,
 )
@@ -128,7 +128,7 @@ def train_axis(
     tables : conductivity tables behind the targets, name -> tissue -> S/m.
     tau : scaling margin of the targets, in [0, 1).
     normalisation : facts of the images' normalisation that prediction must share.
-    grid : facts of the grid (`slices.grid_facts`).
+    grid : facts of the grid (`slices.describe_grid`).
     checkpoint : file to write the trained network to (`checkpoint.load_checkpoint`).
     folder : folder of the resumable state; it stays until the caller removes it.
     unseen : images and targets, as above, of heads that take no part in the training. Their loss
@@ -152,8 +152,8 @@ def train_axis(
     InterruptedError
         If the program is told to stop (SIGTERM); the state of the last epoch stays.
     """
-    grid, normalisation = plain("grid", grid), plain("normalisation", normalisation)
-    tables = plain("tables", tables)
+    grid, normalisation = plain_values("grid", grid), plain_values("normalisation", normalisation)
+    tables = plain_values("tables", tables)
     dataset = SliceDataset(images, targets, axis, settings.empty)
     _check_against_facts(images, targets, tables, tau, grid)
     others = None
@@ -164,7 +164,7 @@ def train_axis(
             raise InputError(f"The unseen head {both[0]} is one of the training heads too.")
     training, validation = dataset.split(settings.validation, settings.seed, axis)
     inputs = next(iter(images.values())).shape[0]
-    identity = plain("settings", dataclasses.asdict(settings)) | {
+    identity = plain_values("settings", dataclasses.asdict(settings)) | {
         "axis": axis,
         "tables": tables,
         "tau": tau,
@@ -314,7 +314,7 @@ def _check_state(state: Path, identity: dict[str, Any], epochs: int) -> None:
             "%s is damaged (%s): the training begins again; it is kept as %s", state, damage, aside
         )
         return
-    check_facts(
+    check_as_trained(
         "training",
         identity,
         found["identity"],

@@ -15,7 +15,12 @@ from scipy import ndimage
 
 from headcond.checks import check_affine, check_shape
 from headcond.mri import _sitk
-from headcond.mri.register import RegistrationError, agreement, brain_template, filled
+from headcond.mri.register import (
+    RegistrationError,
+    brain_agreement,
+    brain_template,
+    fill_brain_mask,
+)
 
 logger = logging.getLogger(__name__)
 _LEVELS = ((4, 40), (2, 40), (1, 20))  # voxels of the template per voxel, iterations
@@ -59,14 +64,14 @@ def to_mni_deformed(
         If the map folds, or the correlation fell.
     """
     t1, affine = _sitk.check_image("t1", t1, affine)
-    mask = filled(check_shape("brain_mask", brain_mask, t1.shape), affine)
+    mask = fill_brain_mask(check_shape("brain_mask", brain_mask, t1.shape), affine)
     target, grid = brain_template(template)
     target_mask = target > 0
     back = np.linalg.inv(check_affine("mni", mni))
     brain = np.where(mask, t1, 0).astype(np.float32)
     fixed = _sitk.resample(brain, affine, target.shape, grid, back)
     inside = _sitk.resample(mask.astype(np.float32), affine, target.shape, grid, back) > 0.5
-    before = agreement(fixed, inside, target, target_mask)
+    before = brain_agreement(fixed, inside, target, target_mask)
 
     field = _demons(_ranked(fixed, inside, grid), _ranked(target, target_mask, grid))
     transform = SimpleITK.DisplacementFieldTransform(SimpleITK.Image(field))
@@ -79,7 +84,7 @@ def to_mni_deformed(
         )
         for part in (target, target_mask.astype(np.float32))
     ]  # fmt: skip
-    after = agreement(fixed, inside, held[0], held[1] > 0.5)
+    after = brain_agreement(fixed, inside, held[0], held[1] > 0.5)
     folded = SimpleITK.DisplacementFieldJacobianDeterminant(field, True)
     displacement = SimpleITK.GetArrayFromImage(field).transpose(2, 1, 0, 3) * (-1.0, -1.0, 1.0)
     length = np.linalg.norm(displacement[inside], axis=-1)

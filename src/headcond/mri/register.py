@@ -75,13 +75,13 @@ def to_mni(
         raise InputError(f"brain_mask holds {volume / 1e3:.0f} ml, too little for a brain.")
     target, target_affine = brain_template(template)
     target_mask = target > 0
-    mask = filled(mask, affine)
+    mask = fill_brain_mask(mask, affine)
     brain = np.where(mask, t1, 0).astype(np.float32)
 
     def quality(matrix: np.ndarray) -> dict:
         there = _sitk.resample(brain, affine, target.shape, target_affine, matrix)
         held = _sitk.resample(mask.astype(np.float32), affine, target.shape, target_affine, matrix)
-        return agreement(there, held > 0.5, target, target_mask)
+        return brain_agreement(there, held > 0.5, target, target_mask)
 
     start, plain = _start(mask, affine, target_mask, target_affine, quality)
     before = quality(plain)
@@ -131,7 +131,7 @@ def brain_template(
     return np.where(mask, target, 0).astype(np.float32), affine
 
 
-def filled(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def fill_brain_mask(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Brain mask with its sulci and ventricles: closed by a ball of 4 mm, holes filled."""
     sizes = np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
     mask = np.asarray(mask, bool)
@@ -146,7 +146,7 @@ def filled(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return out
 
 
-def agreement(
+def brain_agreement(
     first: np.ndarray, first_mask: np.ndarray, second: np.ndarray, second_mask: np.ndarray
 ) -> dict[str, float]:
     """Dice overlap of two brains; correlation and mutual information (nats) in their union."""

@@ -40,7 +40,7 @@ def conform(
 
     Where the old axes are parallel to the world's and the new voxel is a whole multiple
     of the old one, no voxel is interpolated: shift, pad, crop, and blocks averaged
-    (images) or decided by majority (labels). See `like` for the other case.
+    (images) or decided by majority (labels). See `resample` for the other case.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def conform(
     shape = _check_grid_shape(shape)
     canonical, canonical_affine = to_ras(data, affine)
     target = conformed_affine(canonical, canonical_affine, size, shape, order)
-    out = like(canonical, canonical_affine, target, shape, order)
+    out = resample(canonical, canonical_affine, target, shape, order)
     lost, _ = lost_foreground(canonical, canonical_affine, target, shape, order)
     if lost:
         logger.warning(
@@ -84,12 +84,12 @@ def back(
     """Return a conformed volume on its original grid: the way back of `conform`.
 
     Exact where the voxel grids coincide; voxels that `conform` cropped come back as 0.
-    Parameters and errors as in `like`.
+    Parameters and errors as in `resample`.
     """
-    return like(data, affine, original_affine, original_shape, order)
+    return resample(data, affine, original_affine, original_shape, order)
 
 
-def back_conductivity(
+def resample_conductivity(
     conductivity: np.ndarray,
     affine: np.ndarray,
     original_affine: np.ndarray,
@@ -118,7 +118,7 @@ def back_conductivity(
     return np.divide(total, share, out=np.zeros_like(total), where=held)
 
 
-def like(
+def resample(
     data: np.ndarray,
     affine: np.ndarray,
     target_affine: np.ndarray,

@@ -48,7 +48,7 @@ def conductivity_section(
     ----------
     study, figures : as for `stimulation.cohort_section`.
     losses : loss table of each slicing axis.
-    scores : `condnet.summary.over_heads` of the test heads.
+    scores : `condnet.summary.summarise_heads` of the test heads.
     lens : `condnet.summary.value_ranges` in the lenses of the test heads, with subject.
     """
     parts = [training_part(study, figures, losses), *_score_parts(scores)]
@@ -66,7 +66,7 @@ def score_table(scores: pd.DataFrame, table: str, reference: str) -> pd.DataFram
 
     Parameters
     ----------
-    scores : `condnet.summary.over_heads`.
+    scores : `condnet.summary.summarise_heads`.
     table : conductivity table of the maps.
     reference : "uniform" or "true".
 
@@ -195,7 +195,7 @@ def domain_section(judgements: Mapping[str, Mapping[str, Any]], level: float) ->
 
     Parameters
     ----------
-    judgements : what `condnet.domain.judge` found of each predicted head, with `axis_spread`, by
+    judgements : of `condnet.domain.compare_head`, with `axis_spread`, of each predicted head, by
         subject.
     level : of the limits.
     """

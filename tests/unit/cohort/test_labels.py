@@ -43,7 +43,7 @@ def assert_closed(labels):
 
 def test_shells_become_the_thirteen_tissues():
     labels = synthseg_head()
-    head = label_maps.prepare(labels, np.eye(4), "synthseg", margin=3)
+    head = label_maps.prepare_labels(labels, np.eye(4), "synthseg", margin=3)
     out = head.labels13
     assert out.dtype == np.uint8
     assert out.shape == (68,) * 3  # 62 voxels of head and the margin
@@ -66,7 +66,7 @@ def test_shells_become_the_thirteen_tissues():
 
 
 def test_dura_lies_between_bone_and_what_it_wraps():
-    out = label_maps.prepare(synthseg_head(), np.eye(4), "synthseg").labels13
+    out = label_maps.prepare_labels(synthseg_head(), np.eye(4), "synthseg").labels13
     bone = np.isin(out, (CORTICAL, CANCELLOUS))
     inner = np.isin(out, (CSF, GM, WM))
     assert not (ndimage.binary_dilation(bone) & inner).any()
@@ -75,10 +75,10 @@ def test_dura_lies_between_bone_and_what_it_wraps():
 
 
 def test_dura_that_is_labelled_is_kept():
-    labels = label_maps.prepare(synthseg_head(), np.eye(4), "synthseg").labels13
+    labels = label_maps.prepare_labels(synthseg_head(), np.eye(4), "synthseg").labels13
     labels[labels == DURA] = CSF
     labels[30, 30, 50] = DURA
-    again = label_maps.prepare(labels, np.eye(4), "headcond13")
+    again = label_maps.prepare_labels(labels, np.eye(4), "headcond13")
     assert (again.labels13 == DURA).sum() == 1
     assert "dura_shell" not in again.counts
 
@@ -88,7 +88,7 @@ def test_orientation_does_not_matter(axes):
     labels = synthseg_head()
     labels[:, :, :20] = 0
     labels[40:, 10:12] = 0
-    plain = label_maps.prepare(labels, np.diag([1, 1, 1, 1.0]), "synthseg")
+    plain = label_maps.prepare_labels(labels, np.diag([1, 1, 1, 1.0]), "synthseg")
     turned = np.flip(np.transpose(labels, axes), 0)
     affine = np.zeros((4, 4))
     for new, old in enumerate(axes):
@@ -96,7 +96,7 @@ def test_orientation_does_not_matter(axes):
     affine[3, 3] = 1
     affine[:, 3] += affine[:, 0] * (labels.shape[axes[0]] - 1)
     affine[:3, 0] *= -1
-    other = label_maps.prepare(turned, affine, "synthseg")
+    other = label_maps.prepare_labels(turned, affine, "synthseg")
     assert np.array_equal(other.labels13, plain.labels13)
     assert np.allclose(other.affine, plain.affine)
     assert other.cut == plain.cut
@@ -106,8 +106,8 @@ def test_specks_and_bubbles():
     labels = synthseg_head()
     labels[1:3, 1:3, 1:3] = 24
     labels[32, 32, 44:46] = 0
-    clean = label_maps.prepare(synthseg_head(), np.eye(4), "synthseg")
-    head = label_maps.prepare(labels, np.eye(4), "synthseg")
+    clean = label_maps.prepare_labels(synthseg_head(), np.eye(4), "synthseg")
+    head = label_maps.prepare_labels(labels, np.eye(4), "synthseg")
     assert head.counts["specks_removed"] == 8
     assert head.counts["bubbles_filled"] == 2
     assert head.labels13.shape == clean.labels13.shape
@@ -117,7 +117,7 @@ def test_specks_and_bubbles():
 def test_large_cavities_stay_air():
     labels = synthseg_head(80)
     labels = np.where(radii(labels.shape) < 6, 0, labels)
-    head = label_maps.prepare(labels, np.eye(4), "synthseg")
+    head = label_maps.prepare_labels(labels, np.eye(4), "synthseg")
     assert head.counts["bubbles_filled"] == 0
     middle = tuple(n // 2 for n in head.labels13.shape)
     assert head.labels13[middle] == 0
@@ -125,8 +125,8 @@ def test_large_cavities_stay_air():
 
 def test_majority_downsampling_keeps_world_and_volume():
     labels = synthseg_head()
-    fine = label_maps.prepare(labels, np.eye(4), "synthseg")
-    coarse = label_maps.prepare(labels, np.eye(4), "synthseg", voxel_size=2.0, margin=2)
+    fine = label_maps.prepare_labels(labels, np.eye(4), "synthseg")
+    coarse = label_maps.prepare_labels(labels, np.eye(4), "synthseg", voxel_size=2.0, margin=2)
     centre = [np.array([np.mean(i) for i in np.nonzero(p.labels13)]) @ p.affine[:3, :3]
               + p.affine[:3, 3] for p in (fine, coarse)]  # fmt: skip
     assert np.allclose(centre[0], 31.5, atol=1e-6)
@@ -143,12 +143,12 @@ def test_cut_faces():
     low[:, :, :12] = 0  # ends flat, but away from the image's border
     disc = int(np.count_nonzero(low[:, :, 12]))
     assert disc > 1.2 * label_maps.FLAT_FACE_MM2
-    head = label_maps.prepare(low, np.eye(4), "synthseg")
+    head = label_maps.prepare_labels(low, np.eye(4), "synthseg")
     assert set(head.cut) == {"inferior"}
     assert head.cut["inferior"] == np.count_nonzero(low[:, :, 13])
     assert not head.labels13[:, :, :4].any()
     border = labels[:, 3:, :]
-    head = label_maps.prepare(border, np.eye(4), "synthseg")
+    head = label_maps.prepare_labels(border, np.eye(4), "synthseg")
     assert head.cut == {"posterior": np.count_nonzero(border[:, :2], axis=(0, 2)).max()}
 
 
@@ -188,7 +188,7 @@ def test_the_region_to_be_judged_begins_above_the_cut_and_ends_with_the_images()
 def test_prepare_refuses(change, message):
     good = {"labels": synthseg_head(), "affine": np.eye(4), "scheme": "synthseg"}
     with pytest.raises(InputError, match=message):
-        label_maps.prepare(**(good | change))
+        label_maps.prepare_labels(**(good | change))
 
 
 def test_oblique_voxels_are_laid_along_the_world():
@@ -198,8 +198,8 @@ def test_oblique_voxels_are_laid_along_the_world():
     turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     centre = np.eye(4)
     centre[:3, 3] = -(np.array(labels.shape) - 1) / 2
-    straight = label_maps.prepare(labels, centre, "synthseg")
-    oblique = label_maps.prepare(labels, turn @ centre, "synthseg")
+    straight = label_maps.prepare_labels(labels, centre, "synthseg")
+    oblique = label_maps.prepare_labels(labels, turn @ centre, "synthseg")
     for one, other in ((straight, oblique), (oblique, straight)):
         assert np.allclose(one.affine[:3, :3], np.eye(3))
         assert np.array_equal(np.unique(one.labels13), np.unique(other.labels13))
@@ -328,7 +328,7 @@ def test_real_synthseg_heads(data_dir, number):
     labels, affine = label_maps.read_labels(
         data_dir / "head_labels" / f"training_seg_{number}.nii.gz", "synthseg"
     )
-    head = label_maps.prepare(labels, affine, "synthseg", voxel_size=2.0)
+    head = label_maps.prepare_labels(labels, affine, "synthseg", voxel_size=2.0)
     out = head.labels13
     assert "inferior" in head.cut  # both end in a flat cut through neck or jaw
     assert "superior" not in head.cut
@@ -360,7 +360,7 @@ def test_soft_tissue_gets_the_skin_and_fat_that_a_map_lacks():
     for bound, number in ((31, 6), (18, 7), (16, 10), (15, 1), (13, 2), (9, 3)):
         labels[r < bound] = number
     labels[:, :, :20] = 0  # a cut is no surface that skin covers
-    fatless = label_maps.prepare(labels, np.eye(4), "brainweb20")
+    fatless = label_maps.prepare_labels(labels, np.eye(4), "brainweb20")
     assert set(fatless.cut) == {"inferior"}
     out = fatless.labels13
     assert out[34, 34 + 18, 3] == 0 and out[34, 34 + 18, 4] == MUSCLE  # on the cut
@@ -369,14 +369,14 @@ def test_soft_tissue_gets_the_skin_and_fat_that_a_map_lacks():
         CORTICAL, MUSCLE, FAT, SKIN, 0,
     ]  # fmt: skip
     labels[32, 32 + 20, 32] = 4
-    fat = label_maps.prepare(labels, np.eye(4), "brainweb20")
+    fat = label_maps.prepare_labels(labels, np.eye(4), "brainweb20")
     assert np.count_nonzero(fat.labels13 == FAT) == 1
     assert "soft_tissue_to_fat" not in fat.counts and fat.counts["soft_tissue_to_skin"] > 0
 
 
 def test_real_charm_map(data_dir):
     labels, affine = label_maps.read_labels(data_dir / "ernie" / "ernie_charm_ids.nii.gz", "charm")
-    head = label_maps.prepare(labels, affine, "charm", voxel_size=2.0)
+    head = label_maps.prepare_labels(labels, affine, "charm", voxel_size=2.0)
     volumes = np.bincount(head.labels13.ravel(), minlength=14) * 8e-3
     assert (volumes > 0).all()
     assert "soft_tissue_to_fat" not in head.counts  # charm labels fat itself
@@ -388,7 +388,9 @@ def test_real_brainweb20_model(data_dir):
         data_dir / "brainweb20" / "brainweb_04_crisp.nii.gz", "brainweb20"
     )
     every = np.diag([4, 4, 4, 1.0])
-    head = label_maps.prepare(labels[::4, ::4, ::4], affine @ every, "brainweb20", voxel_size=2.0)
+    head = label_maps.prepare_labels(
+        labels[::4, ::4, ::4], affine @ every, "brainweb20", voxel_size=2.0
+    )
     volumes = np.bincount(head.labels13.ravel(), minlength=14) * 8e-3
     assert {TISSUES[i - 1] for i in np.flatnonzero(volumes[1:] == 0) + 1} == {
         "cerebellum", "vitreous_humour", "mucous",
@@ -404,7 +406,7 @@ def test_all_fifteen_heads_import(data_dir):
     assert len(paths) == 15
     for path in paths:
         labels, affine = label_maps.read_labels(path, "synthseg")
-        head = label_maps.prepare(labels, affine, "synthseg", voxel_size=2.0)
+        head = label_maps.prepare_labels(labels, affine, "synthseg", voxel_size=2.0)
         assert set(np.unique(head.labels13)) == set(range(14)), path.name
         assert "inferior" in head.cut
         assert_closed(label_maps.close_skull(to_eit6(head.labels13))[0])

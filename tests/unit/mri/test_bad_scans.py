@@ -108,12 +108,12 @@ def test_scans_of_different_places_are_refused(tmp_path):
     t2 = write(tmp_path / "t2.nii.gz", scan(1), far)
     with pytest.raises(InputError, match=r"t2\.nii\.gz: only 0 % .*t1\.nii\.gz overlap"):
         bids.read_pair(t1, t2)
-    assert bids.overlap((10, 10, 10), np.eye(4), (10, 10, 10), np.eye(4)) == 1.0
+    assert bids.field_of_view_overlap((10, 10, 10), np.eye(4), (10, 10, 10), np.eye(4)) == 1.0
     shifted = np.eye(4)
     shifted[0, 3] = 5.0
-    assert bids.overlap((10, 10, 10), np.eye(4), (10, 10, 10), shifted) == 0.5
+    assert bids.field_of_view_overlap((10, 10, 10), np.eye(4), (10, 10, 10), shifted) == 0.5
     small = turned(0.25)  # a 1 mm field inside a 4 mm one
-    assert bids.overlap((24, 24, 24), AFFINE, (24, 24, 24), small) > 0.95
+    assert bids.field_of_view_overlap((24, 24, 24), AFFINE, (24, 24, 24), small) > 0.95
 
 
 LABELS = {
