@@ -1,8 +1,8 @@
 """Tissue names, label schemes and conductivity tables that every other module shares.
 
 The internal scheme `headcond13` numbers the thirteen conducting tissues of the CondNet
-paper (Table I); id 0 is air. Everything that reads labels made elsewhere goes through
-`to_tissues`, so that no other module knows a foreign id.
+paper (Table I); id 0 is air. `to_tissues` translates labels of other programs, so that no
+other module uses their ids.
 """
 
 from __future__ import annotations
@@ -87,7 +87,7 @@ _SCHEMES: dict[str, dict[int, str]] = {
     "eit6": dict(enumerate((AIR, *EIT_TISSUES))),
 }
 
-# Which of the thirteen each of the six stands for; the first is what it maps back to.
+# The tissues that each of the six merges; `to_tissues` takes the first.
 _EIT_MEMBERS = {
     "scalp": ("skin", "fat", "muscle", "mucous", "vitreous_humour", "blood"),
     "compact_bone": ("bone_cortical",),
@@ -141,7 +141,7 @@ _TIME_UNITS = (1e-12, 1e-9, 1e-6, 1e-3)  # s
 
 COLE_COLE_OVERRIDDEN = ("skin", "mucous")
 """Tissues whose "cole-cole" conductivity is table A's at every frequency: the model's dry
-and wet skin lie far below what the paper uses, and no parameters give its values."""
+and wet skin are far below the paper's values, and no parameters give those."""
 
 EIT_RANGES: dict[str, dict[str, float]] = {
     name: dict(zip(("min", "lq", "uq", "max"), row, strict=True))
@@ -229,7 +229,7 @@ def to_tissues(labels: ArrayLike, scheme: str, soft_tissue: str = "muscle") -> n
     Raises
     ------
     InputError
-        If a label is no whole number, or an id is not in the scheme (the ids and their
+        If a label is not a whole number, or an id is not in the scheme (the ids and their
         voxel counts are listed).
     """
     check_option("soft_tissue", soft_tissue, TISSUES)
@@ -248,10 +248,12 @@ def to_tissues(labels: ArrayLike, scheme: str, soft_tissue: str = "muscle") -> n
     unknown = beyond | (translated == _UNKNOWN)
     if unknown.any():
         ids, counts = np.unique(whole[unknown], return_counts=True)
-        listed = ", ".join(f"{i} ({n} voxels)" for i, n in zip(ids, counts, strict=True))
+        listed = [f"{i} ({n} voxels)" for i, n in zip(ids, counts, strict=True)]
+        if len(listed) > 20:
+            listed[20:] = [f"{len(listed) - 20} more"]
         raise InputError(
-            f"Labels hold ids that the scheme {scheme!r} does not know: {listed}. Name the "
-            "scheme they come from, or relabel these voxels."
+            f"The label ids {', '.join(listed)} are not in the scheme {scheme!r}. Name the scheme "
+            "that they come from, or relabel these voxels."
         )
     return translated
 
@@ -260,10 +262,9 @@ def to_eit6(labels13: ArrayLike) -> np.ndarray:
     """Merge the thirteen tissues into the six of the EIT papers.
 
     Skin, fat, muscle, mucous tissue and vitreous humour become scalp, whatever their depth;
-    dura becomes csf, cerebellum gm. Blood is the one tissue found on both sides of the
-    skull: a blood voxel becomes csf where the nearest voxel (in voxel units) of a tissue
-    that tells the sides apart is dura, csf or brain, and scalp where it is skin, fat,
-    muscle, mucous tissue or vitreous humour. Bone and air do not tell.
+    dura becomes csf, cerebellum gm. Blood is on both sides of the skull: a blood voxel
+    becomes csf if the nearest voxel (in voxel units) other than bone, air and blood is dura,
+    csf or brain, and scalp if it is skin, fat, muscle, mucous tissue or vitreous humour.
 
     Parameters
     ----------
@@ -282,7 +283,7 @@ def to_eit6(labels13: ArrayLike) -> np.ndarray:
     inside = np.isin(labels13, [tissue_id(name) for name in _INSIDE_SKULL])
     if blood.any() and inside.any():
         outside = np.isin(labels13, [tissue_id(name) for name in _OUTSIDE_SKULL])
-        box = ndimage.find_objects((inside | outside | blood).view(np.uint8))[0]  # all that counts
+        box = ndimage.find_objects((inside | outside | blood).view(np.uint8))[0]  # where they are
         nearest = ndimage.distance_transform_edt(
             ~(inside | outside)[box], return_distances=False, return_indices=True
         )
@@ -302,12 +303,12 @@ def conductivity_table(name: str, frequency: float = 10e3) -> dict[str, float]:
     name : "A" or "B", the columns of Table I of the CondNet paper, or "cole-cole", the
         four-term Cole-Cole model at `frequency`, with the tissues of
         `COLE_COLE_OVERRIDDEN` taken from table A.
-    frequency : Hz; tables A and B are fixed numbers and refuse any other than 10 kHz.
+    frequency : Hz; tables A and B hold at 10 kHz only.
 
     Raises
     ------
     InputError
-        If the name or the frequency is not to be had.
+        If there is no such table, or none for this frequency.
     """
     check_option("conductivity table", name, ("A", "B", "cole-cole"))
     frequency = check_positive("frequency", frequency)
@@ -350,9 +351,9 @@ def cole_cole(tissue: str, frequency: ArrayLike) -> complex | np.ndarray:
 def conduction_to_displacement(frequency: float = 10e3) -> dict[str, float]:
     """Ratio sigma / (omega eps) of conduction to displacement current for each tissue.
 
-    Both numbers come from the Cole-Cole model. The quasi-static field equations drop the
-    displacement current, which asks for a ratio well above one; the CondNet paper asks for
-    ten, and grey matter at 10 kHz reaches 9.3. Tissues of `COLE_COLE_OVERRIDDEN` have no
+    Both come from the Cole-Cole model. The quasi-static field equations neglect the
+    displacement current, which needs a ratio well above one; the CondNet paper demands ten,
+    and grey matter at 10 kHz reaches 9.3. Tissues of `COLE_COLE_OVERRIDDEN` have no
     permittivity here and are left out.
     """
     frequency = check_positive("frequency", frequency)
@@ -388,6 +389,6 @@ def _whole_numbers(labels: np.ndarray) -> np.ndarray:
     if bad.any():
         raise InputError(
             f"{np.count_nonzero(bad)} labels are no whole numbers (first {labels[bad][0]!r}): was "
-            "the label map resampled with interpolation?"
+            "the map interpolated?"
         )
     return labels.astype(np.int64)

@@ -207,7 +207,7 @@ LABELS = {
     "NaN": ("a.nii", labels(lambda d: spoiled(d, np.nan)), lambda p: read_labels(p, "synthseg"),
             ["no whole numbers"]),
     "foreign ids": ("a.nii", labels(lambda d: spoiled(d, 999)),
-                    lambda p: read_labels(p, "synthseg"), ["ids 999 .1 voxels. do not belong"]),
+                    lambda p: read_labels(p, "synthseg"), ["ids 999 .1 voxels. are not in"]),
     "an unknown scheme": ("a.nii", labels(lambda d: d), lambda p: read_labels(p, "synthsegg"),
                           ["synthsegg", "Did you mean 'synthseg'"]),
     "nothing but air": ("a.nii", labels(lambda d: d), prepared, ["every voxel is 0", "is empty"]),
@@ -227,9 +227,9 @@ def cap(path):
 CAPS = {
     "absent": ("a.csv", nothing, cap, ["cannot be read as a SimNIBS cap"]),
     "no electrode": ("a.csv", text("Fiducial,1,2,3,Nz\n"), cap, ["no row of the type Electrode"]),
-    "a name twice": ("a.csv", text(ROWS + "Electrode,9,9,9,E3\n"), cap, ["E3 comes twice"]),
+    "a name twice": ("a.csv", text(ROWS + "Electrode,9,9,9,E3\n"), cap, ["E3 is listed twice"]),
     "metres": ("a.csv", text("Electrode,0.01,0.02,0.09,Cz\n"), cap, ["in millimetres"]),
-    "words for numbers": ("a.csv", text("Electrode,left,0,90,Cz\n"), cap, ["is no number"]),
+    "words for numbers": ("a.csv", text("Electrode,left,0,90,Cz\n"), cap, ["is not a number"]),
     "a short row": ("a.csv", text("Electrode,1,2\n"), cap, ["cannot be read as a SimNIBS cap"]),
     "binary": ("a.csv", raw(bytes(range(256))), read_simnibs_cap, ["cannot be read"]),
 }

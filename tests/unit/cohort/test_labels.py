@@ -168,7 +168,7 @@ def test_the_region_to_be_judged_begins_above_the_cut_and_ends_with_the_images()
     x, y, z = (np.arange(n) * 2.0 + affine[i, 3] for i, n in enumerate(labels.shape))
     expected = (x <= 5.5)[:, None, None] & (y >= -40.5)[:, None] & (z >= -10.5)
     assert np.array_equal(region, expected) and not region.all()
-    with pytest.raises(InputError, match="nothing but air"):
+    with pytest.raises(InputError, match="only air"):
         label_maps.labelled_region(0 * labels, affine, [])
     with pytest.raises(InputError, match="upwards"):
         label_maps.labelled_region(labels, np.diag([2.0, 2.0, -2.0, 1.0]), [])
@@ -177,7 +177,7 @@ def test_the_region_to_be_judged_begins_above_the_cut_and_ends_with_the_images()
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"labels": np.zeros((9, 9, 9), int)}, "nothing but air"),
+        ({"labels": np.zeros((9, 9, 9), int)}, "only air"),
         ({"labels": np.full((9, 9, 9), 999)}, "999"),
         ({"labels": np.ones((9, 9), int)}, "labels"),
         ({"scheme": "synthsge"}, "synthseg"),
@@ -313,7 +313,7 @@ def test_close_skull_refuses():
 def test_spongy_bone_keeps_its_tables(thickness):
     r = radii((60,) * 3)
     skull = (r < 26) & (r >= 17)
-    spongy = label_maps.spongy_inside(skull, np.ones(3), thickness)
+    spongy = label_maps.spongy_bone(skull, np.ones(3), thickness)
     assert spongy.any()
     depth = np.minimum(26 - r, r - 17)
     assert depth[spongy].min() > thickness - 0.6

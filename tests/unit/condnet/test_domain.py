@@ -123,7 +123,7 @@ def test_unusable_input_is_refused(described):
         fit_domain(described, level=1.0)
     with pytest.raises(InputError, match="all the same"):
         fit_domain(dict.fromkeys(("sub-01", "sub-02", "sub-03"), head))
-    with pytest.raises(InputError, match="measured with 7 bins"):
+    with pytest.raises(InputError, match="fitted with 7 bins"):
         compare_head(fit_domain(described) | {"bins": 7}, head)
     t1, t2 = ball(0)
     with pytest.raises(InputError, match="constant"):

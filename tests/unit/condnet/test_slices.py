@@ -137,7 +137,7 @@ def test_data_that_does_not_fit_is_named():
     images, targets = heads()
     with pytest.raises(InputError, match="same subjects"):
         SliceDataset(images, {"a": targets["a"]}, "axial")
-    with pytest.raises(InputError, match=r"images of subject a must lie in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"images of subject a must be in \[0, 1\]"):
         SliceDataset(images | {"a": images["a"] * 3}, targets, "axial")
     with pytest.raises(InputError, match="subject b must lie"):
         SliceDataset(images | {"b": images["b"] * np.float32(np.nan)}, targets, "axial")

@@ -254,7 +254,7 @@ def test_a_terminated_run_is_an_error_and_goes_on_later(trained, tmp_path, monke
             return step(self, batch, number)
 
         patch.setattr(lightning.AxisTraining, "training_step", terminated)
-        with pytest.raises(InterruptedError, match="was told to stop"):
+        with pytest.raises(InterruptedError, match="was stopped"):
             train(tmp_path)
     assert not (tmp_path / "network.pt").exists()
     _, checkpoint = train(tmp_path)
@@ -356,7 +356,7 @@ def test_prediction_refuses_images_prepared_otherwise(trained):
                      normalisation={"method": "percentile", "range": [0.5, 99.5]})  # fmt: skip
     with pytest.raises(InputError, match=r"must have shape \(2, 8, 16, 24\)"):
         predict_axis(checkpoint, images[:1], **FACTS)
-    with pytest.raises(InputError, match=r"images must lie in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"images must be in \[0, 1\]"):
         predict_axis(checkpoint, images + 1, **FACTS)
 
 
@@ -379,7 +379,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, trained):
 
 def test_training_refuses_what_does_not_fit(tmp_path):
     images, targets = heads()
-    with pytest.raises(InputError, match=r"the grid facts say \(8, 16, 32\)"):
+    with pytest.raises(InputError, match=r"the grid has \(8, 16, 32\)"):
         train(tmp_path, grid=FACTS["grid"] | {"shape": [8, 16, 32]})
     with pytest.raises(InputError, match="hold 2 maps, but there are 1 conductivity tables"):
         train(tmp_path, tables={"A": TABLES["A"]})

@@ -113,7 +113,7 @@ def test_a_cap_follows_the_fiducials(tmp_path):
         np.testing.assert_allclose(found[name], turn[:3, :3] @ place + turn[:3, 3], atol=1e-8)
     with pytest.raises(InputError, match="needs head.fiducials"):
         fitted_cap("eit32", None)
-    with pytest.raises(InputError, match="lie on a line"):
+    with pytest.raises(InputError, match="are on a line"):
         fitted_cap("eit32", {"nasion": [0, 0, 0], "lpa": [1, 1, 1], "rpa": [90, 90, 90]})
     path = tmp_path / "own.csv"
     path.write_text("Electrode,10,20,80,A\nElectrode,-10,20,80,B\n")
