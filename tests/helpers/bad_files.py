@@ -208,6 +208,9 @@ LABELS = {
             ["no whole numbers"]),
     "foreign ids": ("a.nii", labels(lambda d: spoiled(d, 999)),
                     lambda p: read_labels(p, "synthseg"), ["ids 999 .1 voxels. are not in"]),
+    "charm's ids under another name": (
+        "a.nii", labels(lambda d: spoiled(d, 525)), lambda p: read_labels(p, "brainweb20"),
+        ["ids 525 .1 voxels. are not in the scheme 'brainweb20'"]),
     "an unknown scheme": ("a.nii", labels(lambda d: d), lambda p: read_labels(p, "synthsegg"),
                           ["synthsegg", "Did you mean 'synthseg'"]),
     "nothing but air": ("a.nii", labels(lambda d: d), prepared, ["every voxel is 0", "is empty"]),

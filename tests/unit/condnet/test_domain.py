@@ -119,7 +119,7 @@ def test_unusable_input_is_refused(described):
     head = described["sub-00"]
     with pytest.raises(InputError, match="at least one training head"):
         fit_domain({})
-    with pytest.raises(InputError, match="level must lie between"):
+    with pytest.raises(InputError, match="level must be between"):
         fit_domain(described, level=1.0)
     with pytest.raises(InputError, match="all the same"):
         fit_domain(dict.fromkeys(("sub-01", "sub-02", "sub-03"), head))

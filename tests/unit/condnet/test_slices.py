@@ -139,7 +139,7 @@ def test_data_that_does_not_fit_is_named():
         SliceDataset(images, {"a": targets["a"]}, "axial")
     with pytest.raises(InputError, match=r"images of subject a must be in \[0, 1\]"):
         SliceDataset(images | {"a": images["a"] * 3}, targets, "axial")
-    with pytest.raises(InputError, match="subject b must lie"):
+    with pytest.raises(InputError, match="subject b must be"):
         SliceDataset(images | {"b": images["b"] * np.float32(np.nan)}, targets, "axial")
     with pytest.raises(InputError, match=r"Subject b: images .* different grids"):
         SliceDataset(images | {"b": images["b"][:, :, :4]}, targets, "axial")
