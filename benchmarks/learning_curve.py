@@ -33,10 +33,10 @@ import pandas as pd
 
 from headcond.checks import InputError
 from headcond.condnet import fusion
-from headcond.condnet.checkpoint import check_facts, load_checkpoint
+from headcond.condnet.checkpoint import check_as_trained, load_checkpoint
 from headcond.condnet.prediction import predict_axis
 from headcond.condnet.scores import head_scores, tissue_scores
-from headcond.condnet.slices import SliceDataset, grid_facts
+from headcond.condnet.slices import SliceDataset, describe_grid
 from headcond.condnet.training import TrainingSettings, train_axis
 from headcond.figures.style import COLOURS, new_figure, save
 from headcond.files import results
@@ -71,7 +71,7 @@ class Heads:
             images = [f"{start}_desc-normalised_{name}.nii.gz" for name in IMAGES]
             pairs = [results.read_volume(path) for path in images]
             labels, _ = results.read_volume(f"{start}_dseg.nii.gz", dtype="uint8")
-            self.grid = grid_facts(labels.shape, pairs[0][1])
+            self.grid = describe_grid(labels.shape, pairs[0][1])
             self._kept[subject] = np.stack([image for image, _ in pairs]), labels
         return self._kept[subject]
 
@@ -119,7 +119,7 @@ def train(heads: Heads, subjects: list[str], axis: str, seed: int, steps: int,
         found = load_checkpoint(path).training
         mend = f"{path} is another network: give another --state."
         wanted = {"subjects": subjects, "settings": dataclasses.asdict(settings)}
-        check_facts("network", {key: found[key] for key in wanted}, wanted, mend)
+        check_as_trained("network", {key: found[key] for key in wanted}, wanted, mend)
         return path
     state = folder / f"{path.stem}_state"
     train_axis(

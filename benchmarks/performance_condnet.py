@@ -113,7 +113,7 @@ def train(labels: str, voxels: str, axis: str, accelerator: str, precision: str,
 
     from headcond.condnet import lightning
     from headcond.condnet.fusion import targets
-    from headcond.condnet.slices import axis_index, grid_facts
+    from headcond.condnet.slices import axis_index, describe_grid
     from headcond.condnet.training import TrainingSettings, train_axis
     from headcond.tissues import conductivity_map, conductivity_table
 
@@ -143,7 +143,7 @@ def train(labels: str, voxels: str, axis: str, accelerator: str, precision: str,
         history = train_axis(
             images, truths, axis, settings, tables={"A": table}, tau=0.1,
             normalisation={"method": "none"}, checkpoint=Path(folder, "axis.ckpt"),
-            grid=grid_facts(tissue.shape, np.diag([edge, edge, edge, 1.0])),
+            grid=describe_grid(tissue.shape, np.diag([edge, edge, edge, 1.0])),
             folder=folder, threads=int(os.environ["OMP_NUM_THREADS"]),
         )  # fmt: skip
     last, slices = history.iloc[-1], HEADS * SLICES
@@ -163,14 +163,14 @@ def predict(labels: str, voxels: str, device: str) -> dict:
     from headcond.condnet.checkpoint import Checkpoint
     from headcond.condnet.network import CondNet
     from headcond.condnet.prediction import predict_axis
-    from headcond.condnet.slices import grid_facts
+    from headcond.condnet.slices import describe_grid
     from headcond.tissues import conductivity_table
 
     threads = int(os.environ["OMP_NUM_THREADS"])
     torch.set_num_threads(threads)
     tissue = read_tissue(labels, int(voxels))
     images, edge = images_of(tissue, 0), 256.0 / tissue.shape[0]
-    grid = grid_facts(tissue.shape, np.diag([edge, edge, edge, 1.0]))
+    grid = describe_grid(tissue.shape, np.diag([edge, edge, edge, 1.0]))
     table, facts = conductivity_table("A"), {"method": "none"}
     networks = []
     for seed, axis in enumerate(AXES):

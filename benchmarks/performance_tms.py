@@ -40,8 +40,7 @@ def prepare(folder: Path, labels: str, coil_file: str, voxel: float) -> dict:
     """Write the uniform map of a head and the coil over its vertex's left side."""
     import numpy as np
 
-    from headcond.cohort.labels import prepare as prepare_labels
-    from headcond.cohort.labels import read_labels
+    from headcond.cohort.labels import prepare_labels, read_labels
     from headcond.tissues import conductivity_map, conductivity_table
     from headcond.tms import coil_files
     from headcond.tms.placement import place

@@ -3,10 +3,10 @@
 import numpy as np
 
 from headcond.cohort.contrast import T1W, T2W, simulate
-from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.cohort.phantom import BIAS_STRENGTH, NOISE
 from headcond.files import results
-from headcond.mri.resampling import like
+from headcond.mri.resampling import resample
 from headcond.random import generator
 from headcond.tissues import TISSUES
 
@@ -17,12 +17,14 @@ def main(labels, labels_out, t1, t2, facts, seed, subject, scheme, voxel_size_mm
     """Write labels, simulated images, and what was done to the label map."""
     factor = max(round(voxel_size_mm / FINE_MM), 1)
     size = voxel_size_mm / factor
-    head = prepare(*read_labels(labels, scheme), scheme, size, margin=4 * factor)
+    head = prepare_labels(*read_labels(labels, scheme), scheme, size, margin=4 * factor)
     fine = np.pad(head.labels13, [(0, -side % factor) for side in head.labels13.shape])
     # The study's voxels are whole blocks of the fine ones, so labels and images fit exactly.
     affine = head.affine @ np.diag([factor, factor, factor, 1.0])
     affine[:3, 3] = head.affine[:3, 3] + (factor - 1) / 2 * size
-    tissue = like(fine, head.affine, affine, tuple(side // factor for side in fine.shape), order=0)
+    tissue = resample(
+        fine, head.affine, affine, tuple(side // factor for side in fine.shape), order=0
+    )
     about = {"description": "simulated contrast on a real label map", "provenance": provenance}
     for path, name, protocol in ((t1, "t1", T1W), (t2, "t2", T2W)):
         image = simulate(

@@ -4,7 +4,7 @@ import numpy as np
 
 from headcond.checks import InputError
 from headcond.cohort.bids import read_pair
-from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.files import results
 from headcond.mri.resampling import lost_foreground
 from headcond.tissues import TISSUES
@@ -21,7 +21,7 @@ def main(scan_t1, scan_t2, label_map, t1, t2, labels, facts, subject, scheme, pr
         results.write_volume(
             target, scan.data, scan.affine, units="arbitrary", provenance=provenance
         )
-    head = prepare(*read_labels(label_map, scheme), scheme)
+    head = prepare_labels(*read_labels(label_map, scheme), scheme)
     lost, voxels = lost_foreground(
         head.labels13, head.affine, scans[0].affine, scans[0].data.shape, 0
     )

@@ -1,8 +1,7 @@
 """Blur the uniform map until it resembles the estimated one: the control beside it."""
 
 from headcond.files import results
-from headcond.metrics import blurred as blur
-from headcond.metrics import fit_blur
+from headcond.metrics import blur_inside, fit_blur
 
 
 def main(uniform, estimated, blurred, provenance):
@@ -12,7 +11,7 @@ def main(uniform, estimated, blurred, provenance):
     head = sharp > 0
     width = fit_blur(sharp, soft, head)
     results.write_volume(
-        blurred, blur(sharp, width, head), affine, units="S/m", width_voxels=width,
+        blurred, blur_inside(sharp, width, head), affine, units="S/m", width_voxels=width,
         provenance=provenance,
     )  # fmt: skip
 

@@ -2,10 +2,10 @@
 
 import logging
 
-from headcond.condnet.checkpoint import check_facts
-from headcond.condnet.domain import describe, judge
+from headcond.condnet.checkpoint import check_as_trained
+from headcond.condnet.domain import compare_head, image_statistics
 from headcond.condnet.fusion import head_mask
-from headcond.condnet.slices import grid_facts
+from headcond.condnet.slices import describe_grid
 from headcond.files import results
 
 
@@ -13,11 +13,11 @@ def main(domain, t1, t2, spread, judgement, normalisation, provenance):
     """Write the mark with its reasons, and the spread between the axes beside it."""
     known = results.read_json(domain)
     (first, affine), (second, _) = results.read_volume(t1), results.read_volume(t2)
-    grid = grid_facts(first.shape, affine)
+    grid = describe_grid(first.shape, affine)
     mend = "Prepare the images as those of the training."
-    check_facts("images' grid", grid, known["grid"], mend)
-    check_facts("images' normalisation", normalisation, known["normalisation"], mend)
-    found = judge(known, describe(first, second, grid["voxel_size"][0]))
+    check_as_trained("images' grid", grid, known["grid"], mend)
+    check_as_trained("images' normalisation", normalisation, known["normalisation"], mend)
+    found = compare_head(known, image_statistics(first, second, grid["voxel_size"][0]))
     if found["outside"]:
         logging.getLogger("headcond").warning(
             "%s lies outside the training domain: %s.", t1, " and ".join(found["reasons"])

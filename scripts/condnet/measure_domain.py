@@ -1,7 +1,7 @@
 """Measure the training domain: what the images of the training heads have in common."""
 
-from headcond.condnet.domain import describe, measure
-from headcond.condnet.slices import grid_facts
+from headcond.condnet.domain import fit_domain, image_statistics
+from headcond.condnet.slices import describe_grid
 from headcond.files import results
 
 
@@ -10,10 +10,10 @@ def main(T1w, T2w, domain, subjects, normalisation, provenance):
     heads = {}
     for subject, *paths in zip(subjects, T1w, T2w, strict=True):
         (t1, affine), (t2, _) = map(results.read_volume, paths)
-        grid = grid_facts(t1.shape, affine)
-        heads[subject] = describe(t1, t2, grid["voxel_size"][0])
+        grid = describe_grid(t1.shape, affine)
+        heads[subject] = image_statistics(t1, t2, grid["voxel_size"][0])
     facts = {"grid": grid, "normalisation": normalisation}
-    results.write_json(domain, {**facts, **measure(heads), "provenance": provenance})
+    results.write_json(domain, {**facts, **fit_domain(heads), "provenance": provenance})
 
 
 if __name__ == "__main__":

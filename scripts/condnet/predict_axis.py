@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from headcond.condnet.checkpoint import check_facts, check_unseen, load_checkpoint
+from headcond.condnet.checkpoint import check_as_trained, check_unseen, load_checkpoint
 from headcond.condnet.prediction import predict_axis
-from headcond.condnet.slices import grid_facts
+from headcond.condnet.slices import describe_grid
 from headcond.files import results
 from headcond.tissues import conductivity_table
 
@@ -14,7 +14,7 @@ def main(
 ):  # fmt: skip
     """Write the scaled conductivity in [0, 1], one component per table."""
     trained = load_checkpoint(network)
-    check_facts(
+    check_as_trained(
         "study's scale",
         {"tables": {name: conductivity_table(name, frequency) for name in tables}, "tau": tau},
         {"tables": trained.tables, "tau": trained.tau},
@@ -26,7 +26,7 @@ def main(
     result = predict_axis(
         trained,
         np.stack([first, second]),
-        grid=grid_facts(first.shape, affine),
+        grid=describe_grid(first.shape, affine),
         normalisation=normalisation,
     )
     results.write_volume(

@@ -5,7 +5,7 @@ import numpy as np
 from headcond.checks import voxel_sizes
 from headcond.condnet.fusion import head_mask, mask_air, rescale
 from headcond.files import results
-from headcond.mri.resampling import like
+from headcond.mri.resampling import resample
 from headcond.tissues import conductivity_table
 
 
@@ -21,8 +21,8 @@ def main(average, t1, t2, grid, maps, tables, frequency, tau, provenance):
             "from_voxel_mm": voxel_sizes(affine),
             "to_voxel_mm": voxel_sizes(target),
         }
-        scaled = np.stack([like(part, affine, target, tissue.shape) for part in scaled])
-        images = [like(image, affine, target, tissue.shape) for image in images]
+        scaled = np.stack([resample(part, affine, target, tissue.shape) for part in scaled])
+        images = [resample(image, affine, target, tissue.shape) for image in images]
         affine = target
     used = [conductivity_table(name, frequency) for name in tables]
     conductivity = rescale(scaled, [max(table.values()) for table in used], tau)

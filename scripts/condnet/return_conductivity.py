@@ -1,14 +1,14 @@
 """Bring an estimated conductivity map back to the grid of the scan that it was estimated from."""
 
 from headcond.files import results
-from headcond.mri.resampling import back_conductivity
+from headcond.mri.resampling import resample_conductivity
 
 
 def main(conductivity, scan, own_map, table, provenance):
     """Write the map on the T1w's own grid; air is exactly 0."""
     values, affine = results.read_volume(conductivity)
     own, own_affine = results.read_volume(scan)
-    result = back_conductivity(values, affine, own_affine, own.shape)
+    result = resample_conductivity(values, affine, own_affine, own.shape)
     results.write_volume(
         own_map, result, own_affine, units="S/m", table=table, provenance=provenance
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from headcond.checks import InputError
 from headcond.condnet.fusion import targets
-from headcond.condnet.slices import grid_facts
+from headcond.condnet.slices import describe_grid
 from headcond.condnet.training import TrainingSettings, train_axis
 from headcond.files import results
 from headcond.study import step
@@ -53,7 +53,7 @@ def main(
     with step.resumable(state, provenance, [*T1w, *T2w, *labels]) as folder:
         losses = train_axis(
             images, truths, axis, chosen, tables=tables, tau=settings["tau"],
-            normalisation=normalisation, grid=grid_facts(shape, affine),
+            normalisation=normalisation, grid=describe_grid(shape, affine),
             checkpoint=network, folder=folder, unseen=others if unseen else None,
             threads=threads,
         )  # fmt: skip

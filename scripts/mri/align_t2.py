@@ -5,7 +5,7 @@ import numpy as np
 from headcond.checks import InputError
 from headcond.files import results
 from headcond.mri.align import rigid
-from headcond.mri.resampling import conform, like, lost_foreground
+from headcond.mri.resampling import conform, lost_foreground, resample
 
 MOST_LOST = 0.1  # of a head may lie outside the grid (a neck, say); the report tells how much
 
@@ -28,7 +28,7 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     # T2w is interpolated once, straight from its own voxels, laid where the head is in T1w; a
     # cubic spline keeps it sharp, but may swing below 0.
     laid = np.linalg.inv(found.transform) @ moving_affine
-    second = np.clip(like(moving, laid, affine, tuple(shape), order=3), 0, None)
+    second = np.clip(resample(moving, laid, affine, tuple(shape), order=3), 0, None)
     about = {"units": "arbitrary", "provenance": provenance}
     results.write_volume(grid_t1, first, affine, **about)
     results.write_volume(grid_t2, second, affine, **about)

@@ -4,14 +4,14 @@ import numpy as np
 
 from headcond.cohort.labels import labelled_region
 from headcond.files import results
-from headcond.mri.resampling import like
+from headcond.mri.resampling import resample
 
 
 def main(labels, grid_t1, t1, t2, alignment, facts, grid_labels, region, neck, provenance):
     """Write the most frequent label of every voxel, and where labels and both images stand."""
     data, affine = results.read_volume(labels, dtype="uint8")
     image, target = results.read_volume(grid_t1)
-    conformed = like(data, affine, target, image.shape, order=0)
+    conformed = resample(data, affine, target, image.shape, order=0)
     results.write_volume(
         grid_labels, conformed, target, units="headcond13 tissue", provenance=provenance
     )

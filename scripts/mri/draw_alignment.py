@@ -3,7 +3,7 @@
 from headcond.figures.alignment import plot_alignment
 from headcond.figures.style import save
 from headcond.files import results
-from headcond.mri.resampling import like
+from headcond.mri.resampling import resample
 
 
 def main(t1, t2, own_t2, alignment, figure, note, provenance):
@@ -11,7 +11,7 @@ def main(t1, t2, own_t2, alignment, figure, note, provenance):
     fixed, affine = results.read_volume(t1)
     aligned, _ = results.read_volume(t2)
     moving, moving_affine = results.read_volume(own_t2)
-    before = like(moving, moving_affine, affine, fixed.shape)
+    before = resample(moving, moving_affine, affine, fixed.shape)
     quality = results.read_json(alignment)["quality"]
     save(plot_alignment(fixed, before, aligned, affine, quality), figure, note, provenance)
 

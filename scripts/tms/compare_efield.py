@@ -5,8 +5,7 @@ import pandas as pd
 
 from headcond.checks import voxel_sizes
 from headcond.files import results
-from headcond.metrics import global_error_table
-from headcond.metrics import peaks as peaks_of
+from headcond.metrics import global_error_table, peak_percentiles
 from headcond.study.fields import head_regions
 
 PERCENTILES = (99.0, 99.9)
@@ -38,7 +37,7 @@ def main(
     rows = []
     for name, field in fields.items():
         for region, mask in {**regions, "head": head}.items():
-            values = peaks_of(field, mask, PERCENTILES)
+            values = peak_percentiles(field, mask, PERCENTILES)
             row = {"subject": subject, "model": name, "region": region}
             rows += [
                 {**row, "percentile": level, "field": value}

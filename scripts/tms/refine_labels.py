@@ -4,7 +4,7 @@ import numpy as np
 
 from headcond.cohort.refinement import finer_head
 from headcond.files import results
-from headcond.mri.resampling import finer_grid, like
+from headcond.mri.resampling import finer_grid, resample
 
 
 def main(
@@ -19,11 +19,11 @@ def main(
     )
     about = {"voxel_mm": voxel_size_mm / factor, "provenance": provenance}
     results.write_volume(
-        fine_labels, like(tissue, source, target, shape, order=0), target,
+        fine_labels, resample(tissue, source, target, shape, order=0), target,
         units="headcond13 tissue", **about,
     )  # fmt: skip
     if truth:
-        on_grid = like(sigma, source, target, shape)
+        on_grid = resample(sigma, source, target, shape)
         on_grid = np.where(on_grid > 1e-6, on_grid, 0).astype(np.float32)
         results.write_volume(truth, on_grid, target, units="S/m", **about)
 

@@ -7,8 +7,7 @@ import pandas as pd
 from headcond.caps import cap_positions
 from headcond.checks import InputError
 from headcond.files import results
-from headcond.metrics import global_error
-from headcond.metrics import peaks as peaks_of
+from headcond.metrics import global_error, peak_percentiles
 from headcond.study.fields import head_regions, make_coil
 from headcond.tms.placement import around, check_outside, place, turned
 from headcond.tms.spfd import Problem
@@ -69,7 +68,7 @@ def main(
                 rows.append({
                     "subject": subject, **where, "region": region,
                     "model": name, "percentile": PERCENTILE,
-                    "field": float(peaks_of(field.vector, mask, (PERCENTILE,))[0]),
+                    "field": float(peak_percentiles(field.vector, mask, (PERCENTILE,))[0]),
                     "mean_percent": error.mean, "std_percent": error.std,
                     "iterations": field.iterations, "residual": field.residual,
                     "seconds": sum(field.seconds.values()) - field.seconds["prepare"],

@@ -4,7 +4,7 @@ import numpy as np
 
 from headcond.cohort.refinement import finer_head
 from headcond.files import results
-from headcond.mri.resampling import like
+from headcond.mri.resampling import resample
 from headcond.tissues import conductivity_map, conductivity_table
 
 FINER = 2  # labels have voxels of this part of the study's
@@ -19,7 +19,7 @@ def main(
     labels, affine, _ = finer_head(origin, label_map, scheme, seed, subject, fine, FINER)
     coarse, target = results.read_volume(grid_labels, dtype="uint8")
     sigma = conductivity_map(labels, conductivity_table(table, frequency))
-    result = like(sigma, affine, target, coarse.shape)
+    result = resample(sigma, affine, target, coarse.shape)
     # Interpolation, where grids do not nest, leaves traces in air: what conducts less than a
     # thousandth of the least tissue is air.
     result = np.where(result > 1e-3 * sigma[sigma > 0].min(), result, 0).astype(np.float32)

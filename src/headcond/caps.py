@@ -12,6 +12,7 @@ from pathlib import Path
 
 import mne
 import numpy as np
+from nibabel.affines import from_matvec
 
 from headcond.checks import InputError, check_affine, check_finite, check_option, check_shape
 
@@ -48,13 +49,12 @@ class Cap:
     ----------
     montage : MNE's name.
     names : subset in this order; empty for all.
-    landmarks : the montage whose names, and those of its electrodes that stand at positions
-        of 10-05, fit this one's frame to MNI; empty where positions are in MNI already.
+    landmarks : the montage whose electrodes at positions of 10-05, and whose fiducials, fit
+        this one's frame to MNI; empty where positions are in MNI already.
     same_place : names in `landmarks` -> names of 10-05; empty where the names agree.
-    fiducials : name -> the fiducial of 10-05 ("nasion", "lpa", "rpa") at which a further
-        electrode stands.
-    between : name -> two or three electrodes or fiducials of the montage from which a further
-        one keeps equal distances: the middle of two, the circumcentre of three.
+    fiducials : further electrode -> the fiducial of 10-05 ("nasion", "lpa", "rpa") at its place.
+    between : further electrode -> two or three electrodes or fiducials of the montage at equal
+        distances from it: it is the middle of two, the circumcentre of three.
     """
 
     montage: str
@@ -72,12 +72,11 @@ CAPS: dict[str, Cap] = {
     "ucl33": Cap("standard_1005", UCL32, between=(("NFpz", ("nasion", "Fpz")),)),
     "biosemi32": Cap("biosemi32", landmarks="biosemi64"),
     "biosemi64": Cap("biosemi64", landmarks="biosemi64"),
-    # ABC names say nothing of 10-20, but the sphere is that of the 64.
+    # ABC names are not those of 10-20, but the sphere is that of the 64.
     "biosemi128": Cap("biosemi128", landmarks="biosemi64"),
-    # The 133 sensors of the ROM-pEIT paper. A1 of ABC-128 is the vertex itself and A24 lies 10 mm
-    # from the inion, so A1 and A24 keep their places and the two others give way: Cz, the sink,
-    # stands 11.6 mm from A1, D1 and D15; the inion's electrode stands between
-    # A24 and A25, 10.4 mm from both: discs of 10 mm.
+    # The 133 sensors of the ROM-pEIT paper. A1 of ABC-128 is the vertex itself and A24 is 10 mm
+    # from the inion. For discs of 10 mm they keep their places and the two others move: Cz, the
+    # sink, is 11.6 mm from A1, D1 and D15; the inion's electrode is 10.4 mm from A24 and A25.
     "paper133": Cap("biosemi128", landmarks="biosemi64",
                     fiducials=(("nasion", "nasion"), ("lpa", "lpa"), ("rpa", "rpa")),
                     between=(("inion", ("A24", "A25")), ("Cz", ("A1", "D1", "D15")))),
@@ -88,16 +87,14 @@ CAPS: dict[str, Cap] = {
 }  # fmt: skip
 
 
-def cap_positions(
-    cap: str, mni: np.ndarray, names: Sequence[str] = ()
-) -> dict[str, np.ndarray]:  # fmt: skip
+def cap_positions(cap: str, mni: np.ndarray, names: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Positions of a cap's electrodes on one head, near its scalp.
 
     Parameters
     ----------
     cap : a name of `CAPS`, or the path of a SimNIBS cap (`read_simnibs_cap`), ending in .csv.
     mni : (4, 4) head world mm -> MNI mm.
-    names : which electrodes, in this order; all of the cap's if empty.
+    names : electrodes, in this order; all of the cap's if empty.
 
     Returns
     -------
@@ -135,7 +132,8 @@ def read_simnibs_cap(path: str | Path) -> dict[str, np.ndarray]:
     Raises
     ------
     InputError
-        If the file cannot be read as such a cap, a name comes twice, or positions are no head's.
+        If the file cannot be read as such a cap, a name is listed twice, or positions are not
+        those of a head.
     """
     places: dict[str, np.ndarray] = {}
     try:
@@ -144,14 +142,14 @@ def read_simnibs_cap(path: str | Path) -> dict[str, np.ndarray]:
                 if row and row[0].strip() in ("Electrode", "ReferenceElectrode"):
                     name, xyz = row[4].strip(), np.array(row[1:4], float)
                     if name in places:
-                        raise InputError(f"{path}: the electrode {name} comes twice.")
+                        raise InputError(f"{path}: the electrode {name} is listed twice.")
                     places[name] = xyz
     except (OSError, UnicodeDecodeError, IndexError, csv.Error) as error:
         raise InputError(f"{path}: cannot be read as a SimNIBS cap ({error}).") from error
     except ValueError as error:
         if isinstance(error, InputError):
             raise
-        raise InputError(f"{path}: a position is no number ({error}).") from error
+        raise InputError(f"{path}: a position is not a number ({error}).") from error
     if not places:
         raise InputError(f"{path}: holds no row of the type Electrode.")
     far = np.linalg.norm(list(places.values()), axis=1)
@@ -169,8 +167,8 @@ def fitted_cap(cap: str, fiducials: Mapping[str, Sequence[float]] | None) -> dic
     ----------
     cap : a named cap, which needs `fiducials`; or the path of a .csv file, whose positions are
         those of the mesh unless fiducials are given.
-    fiducials : nasion, lpa and rpa of the head, mm. The similarity (rotation, one scale,
-        shift) that brings the template's onto them by least squares carries the cap.
+    fiducials : nasion, lpa and rpa of the head, mm. The similarity transform (rotation, one
+        scale, shift) that maps the template's onto them by least squares moves the cap.
 
     Returns
     -------
@@ -179,7 +177,7 @@ def fitted_cap(cap: str, fiducials: Mapping[str, Sequence[float]] | None) -> dic
     Raises
     ------
     InputError
-        If fiducials are needed and absent, or lie on a line.
+        If fiducials are needed and missing, or on one line.
     """
     if fiducials is None:
         if not cap.endswith(".csv"):
@@ -193,23 +191,23 @@ def fitted_cap(cap: str, fiducials: Mapping[str, Sequence[float]] | None) -> dic
     goal = np.array([fiducials[name] for name in _FIDUCIALS], float)
     check_finite("head.fiducials", check_shape("head.fiducials", goal, (3, 3)))
     template = _montage("standard_1005")[1]
-    return cap_positions(cap, similarity(goal, np.array([template[n] for n in _FIDUCIALS])))
+    return cap_positions(
+        cap, similarity_transform(goal, np.array([template[n] for n in _FIDUCIALS]))
+    )
 
 
-def similarity(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Rotation, scale and shift (4, 4) that bring points (K, 3) nearest to others.
+def similarity_transform(start: np.ndarray, goal: np.ndarray) -> np.ndarray:
+    """Rotation, scale and shift (4, 4) of points (K, 3) onto others, by least squares.
 
-    Least squares after Umeyama (1991), IEEE PAMI 13:376-380.
+    Umeyama (1991), IEEE PAMI 13:376-380.
     """
     one, two = start - start.mean(axis=0), goal - goal.mean(axis=0)
     if min(np.linalg.svd(side)[1][1] for side in (one, two)) < 1.0:
-        raise InputError("The fiducials lie on a line or in a point: state them in mm.")
+        raise InputError("The fiducials are on a line or in a point: state them in mm.")
     u, s, vt = np.linalg.svd(two.T @ one)
     signs = np.array([1.0, 1.0, np.sign(np.linalg.det(u) * np.linalg.det(vt))])
-    matrix = np.eye(4)
-    matrix[:3, :3] = (s @ signs) / np.sum(one**2) * (u * signs) @ vt
-    matrix[:3, 3] = goal.mean(axis=0) - matrix[:3, :3] @ start.mean(axis=0)
-    return matrix
+    linear = (s @ signs) / np.sum(one**2) * (u * signs) @ vt
+    return from_matvec(linear, goal.mean(axis=0) - linear @ start.mean(axis=0))
 
 
 def injection_pairs(
@@ -221,15 +219,15 @@ def injection_pairs(
     ----------
     electrodes : labels on the head.
     sink : the electrode that all pairs share.
-    sources : labels of the injecting electrodes, or how many: the first is then the one
+    sources : labels of the injecting electrodes, or their number: the first is then the one
         furthest from the sink, each next the one furthest from the sink and those before,
-        on the cap's template. Labels that no one cap of `CAPS` has are taken at even
+        on the cap's template. Labels that no single cap of `CAPS` has are taken at even
         steps of their order.
 
     Raises
     ------
     InputError
-        If the sink or a source is no electrode of the head, or there are too few.
+        If the sink or a source is not an electrode of the head, or there are too few.
     """
     missing = [
         name
@@ -244,13 +242,13 @@ def injection_pairs(
         return [(source, sink) for source in sources]
     others = [name for name in electrodes if name != sink]
     if not 1 <= sources <= len(others):
-        raise InputError(f"{sources} injection pairs asked for; {sink} allows 1 to {len(others)}.")
-    known = next((t for t, _ in map(template_positions, CAPS) if set(electrodes) <= set(t)), None)
-    if known is None:
+        raise InputError(f"{sources} injection pairs requested; {sink} allows 1 to {len(others)}.")
+    template = next((t for t, _ in map(template_positions, CAPS) if {*electrodes} <= {*t}), None)
+    if template is None:
         picks = (np.arange(sources) * len(others)) // sources
         return [(others[n], sink) for n in picks]
-    places = np.array([known[name] for name in others])
-    far = np.linalg.norm(places - known[sink], axis=1)
+    places = np.array([template[name] for name in others])
+    far = np.linalg.norm(places - template[sink], axis=1)
     pairs = []
     for _ in range(sources):
         best = int(np.argmax(far))
@@ -263,10 +261,10 @@ def injection_pairs(
 def template_positions(cap: str) -> tuple[dict[str, np.ndarray], float]:
     """Positions of a cap in MNI space and how well its frame fits.
 
-    MNE's 10-05 positions lie on the head of Colin27, in MNI coordinates; they are taken
-    as they are. The others lie on a sphere (BioSemi) or on an average head of their own
-    frame (HydroCel): an affine map by least squares brings their electrodes at 10-05 positions
-    and their fiducials onto those of 10-05.
+    MNE's 10-05 positions are on the head of Colin27, in MNI coordinates, and used as they are.
+    The others are on a sphere (BioSemi) or on an average head in a frame of its own
+    (HydroCel): an affine map by least squares brings their electrodes at 10-05 positions and
+    their fiducials onto those of 10-05.
 
     Returns
     -------
@@ -274,12 +272,14 @@ def template_positions(cap: str) -> tuple[dict[str, np.ndarray], float]:
     error : root mean square distance of the fitted landmarks, mm; 0 where nothing was fitted.
     """
     entry = CAPS[cap]
-    channels, known = _montage(entry.montage)
-    known = known | channels
+    channels, fiducials = _montage(entry.montage)
+    places = fiducials | channels
     if entry.names:
         channels = {name: channels[name] for name in entry.names}
     if not entry.landmarks:
-        middles = {name: _equidistant([known[o] for o in others]) for name, others in entry.between}
+        middles = {
+            name: _equidistant([places[o] for o in others]) for name, others in entry.between
+        }
         return channels | middles, 0.0
     source, source_fiducials = _montage(entry.landmarks)
     goal, goal_fiducials = _montage("standard_1005")

@@ -1,4 +1,8 @@
-"""Errors of fields, conductivity maps and estimates, as the two papers define them."""
+"""Errors of fields, conductivity maps and estimates, as the two papers define them.
+
+`global_error` is the global error GE of a field (eq. 6 of CondNet), `relative_error` the
+relative error RE of a conductivity (eq. 12 of ROM-pEIT).
+"""
 
 from __future__ import annotations
 
@@ -13,11 +17,12 @@ from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_positive, check_shape
 
-GLOBAL_ERROR_COLUMNS = ("subject", "coil", "region", "reference", "estimate", "kind",
-                        "denominator", "head_mask", "mean_percent", "std_percent",
-                        "voxels")  # fmt: skip
+GLOBAL_ERROR_COLUMNS = (
+    *("subject", "coil", "region", "reference", "estimate", "kind", "denominator", "head_mask"),
+    *("mean_percent", "std_percent", "voxels"),
+)
 HEAD = "head"
-AVERAGE = "average"  # stands for a subject in rows over all of them
+AVERAGE = "average"  # in place of the subject, in rows over all of them
 
 
 class GlobalError(NamedTuple):
@@ -36,24 +41,26 @@ def global_error(
     head: np.ndarray | None = None,
     kind: str = "magnitude",
 ) -> GlobalError:
-    """Global error of a field in percent (eq. 6 of CondNet).
+    """Global error GE of a field in percent (eq. 6 of CondNet).
 
-    100 |E_i - F_i| / max(E, F) over the voxels i of a region; mean and standard deviation.
-    The paper leaves open whether the maximum is taken over the region or over the head.
+        GE_i = 100 |E_i - F_i| / max(E, F)
+
+    over the voxels i of a region, with the reference E and the estimate F; mean and standard
+    deviation. The paper leaves open whether the maximum is over the region or the head.
 
     Parameters
     ----------
     reference, estimate : (nx, ny, nz) magnitudes or (nx, ny, nz, 3) vectors, V/m.
     region : (nx, ny, nz) bool.
-    denominator : "region" or "head", where the larger of both fields' maxima is sought.
+    denominator : "region" or "head", over which the maximum of both magnitudes is taken.
     head : (nx, ny, nz) bool, needed for the denominator "head".
-    kind : "magnitude" compares |E|, "vector" takes the length of the difference vector.
+    kind : "magnitude" compares |E| and |F|, "vector" takes the length of E - F.
 
     Raises
     ------
     InputError
         If shapes differ, the region is empty, a field in it is not finite, both fields
-        vanish, or vectors are asked for and magnitudes were given.
+        vanish, or the kind "vector" is used with magnitudes.
     """
     check_option("kind", kind, ("magnitude", "vector"))
     check_option("denominator", denominator, ("region", "head"))
@@ -65,24 +72,16 @@ def global_error(
         )
     if kind == "vector" and reference.shape[3:] != (3,):
         raise InputError("The kind 'vector' needs fields of shape (nx, ny, nz, 3).")
-    region = _mask("region", region, reference.shape[:3])
+    if denominator == "head" and head is None:
+        raise InputError("The denominator 'head' needs the mask `head`.")
+    region = where = _mask("region", region, reference.shape[:3])
     if denominator == "head":
-        if head is None:
-            raise InputError("The denominator 'head' needs the mask `head`.")
         where = _mask("head", head, reference.shape[:3])
-    else:
-        where = region
     largest = max(float(_magnitude(field[where]).max()) for field in (reference, estimate))
-    if not np.isfinite(largest) or largest <= 0:
-        raise InputError(f"The fields' maximum over the {denominator} is {largest} V/m.")
-    first, second = (
-        check_finite(name, np.asarray(field[region], float))
-        for name, field in (("reference", reference), ("estimate", estimate))
-    )
-    if kind == "vector":
-        difference = np.linalg.norm(first - second, axis=-1)
-    else:
-        difference = np.abs(_magnitude(first) - _magnitude(second))
+    _check_maximum(denominator, largest)
+    e = check_finite("reference", np.asarray(reference[region], float))
+    f = check_finite("estimate", np.asarray(estimate[region], float))
+    difference = _magnitude(e - f) if kind == "vector" else np.abs(_magnitude(e) - _magnitude(f))
     percent = 100.0 * difference / largest
     return GlobalError(float(percent.mean()), float(percent.std()))
 
@@ -98,8 +97,8 @@ def global_error_table(
 ) -> pd.DataFrame:
     """Global errors of every comparison, region, kind, denominator and head mask (Table III).
 
-    The head is a region too: all conducting voxels, or the whole grid with its air, which
-    is what the published values of the head suggest.
+    The head is a region too: all conducting voxels, or the whole grid with its air, as the
+    published values of the head suggest.
 
     Parameters
     ----------
@@ -140,12 +139,9 @@ def global_error_table(
                     inside = check_finite(f"{first} or {second}", gap[region]).astype(float)
                     mean, std = inside.mean(), inside.std()
                     for denominator, top in largest.items():
-                        if not np.isfinite(top) or top <= 0:
-                            raise InputError(
-                                f"The fields' maximum over the {denominator} is {top} V/m."
-                            )
-                        rows.append((subject, coil, name, first, second, kind, denominator, label,
-                                     100 * mean / top, 100 * std / top, count))  # fmt: skip
+                        _check_maximum(denominator, top)
+                        key = (subject, coil, name, first, second, kind, denominator, label)
+                        rows.append((*key, 100 * mean / top, 100 * std / top, count))
     return pd.DataFrame(rows, columns=list(GLOBAL_ERROR_COLUMNS))
 
 
@@ -177,10 +173,10 @@ def average_errors(table: pd.DataFrame) -> pd.DataFrame:
     return average[[*table.columns, "between_percent", "subjects"]]
 
 
-def peaks(
+def peak_percentiles(
     field: np.ndarray, mask: np.ndarray, percentiles: Sequence[float] = (99.0, 99.9)
 ) -> np.ndarray:
-    """Percentiles of a field's magnitude inside a mask: peaks that single voxels do not rule.
+    """Percentiles of a field's magnitude inside a mask: peaks that do not hang on one voxel.
 
     Parameters
     ----------
@@ -198,7 +194,7 @@ def peaks(
 
 
 def relative_error(estimated: ArrayLike, truth: ArrayLike) -> np.ndarray:
-    """Relative error in percent, 100 |estimated - truth| / truth (eq. 12 of ROM-pEIT).
+    """Relative error RE in percent, 100 |estimated - truth| / truth (eq. 12 of ROM-pEIT).
 
     Parameters
     ----------
@@ -206,7 +202,7 @@ def relative_error(estimated: ArrayLike, truth: ArrayLike) -> np.ndarray:
     """
     truth = check_finite("truth", np.asarray(truth, float))
     if np.any(truth <= 0):
-        raise InputError("truth must lie above 0 S/m everywhere.")
+        raise InputError("truth must be above 0 S/m everywhere.")
     return 100.0 * np.abs(np.asarray(estimated, float) - truth) / truth
 
 
@@ -215,8 +211,8 @@ def nearest_tissue_dice(
 ) -> dict[str, float]:
     """Dice overlap of the labels with the tissue whose conductivity is nearest, by tissue.
 
-    Nearness is in log conductivity. Tissues of one conductivity cannot be told apart and
-    count as one, their names joined by "+".
+    Nearness is in log conductivity. Tissues of equal conductivity count as one, their names
+    joined by "+".
 
     Parameters
     ----------
@@ -261,17 +257,17 @@ def nearest_tissue_dice(
     return dice
 
 
-def blurred(uniform: np.ndarray, width: float, mask: np.ndarray) -> np.ndarray:
+def blur_inside(uniform: np.ndarray, width: float, mask: np.ndarray) -> np.ndarray:
     """Gaussian-blurred conductivity map, normalised so that air does not bleed in.
 
     CondNet's authors say that its maps resemble Gaussian convolutions of uniform ones; this
-    is the control that shows how much of a map such a convolution explains.
+    control shows how much of a map such a convolution explains.
 
     Parameters
     ----------
     uniform : (nx, ny, nz) S/m.
     width : standard deviation in voxels.
-    mask : (nx, ny, nz) bool, conducting voxels: only they give and receive.
+    mask : (nx, ny, nz) bool, conducting voxels: only they contribute.
 
     Returns
     -------
@@ -309,20 +305,20 @@ def fit_blur(
     check_shape("uniform", uniform, estimated.shape)
     mask = _mask("mask", mask, estimated.shape)
     smallest = 0.05  # below this a sampled Gaussian is the identity
-    # Outside the mask nothing gives or receives, so its box is all that counts.
+    # Outside the mask nothing contributes, so its bounding box is enough.
     box = scipy.ndimage.find_objects(mask.astype(np.uint8))[0]
     sharp, soft, inside = (part[box] for part in (np.asarray(uniform), estimated, mask))
 
     def difference(width: float) -> float:
-        return float(np.mean((blurred(sharp, width, inside) - soft)[inside] ** 2))
+        return float(np.mean((blur_inside(sharp, width, inside) - soft)[inside] ** 2))
 
     grid = np.linspace(smallest, largest, 13)
-    found: list[float] = []
-    for width in grid:  # wide Gaussians cost most and are left out once it only gets worse
-        found.append(difference(width))
-        if len(found) > 3 and found[-1] > found[-2] > found[-3]:
+    errors: list[float] = []
+    for width in grid:  # wide Gaussians cost most and are skipped once the error only rises
+        errors.append(difference(width))
+        if len(errors) > 3 and errors[-1] > errors[-2] > errors[-3]:
             break
-    best = int(np.argmin(found))
+    best = int(np.argmin(errors))
     if best == len(grid) - 1:
         raise InputError(
             f"No Gaussian up to {largest} voxels makes the uniform map resemble the estimated one: "
@@ -336,8 +332,13 @@ def fit_blur(
 
 
 def _magnitude(values: np.ndarray) -> np.ndarray:
-    # Values of masked voxels: (n,) or (n, 3).
+    """Magnitude (n,) of the field in n voxels, from magnitudes (n,) or vectors (n, 3)."""
     return np.linalg.norm(values, axis=-1) if values.ndim == 2 else np.abs(values)
+
+
+def _check_maximum(region: str, largest: float) -> None:
+    if not np.isfinite(largest) or largest <= 0:
+        raise InputError(f"The fields' maximum over the {region} is {largest} V/m.")
 
 
 def _mask(name: str, mask: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:

@@ -1,8 +1,8 @@
 """Tissue names, label schemes and conductivity tables that every other module shares.
 
 The internal scheme `headcond13` numbers the thirteen conducting tissues of the CondNet
-paper (Table I); id 0 is air. Everything that reads labels made elsewhere goes through
-`to_tissues`, so that no other module knows a foreign id.
+paper (Table I); id 0 is air. `to_tissues` translates labels of other programs, so that no
+other module uses their ids.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ TISSUES = (
 )
 EIT_TISSUES = ("scalp", "compact_bone", "spongy_bone", "csf", "gm", "wm")
 
-# Name used by `label_scheme("synthseg")` alone: fat and muscle that nobody told apart.
+# A name of `label_scheme` that is no tissue: skin, fat or muscle under one id.
 SOFT_TISSUE = "soft_tissue"
 
 
@@ -30,20 +30,13 @@ def _by_tissue(**ids: tuple[int, ...]) -> dict[int, str]:
     return {number: name for name, numbers in ids.items() for number in numbers}
 
 
-# SynthSeg's training maps: FreeSurfer ids inside the brain, charm ids (50x) outside.
-# Brain stem, ventral diencephalon, optic nerve and chiasm and spinal cord count as white
-# matter, lesions (25, 57) and hypointensities (77 to 79) too; choroid plexus (31, 63) and charm's
-# cortical CSF (520) as CSF; 501 and 517 are charm's inner air and background. FreeSurfer's
-# parcels of the cortex (1000 to 1035, 2000 to 2035) are grey, its callosum (251 to 255) white.
-_SYNTHSEG = _by_tissue(
+# charm (SimNIBS 4): FreeSurfer's ids inside the brain, its own from 501 outside.
+_CHARM = _by_tissue(
     air=(0, 501, 517),
-    wm=(2, 41, 25, 57, 16, 28, 60, 77, 78, 79, 85, *range(251, 256), 512, 530),
-    gm=(
-        *(3, 42, 10, 11, 12, 13, 17, 18, 26, 49, 50, 51, 52, 53, 54, 58, 80, 81, 82),
-        *(*range(1000, 1036), *range(2000, 2036)),
-    ),
+    wm=(2, 41, 16, 28, 60, 77, 85, 512, 530),
+    gm=(3, 42, 10, 11, 12, 13, 17, 18, 26, 49, 50, 51, 52, 53, 54, 58, 80),
     cerebellum=(7, 8, 46, 47),
-    csf=(4, 5, 14, 15, 24, 31, 43, 44, 63, 72, 136, 137, 163, 164, 520),
+    csf=(4, 5, 14, 15, 24, 29, 31, 43, 44, 63, 72, 520),
     blood=(30, 62, 502, 514),
     vitreous_humour=(506,),
     soft_tissue=(507,),
@@ -52,11 +45,16 @@ _SYNTHSEG = _by_tissue(
     skin=(511,),
     bone_cortical=(515,),
     bone_cancellous=(516,),
+    fat=(525,),
 )
 
-# SimNIBS final_tissues. Scalp there is skin and the fat below it; eyes are the whole globe.
-# Undivided bone (4) becomes cortical. Cartilage (11) has no class of its own among the
-# thirteen: it conducts like muscle rather than like bone, and becomes muscle.
+# SynthSeg's training maps use charm's ids and more of FreeSurfer's.
+_SYNTHSEG = _CHARM | _by_tissue(
+    wm=(25, 57, 78, 79, *range(251, 256)),
+    gm=(81, 82, *range(1000, 1036), *range(2000, 2036)),
+    csf=(136, 137, 163, 164),
+)
+
 _SIMNIBS = _by_tissue(
     air=(0,),
     wm=(1,),
@@ -71,22 +69,25 @@ _SIMNIBS = _by_tissue(
     fat=(12,),
 )
 
-# BrainWeb's nine discrete classes. Muscle and skin share a class there (5: muscle/skin);
-# glial matter (8) lies around the ventricles and is grey; "connective" (9) is the soft
-# tissue between muscle, vessels and meninges, nearest to muscle in conductivity.
 _BRAINWEB = _by_tissue(
     air=(0,), csf=(1,), gm=(2, 8), wm=(3,), fat=(4,), muscle=(5, 9), skin=(6,), bone_cortical=(7,)
 )
+_BRAINWEB20 = _by_tissue(
+    air=(0,), csf=(1,), gm=(2,), wm=(3,), fat=(4,), muscle=(5, 9), soft_tissue=(6,),
+    bone_cortical=(7,), blood=(8,), dura=(10,), bone_cancellous=(11,),
+)  # fmt: skip
 
 _SCHEMES: dict[str, dict[int, str]] = {
     "headcond13": dict(enumerate((AIR, *TISSUES))),
+    "charm": _CHARM,
     "synthseg": _SYNTHSEG,
     "simnibs": _SIMNIBS,
     "brainweb": _BRAINWEB,
+    "brainweb20": _BRAINWEB20,
     "eit6": dict(enumerate((AIR, *EIT_TISSUES))),
 }
 
-# Which of the thirteen each of the six stands for; the first is what it maps back to.
+# The tissues that each of the six merges; `to_tissues` takes the first.
 _EIT_MEMBERS = {
     "scalp": ("skin", "fat", "muscle", "mucous", "vitreous_humour", "blood"),
     "compact_bone": ("bone_cortical",),
@@ -140,7 +141,7 @@ _TIME_UNITS = (1e-12, 1e-9, 1e-6, 1e-3)  # s
 
 COLE_COLE_OVERRIDDEN = ("skin", "mucous")
 """Tissues whose "cole-cole" conductivity is table A's at every frequency: the model's dry
-and wet skin lie far below what the paper uses, and no parameters give its values."""
+and wet skin are far below the paper's values, and no parameters give those."""
 
 EIT_RANGES: dict[str, dict[str, float]] = {
     name: dict(zip(("min", "lq", "uq", "max"), row, strict=True))
@@ -167,18 +168,45 @@ def tissue_id(name: str) -> int:
 
 
 def label_scheme(name: str) -> dict[int, str]:
-    """Ids of a label scheme and the tissue each stands for.
+    """Ids of a label scheme and the tissue of each. Assumptions are marked with *.
 
-    Parameters
-    ----------
-    name : "headcond13", "synthseg" (FreeSurfer and charm ids), "simnibs" (final_tissues),
-        "brainweb" (nine discrete classes) or "eit6".
+    headcond13
+        Air 0 and `TISSUES` from 1 on.
+    charm
+        SimNIBS 4's labelling before its tissues are merged. Cerebral white matter, brain stem,
+        ventral diencephalon*, optic nerve and chiasm*, spinal cord* and white hypointensities*
+        (77) are wm; cortex, deep nuclei, hippocampus, amygdala and other hypointensities* (80)
+        gm; both layers of the cerebellum cerebellum; ventricles, cortical CSF (520), choroid
+        plexus* (31, 63) and what is undetermined* (29; its 16 voxels in SimNIBS's example head
+        border mostly on CSF) csf; vessels (30, 62), arteries (502) and veins (514) blood; eyes
+        (506) vitreous_humour*; other tissues (507) soft_tissue; rectus muscles (508) muscle;
+        mucosa (509) mucous; 511 skin, 515 bone_cortical, 516 bone_cancellous, 525 fat;
+        internal air (501) and background (0, 517) air.
+    synthseg
+        SynthSeg's training maps: charm's ids, and lesions* (25, 57), further white
+        hypointensities* (78, 79) and callosum (251 to 255) as wm; further hypointensities*
+        (81, 82) and parcels of the cortex (1000 to 1035, 2000 to 2035) as gm; 136, 137, 163
+        and 164 as csf.
+    simnibs
+        SimNIBS's final_tissues: scalp* (5) is skin, undivided bone* (4) bone_cortical, eyes* (6)
+        vitreous_humour, cartilage* (11) muscle: it conducts like muscle rather than like bone.
+    brainweb
+        The nine discrete classes of BrainWeb's normal brain (Colin27): muscle/skin* (5) and
+        connective tissue* (9: between muscle, vessels and meninges) are muscle, glial matter*
+        (8, around the ventricles) gm.
+    brainweb20
+        BrainWeb's twenty anatomical models (Aubert-Broche et al., NeuroImage 2006): vessels (8)
+        are blood, marrow (11) bone_cancellous, muscle/skin (6), which is also the outermost
+        layer, soft_tissue, around fat* (9) muscle: 85 % of the voxels around it are muscle or
+        muscle/skin (model 04). Grey and white matter include the cerebellum's.
+    eit6
+        Air 0 and `EIT_TISSUES` from 1 on.
 
     Returns
     -------
-    dict from id to name. The names are those of `TISSUES` and "air", except that "eit6" has
-    those of `EIT_TISSUES`, and that "synthseg" gives id 507 the name "soft_tissue": fat and
-    muscle undivided, which only `to_tissues` or a rule of the caller's can settle.
+    dict from id to a name of `TISSUES` or "air" ("eit6": of `EIT_TISSUES`). The name
+    "soft_tissue" is skin, fat or muscle: `to_tissues` takes one of them, and
+    `headcond.cohort.labels.prepare_labels` divides it by depth.
     """
     return dict(_SCHEMES[str(check_option("scheme", name, tuple(_SCHEMES)))])
 
@@ -190,8 +218,8 @@ def to_tissues(labels: ArrayLike, scheme: str, soft_tissue: str = "muscle") -> n
     ----------
     labels : array of whole numbers of any shape and dtype.
     scheme : name of a scheme, see `label_scheme`.
-    soft_tissue : tissue that stands for undivided soft tissue (synthseg's 507). A caller that
-        splits it into fat and muscle replaces those voxels afterwards.
+    soft_tissue : tissue that undivided soft tissue becomes (507 of charm and synthseg, 6 of
+        brainweb20).
 
     Returns
     -------
@@ -201,7 +229,7 @@ def to_tissues(labels: ArrayLike, scheme: str, soft_tissue: str = "muscle") -> n
     Raises
     ------
     InputError
-        If a label is no whole number, or an id is not in the scheme (the ids and their
+        If a label is not a whole number, or an id is not in the scheme (the ids and their
         voxel counts are listed).
     """
     check_option("soft_tissue", soft_tissue, TISSUES)
@@ -220,10 +248,12 @@ def to_tissues(labels: ArrayLike, scheme: str, soft_tissue: str = "muscle") -> n
     unknown = beyond | (translated == _UNKNOWN)
     if unknown.any():
         ids, counts = np.unique(whole[unknown], return_counts=True)
-        listed = ", ".join(f"{i} ({n} voxels)" for i, n in zip(ids, counts, strict=True))
+        listed = [f"{i} ({n} voxels)" for i, n in zip(ids, counts, strict=True)]
+        if len(listed) > 20:
+            listed[20:] = [f"{len(listed) - 20} more"]
         raise InputError(
-            f"Labels hold ids that the scheme {scheme!r} does not know: {listed}. Name the "
-            "scheme they come from, or relabel these voxels."
+            f"The label ids {', '.join(listed)} are not in the scheme {scheme!r}. Name the scheme "
+            "that they come from, or relabel these voxels."
         )
     return translated
 
@@ -232,10 +262,9 @@ def to_eit6(labels13: ArrayLike) -> np.ndarray:
     """Merge the thirteen tissues into the six of the EIT papers.
 
     Skin, fat, muscle, mucous tissue and vitreous humour become scalp, whatever their depth;
-    dura becomes csf, cerebellum gm. Blood is the one tissue found on both sides of the
-    skull: a blood voxel becomes csf where the nearest voxel (in voxel units) of a tissue
-    that tells the sides apart is dura, csf or brain, and scalp where it is skin, fat,
-    muscle, mucous tissue or vitreous humour. Bone and air do not tell.
+    dura becomes csf, cerebellum gm. Blood is on both sides of the skull: a blood voxel
+    becomes csf if the nearest voxel (in voxel units) other than bone, air and blood is dura,
+    csf or brain, and scalp if it is skin, fat, muscle, mucous tissue or vitreous humour.
 
     Parameters
     ----------
@@ -254,7 +283,7 @@ def to_eit6(labels13: ArrayLike) -> np.ndarray:
     inside = np.isin(labels13, [tissue_id(name) for name in _INSIDE_SKULL])
     if blood.any() and inside.any():
         outside = np.isin(labels13, [tissue_id(name) for name in _OUTSIDE_SKULL])
-        box = ndimage.find_objects((inside | outside | blood).view(np.uint8))[0]  # all that counts
+        box = ndimage.find_objects((inside | outside | blood).view(np.uint8))[0]  # where they are
         nearest = ndimage.distance_transform_edt(
             ~(inside | outside)[box], return_distances=False, return_indices=True
         )
@@ -274,12 +303,12 @@ def conductivity_table(name: str, frequency: float = 10e3) -> dict[str, float]:
     name : "A" or "B", the columns of Table I of the CondNet paper, or "cole-cole", the
         four-term Cole-Cole model at `frequency`, with the tissues of
         `COLE_COLE_OVERRIDDEN` taken from table A.
-    frequency : Hz; tables A and B are fixed numbers and refuse any other than 10 kHz.
+    frequency : Hz; tables A and B hold at 10 kHz only.
 
     Raises
     ------
     InputError
-        If the name or the frequency is not to be had.
+        If there is no such table, or none for this frequency.
     """
     check_option("conductivity table", name, ("A", "B", "cole-cole"))
     frequency = check_positive("frequency", frequency)
@@ -322,9 +351,9 @@ def cole_cole(tissue: str, frequency: ArrayLike) -> complex | np.ndarray:
 def conduction_to_displacement(frequency: float = 10e3) -> dict[str, float]:
     """Ratio sigma / (omega eps) of conduction to displacement current for each tissue.
 
-    Both numbers come from the Cole-Cole model. The quasi-static field equations drop the
-    displacement current, which asks for a ratio well above one; the CondNet paper asks for
-    ten, and grey matter at 10 kHz reaches 9.3. Tissues of `COLE_COLE_OVERRIDDEN` have no
+    Both come from the Cole-Cole model. The quasi-static field equations neglect the
+    displacement current, which needs a ratio well above one; the CondNet paper demands ten,
+    and grey matter at 10 kHz reaches 9.3. Tissues of `COLE_COLE_OVERRIDDEN` have no
     permittivity here and are left out.
     """
     frequency = check_positive("frequency", frequency)
@@ -360,6 +389,6 @@ def _whole_numbers(labels: np.ndarray) -> np.ndarray:
     if bad.any():
         raise InputError(
             f"{np.count_nonzero(bad)} labels are no whole numbers (first {labels[bad][0]!r}): was "
-            "the label map resampled with interpolation?"
+            "the map interpolated?"
         )
     return labels.astype(np.int64)

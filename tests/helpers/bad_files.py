@@ -18,8 +18,8 @@ import numpy as np
 import torch
 
 from headcond.caps import cap_positions, read_simnibs_cap
-from headcond.cohort.bids import find, participants, read_scan
-from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.bids import find_image, read_scan
+from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.condnet.checkpoint import load_checkpoint
 from headcond.fem.operator import AffineOperator
 from headcond.files import results
@@ -198,7 +198,7 @@ def labels(change):
 
 
 def prepared(path):
-    return prepare(*read_labels(path, "synthseg"), "synthseg")
+    return prepare_labels(*read_labels(path, "synthseg"), "synthseg")
 
 
 LABELS = {
@@ -207,23 +207,15 @@ LABELS = {
     "NaN": ("a.nii", labels(lambda d: spoiled(d, np.nan)), lambda p: read_labels(p, "synthseg"),
             ["no whole numbers"]),
     "foreign ids": ("a.nii", labels(lambda d: spoiled(d, 999)),
-                    lambda p: read_labels(p, "synthseg"), ["ids 999 .1 voxels. do not belong"]),
+                    lambda p: read_labels(p, "synthseg"), ["ids 999 .1 voxels. are not in"]),
+    "charm's ids under another name": (
+        "a.nii", labels(lambda d: spoiled(d, 525)), lambda p: read_labels(p, "brainweb20"),
+        ["ids 525 .1 voxels. are not in the scheme 'brainweb20'"]),
     "an unknown scheme": ("a.nii", labels(lambda d: d), lambda p: read_labels(p, "synthsegg"),
                           ["synthsegg", "Did you mean 'synthseg'"]),
     "nothing but air": ("a.nii", labels(lambda d: d), prepared, ["every voxel is 0", "is empty"]),
-    "no list of participants": ("none/x", nothing, lambda p: participants(p.parent),
-                                ["participants.tsv is missing", "list the participants"]),
-    "a participant out of the folder": (
-        "participants.tsv", text("participant_id\n../../etc\n"),
-        lambda p: participants(p.parent), ["line 2", "use letters and digits"]),
-    "a tab too many": ("participants.tsv", text("participant_id\tage\nsub-01\t33\t\n"),
-                       lambda p: participants(p.parent), ["as many fields"]),
-    "a participant twice": ("participants.tsv", text("participant_id\n01\nsub-01\n"),
-                            lambda p: participants(p.parent), ["line 3", "twice"]),
-    "a list that is no table": ("participants.tsv", raw(b"\xff\xfe\x00"),
-                                lambda p: participants(p.parent), ["participants.tsv"]),
     "a participant without images": ("participants.tsv", text("participant_id\n01\n"),
-                                     lambda p: find(p.parent, "01", "T1w"), ["is missing"]),
+                                     lambda p: find_image(p.parent, "01", "T1w"), ["is missing"]),
 }  # fmt: skip
 
 # --- caps and coils --------------------------------------------------------------------
@@ -238,9 +230,9 @@ def cap(path):
 CAPS = {
     "absent": ("a.csv", nothing, cap, ["cannot be read as a SimNIBS cap"]),
     "no electrode": ("a.csv", text("Fiducial,1,2,3,Nz\n"), cap, ["no row of the type Electrode"]),
-    "a name twice": ("a.csv", text(ROWS + "Electrode,9,9,9,E3\n"), cap, ["E3 comes twice"]),
+    "a name twice": ("a.csv", text(ROWS + "Electrode,9,9,9,E3\n"), cap, ["E3 is listed twice"]),
     "metres": ("a.csv", text("Electrode,0.01,0.02,0.09,Cz\n"), cap, ["in millimetres"]),
-    "words for numbers": ("a.csv", text("Electrode,left,0,90,Cz\n"), cap, ["is no number"]),
+    "words for numbers": ("a.csv", text("Electrode,left,0,90,Cz\n"), cap, ["is not a number"]),
     "a short row": ("a.csv", text("Electrode,1,2\n"), cap, ["cannot be read as a SimNIBS cap"]),
     "binary": ("a.csv", raw(bytes(range(256))), read_simnibs_cap, ["cannot be read"]),
 }

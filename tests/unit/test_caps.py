@@ -164,8 +164,8 @@ def test_a_simnibs_cap(tmp_path):
     shift[:3, 3] = 5.0
     np.testing.assert_allclose(cap_positions(str(path), shift, ["Cz"])["Cz"], [-5, -14, 95])
     for content, told in (
-        ("Electrode,1,2,80,A\nElectrode,1,2,90,A\n", "A comes twice"),
-        ("Electrode,1,2,eighty,A\n", "no number"),
+        ("Electrode,1,2,80,A\nElectrode,1,2,90,A\n", "A is listed twice"),
+        ("Electrode,1,2,eighty,A\n", "not a number"),
         ("Electrode,1,2\n", "cannot be read"),
         ("Fiducial,0,85,-40,Nz\n", "no row of the type Electrode"),
         ("Electrode,0,0,0.1,A\n", "millimetres"),

@@ -96,8 +96,10 @@ def test_global_error_refusals(fields):
 def test_peaks_are_percentiles_of_the_magnitude(fields):
     first, _, _, head = fields
     expected = np.percentile(np.linalg.norm(first, axis=-1)[head], [99, 99.9])
-    np.testing.assert_allclose(metrics.peaks(first, head), expected)
-    np.testing.assert_allclose(metrics.peaks(np.linalg.norm(first, axis=-1), head), expected)
+    np.testing.assert_allclose(metrics.peak_percentiles(first, head), expected)
+    np.testing.assert_allclose(
+        metrics.peak_percentiles(np.linalg.norm(first, axis=-1), head), expected
+    )
 
 
 def test_relative_error_is_in_percent():
@@ -144,8 +146,8 @@ def test_blur_against_a_direct_sum_and_without_air_bleeding_in():
         near = np.all(apart <= reach, axis=1)
         weight = np.exp(-0.5 * np.sum(apart[near] ** 2, axis=1) / width**2)
         expected[tuple(p)] = np.average(uniform[mask][near], weights=weight)
-    np.testing.assert_allclose(metrics.blurred(uniform, width, mask), expected, rtol=1e-9)
-    constant = metrics.blurred(np.full(mask.shape, 0.3), 2.0, mask)
+    np.testing.assert_allclose(metrics.blur_inside(uniform, width, mask), expected, rtol=1e-9)
+    constant = metrics.blur_inside(np.full(mask.shape, 0.3), 2.0, mask)
     np.testing.assert_allclose(constant[mask], 0.3)
     assert np.all(constant[~mask] == 0)
 
@@ -156,7 +158,7 @@ def test_fit_blur_finds_the_width(width):
     mask = np.zeros((16, 15, 14), bool)
     mask[2:14, 2:13, 2:12] = True
     uniform = np.where(mask, rng.choice([0.02, 0.3, 2.0], mask.shape), 0)
-    noisy = metrics.blurred(uniform, width, mask) + 0.01 * rng.standard_normal(mask.shape)
+    noisy = metrics.blur_inside(uniform, width, mask) + 0.01 * rng.standard_normal(mask.shape)
     assert metrics.fit_blur(uniform, noisy, mask) == pytest.approx(width, rel=0.02)
     with pytest.raises(InputError, match="No Gaussian"):
         metrics.fit_blur(uniform, np.where(mask, uniform[mask].mean(), 0), mask, largest=2.0)

@@ -1,5 +1,7 @@
 """Label schemes, conductivity tables and the merge into six tissues."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,7 +25,9 @@ def test_ids_of_the_internal_scheme():
     assert [tissues.tissue_id(name) for name in tissues.TISSUES] == list(range(1, 14))
 
 
-@pytest.mark.parametrize("scheme", ["headcond13", "synthseg", "simnibs", "brainweb", "eit6"])
+@pytest.mark.parametrize(
+    "scheme", ["headcond13", "charm", "synthseg", "simnibs", "brainweb", "brainweb20", "eit6"]
+)
 def test_every_id_of_a_scheme_translates(scheme):
     names = tissues.label_scheme(scheme)
     translated = tissues.to_tissues(np.array(list(names)), scheme)
@@ -44,10 +48,38 @@ def test_synthseg_ids_from_their_documentation():
     assert tissues.to_tissues([507], "synthseg", soft_tissue="fat")[0] == ID["fat"]
 
 
+def test_charm_ids_are_synthsegs_but_for_its_own():
+    charm, synthseg = tissues.label_scheme("charm"), tissues.label_scheme("synthseg")
+    assert charm.items() < synthseg.items()
+    expected = {517: "air", 515: "bone_cortical", 516: "bone_cancellous", 520: "csf", 525: "fat",
+                507: tissues.SOFT_TISSUE, 29: "csf", 530: "wm"}  # fmt: skip
+    assert {number: charm[number] for number in expected} == expected
+
+
+def test_real_charm_map(data_dir):
+    """SimNIBS's example head: every id of charm's table translates, under both names."""
+    labels, _ = read_volume(data_dir / "ernie" / "ernie_charm_ids.nii.gz")
+    table = json.loads((data_dir / "ernie" / "charm_index_to_id.json").read_text())
+    ids = {0, *(entry["id"] for entry in table)}
+    assert ids == set(tissues.label_scheme("charm")) == set(np.unique(labels).astype(int))
+    translated = tissues.to_tissues(labels, "charm")
+    np.testing.assert_array_equal(tissues.to_tissues(labels, "synthseg"), translated)
+    counts = np.bincount(translated.ravel(), minlength=14)
+    assert counts[ID["fat"]] == 734_282 and counts[ID["bone_cancellous"]] == 117_065
+    assert counts[0] == np.isin(labels, (0, 501, 517)).sum()
+    assert set(np.flatnonzero(counts)) == set(range(14)) - {ID["dura"]}
+
+
+def test_brainweb20_ids_from_their_documentation():
+    names = ["air", "csf", "gm", "wm", "fat", "muscle", tissues.SOFT_TISSUE, "bone_cortical",
+             "blood", "muscle", "dura", "bone_cancellous"]  # fmt: skip
+    assert tissues.label_scheme("brainweb20") == dict(enumerate(names))
+
+
 def test_brainweb_ids_from_their_documentation():
     names = ["air", "csf", "gm", "wm", "fat", "muscle", "skin", "bone_cortical", "gm", "muscle"]
     assert tissues.label_scheme("brainweb") == dict(enumerate(names))
-    # 10 is a lesion in one of BrainWeb's models and dura in others: nobody can tell which.
+    # 10 is a lesion in some of BrainWeb's models, dura in its twenty anatomical ones.
     with pytest.raises(InputError, match=r"10 \(2 voxels\), 11 \(1 voxels\)"):
         tissues.to_tissues(np.array([3, 10, 10, 11]), "brainweb")
 

@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from headcond.cohort.phantom import generate_head
-from headcond.condnet.domain import describe, measure
+from headcond.condnet.domain import fit_domain, image_statistics
 from headcond.condnet.fusion import targets
-from headcond.condnet.slices import AXES, grid_facts
+from headcond.condnet.slices import AXES, describe_grid
 from headcond.condnet.training import TrainingSettings, train_axis
 from headcond.files import results
 from headcond.mri.bias import correct
 from headcond.mri.normalise import normalise
-from headcond.mri.resampling import conform, like
+from headcond.mri.resampling import conform, resample
 from headcond.tissues import conductivity_map, conductivity_table
 
 SHAPE, SIZE = (64, 64, 64), 4.0
@@ -30,15 +30,15 @@ def train(folder, head):
     Beside them the training domain, which has no limits with one head.
     """
     t1, affine = conform(head.t1, head.affine, SIZE, SHAPE)
-    t2 = np.clip(like(head.t2, head.t2_affine, affine, SHAPE), 0, None)
+    t2 = np.clip(resample(head.t2, head.t2_affine, affine, SHAPE), 0, None)
     images = np.stack([normalise(correct(image, affine)[0])[0] for image in (t1, t2)])
-    labels = like(head.labels, head.affine, affine, SHAPE, order=0)
+    labels = resample(head.labels, head.affine, affine, SHAPE, order=0)
     table = conductivity_table("A")
     normalisation = {"method": "percentile", "bias_shrink": 4, "images": ["T1w", "T2w"]}
-    grid = grid_facts(SHAPE, affine)
+    grid = describe_grid(SHAPE, affine)
     domain = {"grid": grid, "normalisation": normalisation}
     results.write_json(
-        folder / "domain.json", domain | measure({"sub-01": describe(*images, SIZE)})
+        folder / "domain.json", domain | fit_domain({"sub-01": image_statistics(*images, SIZE)})
     )
     truth = targets(conductivity_map(labels, table)[None], [max(table.values())], 0.1)
     for axis in AXES:
@@ -74,7 +74,7 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
 
     out = tmp_path / "anna"
 
-    def prepare(t1="t1.nii.gz", t2="t2.nii.gz"):
+    def prepare_labels(t1="t1.nii.gz", t2="t2.nii.gz"):
         return subprocess.run(
             [sys.executable, "-m", "headcond.study.prediction", networks,
              tmp_path / t1, tmp_path / t2,
@@ -83,7 +83,7 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
             env=checkout.environment() | {"PYTHONPATH": str(checkout.folder / "src")},
         )  # fmt: skip
 
-    prepared = prepare()
+    prepared = prepare_labels()
     assert prepared.stdout.strip() == str(out / "study.yaml"), prepared.stderr
     arguments = ("--cores", 2, "--configfile", out / "study.yaml")
     checkout.run(*arguments)
@@ -114,5 +114,5 @@ def test_scans_become_a_map_in_their_own_grid_by_one_command(make_checkout, tmp_
     assert quality["mutual_information_after"] > quality["mutual_information_before"]
 
     assert "Nothing to be done" in checkout.run(*arguments)
-    refused = prepare(t1="t2.nii.gz", t2="t1.nii.gz")
+    refused = prepare_labels(t1="t2.nii.gz", t2="t1.nii.gz")
     assert refused.returncode == 1 and "exists already: name another folder" in refused.stderr

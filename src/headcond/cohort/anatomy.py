@@ -1,4 +1,4 @@
-"""Tissues of a procedural head: where everything lies, in implicit shapes.
+"""Anatomy of a procedural head, in implicit shapes.
 
 Head coordinates: millimetres, x right, y anterior, z superior, origin where the anterior
 commissure would be. A `Person` scales and varies the same plan. Skull and brain coverings
@@ -28,21 +28,8 @@ from headcond.cohort.shapes import (
 )
 from headcond.tissues import TISSUES
 
-(
-    SKIN,
-    FAT,
-    MUSCLE,
-    CORTICAL,
-    CANCELLOUS,
-    DURA,
-    CSF,
-    GM,
-    WM,
-    CEREBELLUM,
-    VITREOUS,
-    BLOOD,
-    MUCOUS,
-) = range(1, len(TISSUES) + 1)  # in the order of TISSUES
+SKIN, FAT, MUSCLE, CORTICAL, CANCELLOUS, DURA, CSF, GM, WM = range(1, 10)  # as in TISSUES
+CEREBELLUM, VITREOUS, BLOOD, MUCOUS = range(10, len(TISSUES) + 1)
 
 CENTRE = (0.0, -17.0, 12.0)  # of the cerebral part of the cavity
 EYE, EYE_RADIUS = (31.0, 56.0, -30.0), 12.2  # of the right eye
@@ -56,7 +43,7 @@ Streams = dict[str, np.random.Generator]
 
 @dataclass(frozen=True)
 class Person:
-    """What differs between heads besides random fields: lengths in mm unless said."""
+    """What differs between heads besides random fields; lengths in mm."""
 
     scale: tuple[float, float, float]  # of the whole head along x, y, z (no unit)
     skull: float  # added to the thickness of the skull
@@ -92,7 +79,7 @@ def draw_person(generator: np.random.Generator) -> Person:
     )
 
 
-def build(
+def draw_anatomy(
     axes: Axes, person: Person, floor: float, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Class of every voxel of a head, and the distance to its outer surface.
@@ -101,7 +88,7 @@ def build(
     ----------
     axes : open axes of the grid in head coordinates divided by `person.scale`, mm.
     person : the variations.
-    floor : z at which the closed end of the neck lies, mm.
+    floor : z of the closed end of the neck, mm.
     generator : source of the random fields; they do not depend on the grid.
 
     Returns
@@ -283,11 +270,7 @@ def _skull(classes: np.ndarray, cavity: np.ndarray, skull: np.ndarray) -> None:
 
 
 def _brain(
-    classes: np.ndarray,
-    axes: Axes,
-    person: Person,
-    cavity: np.ndarray,
-    streams: Streams,
+    classes: np.ndarray, axes: Axes, person: Person, cavity: np.ndarray, streams: Streams
 ) -> None:
     cuts, local = window(axes, (-90, -130, -90), (90, 90, 100))
     part, depth = classes[cuts], -cavity[cuts]
@@ -307,7 +290,7 @@ def _brain(
         ellipsoid(local, (0, -22, -28), (16, 13, 15)),
         6.0,
     )
-    tentorium = np.minimum(hind, stem) - 2.2  # fluid between cerebrum and what lies below it
+    tentorium = np.minimum(hind, stem) - 2.2  # fluid between cerebrum and hindbrain
     cerebrum = (pial > 0) & (tentorium > 0) & ((z > -36) | (y > -22))
     _cortex(part, local, person, pial, tentorium, cerebrum, streams)
 

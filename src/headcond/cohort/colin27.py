@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from nibabel.affines import from_matvec
 from scipy import ndimage
 
 from headcond.checks import (
@@ -15,7 +16,7 @@ from headcond.checks import (
     check_shape,
     voxel_sizes,
 )
-from headcond.cohort.labels import close_skull, cut_faces, largest_component, spongy_inside
+from headcond.cohort.labels import close_skull, cut_faces, largest_component, spongy_bone
 from headcond.files import matlab
 from headcond.tissues import EIT_TISSUES, label_scheme
 
@@ -29,25 +30,25 @@ def read_colin27(
     """Read the six-tissue EIT head of Colin27 (Holmes et al. 1998) from FieldTrip's files.
 
     `standard_seg.mat` gives the shells (scalp, skull, inside of the skull),
-    `brainweb_discrete.mat` (BrainWeb; Collins et al. 1998) what lies in them. Both hold
+    `brainweb_discrete.mat` (BrainWeb; Collins et al. 1998) the tissues in them. Both have
     the same voxels: the agreement of tissue and shell falls when one is shifted by a
     voxel along y, although their transforms differ by 1 mm there. World coordinates are
     those of BrainWeb's transform, which is MINC's (y starts at -126 mm); FieldTrip counts
     voxels from 1.
 
     - inside of the skull: CSF as labelled; grey and glial matter are GM; white matter WM;
-      meninges and sinuses (labelled as soft tissue in there) become CSF; bone labelled
+      meninges and sinuses (labelled as soft tissue there) become CSF; bone labelled
       within 2 mm of the skull shell is inner table and joins the skull.
     - skull: compact bone, and spongy bone at `table_thickness` or more below its surface
-      on both sides. Neither file tells bone from the air of sinuses: they stay bone.
-    - scalp: everything else that the shells call head or that BrainWeb calls head and the
-      T1 volume shows (its labels beside the head show nothing), opened with a ball of
-      2 mm; air enclosed in the head is filled.
+      on both sides. Neither file separates bone from the air of sinuses: they are bone.
+    - scalp: everything else in the head by the shells, or by BrainWeb where the T1 volume is
+      not 0 (next to the head its labels are wrong), opened with a ball of 2 mm; air enclosed
+      in the head is filled.
     - the skull is closed (`close_skull`) and covered by at least one voxel of scalp.
 
     Parameters
     ----------
-    folder : holds standard_seg.mat, brainweb_discrete.mat and standard_mri.mat.
+    folder : with standard_seg.mat, brainweb_discrete.mat and standard_mri.mat.
     table_thickness : of the compact tables, mm, at the voxels' centres.
 
     Returns
@@ -61,7 +62,7 @@ def read_colin27(
     Raises
     ------
     InputError
-        If a file or field is missing or the grids do not fit.
+        If a file or field is missing or the grids differ.
     """
     table_thickness = check_positive("table_thickness", table_thickness)
     folder = Path(folder)
@@ -72,8 +73,10 @@ def read_colin27(
         raise InputError(f"{folder}: the three volumes of Colin27 differ in shape.")
     sizes = voxel_sizes(affine)
     names = label_scheme("brainweb")
-    tissue = {name: np.isin(classes, [i for i, n in names.items() if n == name])
-              for name in ("csf", "gm", "wm", "bone_cortical")}  # fmt: skip
+    tissue = {
+        name: np.isin(classes, [i for i, n in names.items() if n == name])
+        for name in ("csf", "gm", "wm", "bone_cortical")
+    }
 
     skull = shells == 2
     near = ndimage.distance_transform_edt(~skull, sampling=sizes) <= 2.0
@@ -97,7 +100,7 @@ def read_colin27(
     labels[inside & tissue["wm"]] = _WM
     labels, details["leaks_filled"] = close_skull(labels)
     skull = labels == _COMPACT
-    labels[spongy_inside(skull, sizes, table_thickness)] = _SPONGY
+    labels[spongy_bone(skull, sizes, table_thickness)] = _SPONGY
     cover = ndimage.binary_dilation(skull, _ALL_NEIGHBOURS) & (labels == 0)
     labels[cover] = _SCALP
     details |= {
@@ -123,8 +126,7 @@ def _matlab(path: Path, variable: str, field: str) -> tuple[np.ndarray, np.ndarr
         check_option(f"{path}: field of {variable}", name, record.dtype.names)
     if record["unit"].item() != "mm":
         raise InputError(f"{path}: its unit is {record['unit'].item()!r}, expected 'mm'.")
-    one = np.eye(4)
-    one[:3, 3] = 1.0
+    one = from_matvec(np.eye(3), [1, 1, 1])
     affine = check_affine(f"{path}: transform", record["transform"].astype(float) @ one)
     return check_shape(f"{path}: {field}", record[field], (None, None, None)), affine
 

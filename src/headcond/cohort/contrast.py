@@ -1,9 +1,9 @@
 """Simulated spin-echo MRI of a label map: tissue parameters, water content, bias, noise.
 
-Every image made here is simulated and is to be called so wherever it appears.
+Every image of this module is simulated and must be called so wherever it appears.
 
-Classes are the ids of headcond13 and one more, `LENS`: the lens of the eye has a contrast
-of its own although the thirteen tissues have no name for it.
+Classes are the ids of headcond13 and `LENS`: the lens of the eye has a contrast of its own
+but is none of the thirteen tissues.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ def odds_ratio(classes: np.ndarray, water: np.ndarray) -> np.ndarray:
     solid = classes > 0
     inside = water[solid]
     if np.any(~(inside > 0) | (inside >= 1)):
-        raise InputError("The water content must lie strictly between 0 and 1 in every tissue.")
+        raise InputError("The water content must be strictly between 0 and 1 in every tissue.")
     mean = np.array([0.5] + [RELAXATION[name].water for name in CLASSES[1:]], np.float32)
     ratio = np.ones(classes.shape, np.float32)
     ratio[solid] = inside / (1 - inside) * ((1 - mean) / mean)[classes[solid]]
@@ -237,7 +237,7 @@ def acquire(
     level = float(spin_echo(white.pd, white.t1, white.t2, tr, te))
     image = block_mean(fine, factor)
     image = image * bias_field(image.shape, generator, bias_strength)
-    return rician(image, generator, noise * level)
+    return add_rician_noise(image, generator, noise * level)
 
 
 def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
@@ -254,7 +254,7 @@ def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
 def bias_field(
     shape: tuple[int, int, int], generator: np.random.Generator, strength: float
 ) -> np.ndarray:
-    """Smooth positive field whose logarithm lies within +-`strength` and averages to zero.
+    """Smooth positive field whose logarithm is within +-`strength` and averages to zero.
 
     A random cosine series smoothed over 0.3 of each side, as receive coils give.
     """
@@ -266,7 +266,7 @@ def bias_field(
     return np.exp(field * np.float32(strength / max(np.abs(field).max(), 1e-6)))
 
 
-def rician(image: np.ndarray, generator: np.random.Generator, std: float) -> np.ndarray:
+def add_rician_noise(image: np.ndarray, generator: np.random.Generator, std: float) -> np.ndarray:
     """Magnitude of `image` plus complex Gaussian noise of deviation `std` in either channel."""
     if not 0 <= std < np.inf:
         raise InputError(f"The standard deviation of the noise must be 0 or more, got {std!r}.")
@@ -281,7 +281,7 @@ def _check_classes(classes: np.ndarray) -> np.ndarray:
         raise InputError(f"Classes must be whole numbers, got an array of {classes.dtype}.")
     if classes.size and (classes.min() < 0 or classes.max() > LENS):
         raise InputError(
-            f"Classes must be ids of headcond13 or {LENS} (lens), found "
+            f"Classes must be ids of headcond13 or {LENS} (lens), got "
             f"{classes.min()}..{classes.max()}. Translate them with tissues.to_tissues first."
         )
     return classes.astype(np.uint8, copy=False)

@@ -1,4 +1,4 @@
-"""Label maps of real heads into the package's schemes, with what was done to them counted."""
+"""Label maps of real heads into the package's schemes, with counts of what was changed."""
 
 from __future__ import annotations
 
@@ -9,30 +9,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from nibabel.affines import from_matvec
 from scipy import ndimage
 
-from headcond.checks import (
-    InputError,
-    check_affine,
-    check_positive,
-    check_shape,
-    voxel_sizes,
-)
+from headcond.checks import InputError, check_affine, check_positive, check_shape, voxel_sizes
 from headcond.files.results import read_volume
-from headcond.mri.resampling import like, to_ras
+from headcond.mri.resampling import resample, to_ras
 from headcond.tissues import EIT_TISSUES, SOFT_TISSUE, label_scheme, tissue_id, to_tissues
 
 logger = logging.getLogger(__name__)
 
+SKIN_DEPTH_MM = 2.5
+"""Undivided soft tissue up to this far from the air becomes skin where a map labels none; ours."""
 FAT_DEPTH_MM = 4.0
-"""Undivided soft tissue up to this far from the skin becomes fat, deeper becomes muscle."""
+"""Undivided soft tissue up to this far from the skin becomes fat where a map labels none; ours."""
 BUBBLE_MM3 = 200.0
 """Air enclosed on all sides and smaller than this is a labelling hole and is filled."""
 FLAT_FACE_MM2 = 1000.0
-"""A head whose area, extrapolated to its end, is larger than this was cut there: the slices
-of a round end grow linearly from 0 (2 pi R h)."""
+"""A head was cut where its area, extrapolated to the end, is larger than this: the slices of a
+round end grow linearly from 0 (2 pi R h)."""
 NECK_MARGIN_MM = 10.0
-"""Height above the plane in which labels end that is not judged; ours."""
+"""Height above the plane in which labels end that is excluded from comparisons; ours."""
 FACES = ("left", "right", "posterior", "anterior", "inferior", "superior")
 """Ends of the R, A and S axes, low end first."""
 
@@ -49,7 +46,7 @@ class PreparedLabels:
     labels13 : (nx, ny, nz) uint8, headcond13, RAS order, air on every border.
     affine : (4, 4) voxel -> RAS world, mm.
     cut : names among `FACES` where the head was cut off by the image -> voxels of the
-        source image on the cut, see `cut_faces`. It stays insulated: outside is air.
+        source image on the cut, see `cut_faces`. It is insulated: outside is air.
     counts : voxels of the source image that were changed, by step.
     """
 
@@ -65,7 +62,7 @@ def read_labels(path: str | Path, scheme: str) -> tuple[np.ndarray, np.ndarray]:
     Parameters
     ----------
     path : NIfTI file.
-    scheme : name known to `headcond.tissues.label_scheme`.
+    scheme : name of `headcond.tissues.label_scheme`.
 
     Returns
     -------
@@ -75,41 +72,30 @@ def read_labels(path: str | Path, scheme: str) -> tuple[np.ndarray, np.ndarray]:
     Raises
     ------
     InputError
-        If the file is no volume of whole numbers or holds an id that the scheme lacks.
+        If the file is not a volume of whole numbers, or an id is not in the scheme.
     """
-    known = label_scheme(scheme)
     values, affine = read_volume(path)
-    ids = np.unique(values)
-    if not np.isfinite(ids).all() or (ids != np.rint(ids)).any():
-        raise InputError(f"{path}: labels are no whole numbers; was the map interpolated?")
-    foreign = [int(i) for i in ids if int(i) not in known]
-    if foreign:
-        listed = ", ".join(f"{i} ({np.count_nonzero(values == i)} voxels)" for i in foreign[:20])
-        more = f" and {len(foreign) - 20} more" if len(foreign) > 20 else ""
-        raise InputError(
-            f"{path}: ids {listed}{more} do not belong to the scheme {scheme!r}. Name the scheme "
-            "they come from, or relabel these voxels."
-        )
+    try:
+        to_tissues(values, scheme)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     if not values.any():
         raise InputError(f"{path}: every voxel is 0, the label map is empty.")
     return values.astype(np.int16), affine
 
 
-def prepare(
-    labels: np.ndarray,
-    affine: np.ndarray,
-    scheme: str,
-    voxel_size: float = 1.0,
-    margin: int = 4,
+def prepare_labels(
+    labels: np.ndarray, affine: np.ndarray, scheme: str, voxel_size: float = 1.0, margin: int = 4
 ) -> PreparedLabels:
     """Turn a real head's label map into headcond13 on a grid that the solvers can use.
 
     In the source's own voxels: axes to RAS; ids translated; only the largest connected
     piece kept; enclosed air below `BUBBLE_MM3` given its nearest tissue's id; undivided
-    soft tissue split by its distance to the nearest skin voxel (up to `FAT_DEPTH_MM` fat,
-    deeper muscle, so the fat behind the eyes becomes muscle); and, where the scheme has
-    no dura, a stand-in for it: CSF and brain voxels that share a face with bone become
-    dura, a shell of one voxel inside the skull and the spinal canal. Then the map is
+    soft tissue divided by depth into what the map labels nowhere else: skin up to
+    `SKIN_DEPTH_MM` from the air around the head, fat up to `FAT_DEPTH_MM` from the skin, the
+    rest muscle (so the fat behind the eyes becomes muscle in a map without fat); and, where
+    the map has no dura, a stand-in for it: CSF and brain voxels that share a face with bone
+    become dura, a shell of one voxel inside the skull and the spinal canal. Then the map is
     brought to `voxel_size` (majority of whole blocks, else the nearest voxel), cropped to
     the head and padded with air.
 
@@ -117,7 +103,7 @@ def prepare(
     ----------
     labels : (nx, ny, nz) whole numbers, any orientation.
     affine : (4, 4) voxel -> RAS world, mm.
-    scheme : name known to `headcond.tissues.label_scheme`.
+    scheme : name of `headcond.tissues.label_scheme`.
     voxel_size : edge of the result's voxels, mm.
     margin : voxels of air on every side, at least 1.
 
@@ -133,10 +119,10 @@ def prepare(
     labels, affine = to_ras(check_shape("labels", labels, (None, None, None)), affine)
     sizes = voxel_sizes(affine)
     if not np.allclose(affine[:3, :3], np.diag(sizes), atol=1e-3):
-        labels, affine = _plumb(labels, affine)
+        labels, affine = _along_world_axes(labels, affine)
     tissues = to_tissues(labels, scheme)
     if not tissues.any():
-        raise InputError("The label map holds nothing but air.")
+        raise InputError("The label map holds only air.")
     volume = float(np.prod(sizes))
 
     head = largest_component(tissues != 0)
@@ -146,7 +132,7 @@ def prepare(
     box = ndimage.find_objects(head.view(np.uint8))[0]
     head, labels = np.pad(head[box], 1), np.pad(labels[box], 1)
     tissues = np.pad(tissues[box], 1)
-    affine = affine @ _shift([side.start - 1 for side in box])
+    affine = affine @ from_matvec(np.eye(3), [side.start - 1 for side in box])
 
     bubbles = _small_enclosed(~head, BUBBLE_MM3 / volume)
     counts["bubbles_filled"] = int(np.count_nonzero(bubbles))
@@ -154,12 +140,11 @@ def prepare(
 
     soft = [number for number, name in label_scheme(scheme).items() if name == SOFT_TISSUE]
     if soft:
-        undivided = np.isin(labels, soft) & head
-        depth = ndimage.distance_transform_edt(tissues != tissue_id("skin"), sampling=sizes)
-        fat = undivided & (depth <= FAT_DEPTH_MM)
-        tissues[fat] = tissue_id("fat")
-        counts["soft_tissue_to_fat"] = int(np.count_nonzero(fat))
-        counts["soft_tissue_to_muscle"] = int(np.count_nonzero(undivided & ~fat))
+        outside = largest_component(tissues == 0)
+        for face in cut:  # the air laid over a cut borders on no skin
+            axis, end = divmod(FACES.index(face), 2)
+            outside[(slice(None),) * axis + (-end,)] = False
+        counts |= _divide_soft_tissue(tissues, np.isin(labels, soft) & head, outside, sizes)
     if not (tissues == tissue_id("dura")).any():
         counts["dura_shell"] = _add_dura(tissues)
 
@@ -170,20 +155,19 @@ def prepare(
 
 
 def check_cut(cut: Mapping[str, int], declared: Collection[str]) -> None:
-    """Raise `InputError` if the image cuts a head off at a face that nobody declared.
+    """Raise `InputError` if the image cuts a head off at a face that is not declared.
 
-    No current leaves through a cut face, so voltages near it are those of another head.
+    No current leaves through a cut face, so voltages near it are wrong.
 
     Parameters
     ----------
     cut : voxels of the cut by face, as of `cut_faces`.
     declared : names among `FACES` where a cut is known and accepted.
     """
-    unknown = [f"{face} ({cut[face]} voxels)" for face in FACES if face in cut]
-    unknown = [text for text in unknown if text.split()[0] not in declared]
-    if unknown:
+    undeclared = [f"{f} ({cut[f]} voxels)" for f in FACES if f in cut and f not in declared]
+    if undeclared:
         raise InputError(
-            f"head.cut: the image cuts the head off at its {', '.join(unknown)} end, where it is "
+            f"head.cut: the image cuts the head off at its {', '.join(undeclared)} end, which is "
             "insulated. Take an image that holds the head, or name every such end in head.cut."
         )
 
@@ -232,13 +216,13 @@ def labelled_region(
     fields: Collection[tuple[tuple[int, ...], np.ndarray]] = (),
     margin: float = NECK_MARGIN_MM,
 ) -> np.ndarray:
-    """Voxels where labels and images both stand, so that maps may be judged there.
+    """Voxels where labels and images both exist, so that maps can be compared there.
 
-    Below the plane in which the labels end (the neck) there is nothing to compare with, and
-    beside it the labels are ragged and the anatomy that a network needs is missing; outside an
-    image's field of view a map is a guess (Yokota et al. 2019 say so of their Fig. 6). So a
-    voxel counts if its centre lies in all `fields` and, where the labels were cut at their
-    inferior end, `margin` or more above it.
+    Below the plane in which the labels end (the neck) there is no reference, and next to it
+    the labels are ragged and the anatomy that a network needs is missing; outside an image's
+    field of view a map is a guess (Yokota et al. 2019 say so of their Fig. 6). So a voxel
+    counts if its centre is in all `fields` and, where the labels were cut at their inferior
+    end, `margin` or more above it.
 
     Parameters
     ----------
@@ -255,21 +239,21 @@ def labelled_region(
     Raises
     ------
     InputError
-        If the labels hold nothing but air, or their third axis does not run upwards.
+        If the labels hold only air, or their third axis does not run upwards.
     """
     labels = check_shape("labels", labels, (None, None, None))
     affine = check_affine("affine", affine)
     filled = np.flatnonzero(labels.any(axis=(0, 1)))
     if filled.size == 0:
-        raise InputError("The label map holds nothing but air.")
+        raise InputError("The label map holds only air.")
     if affine[2, 2] <= 0 or abs(affine[2, :2]).max() > 1e-3 * affine[2, 2]:
         raise InputError("The third axis of the labels' grid must run upwards: conform it first.")
     region = np.ones(labels.shape, bool)
     if "inferior" in cut:
         region[..., : filled[0] + math.ceil(margin / voxel_sizes(affine)[2] - 1e-6)] = False
     for shape, image_affine in fields:
-        # A field of ones has the same voxels inside as the image that it stands for.
-        inside = like(np.ones(shape, np.uint8), image_affine, affine, labels.shape, order=0)
+        # An image of ones has the same field of view.
+        inside = resample(np.ones(shape, np.uint8), image_affine, affine, labels.shape, order=0)
         region &= inside > 0
     return region
 
@@ -277,11 +261,10 @@ def labelled_region(
 def close_skull(labels_eit6: np.ndarray) -> tuple[np.ndarray, int]:
     """Close the skull: CSF and brain touch neither scalp nor air, not even at a corner.
 
-    Pieces of CSF or brain apart from the largest one are no inside of the skull and take
-    the id of their nearest scalp or bone. Then scalp and air voxels that touch CSF or
-    brain (26 neighbours, because tetrahedra leak through a shared node) become compact
-    bone, and scalp is laid over the bone grown into air, so that bone comes no nearer to
-    the surface than it was.
+    Pieces of CSF or brain apart from the largest one are not inside the skull and take the
+    id of their nearest scalp or bone. Then scalp and air voxels that touch CSF or brain
+    (26 neighbours, because tetrahedra leak through a shared node) become compact bone, and
+    the bone grown into air is covered by scalp, so that bone is no nearer to the surface.
 
     Parameters
     ----------
@@ -295,7 +278,7 @@ def close_skull(labels_eit6: np.ndarray) -> tuple[np.ndarray, int]:
     Raises
     ------
     InputError
-        If an id is none of eit6, or there is no bone or no CSF or brain.
+        If an id is not in eit6, or there is no bone or no CSF or brain.
     """
     labels = check_shape("labels_eit6", labels_eit6, (None, None, None))
     ids = np.unique(labels)
@@ -314,15 +297,13 @@ def close_skull(labels_eit6: np.ndarray) -> tuple[np.ndarray, int]:
     out[leak] = _COMPACT
     out[ndimage.binary_dilation(into_air, _ALL_NEIGHBOURS) & (out == 0)] = _SCALP
     if leak.any() or stray.any():
-        logger.info(
-            "Skull closed: %d voxels became bone, %d of them air; %d stray voxels relabelled.",
-            leak.sum(), into_air.sum(), stray.sum(),
-        )  # fmt: skip
+        counts = leak.sum(), into_air.sum(), stray.sum()
+        logger.info("Skull closed: %d voxels to bone, %d of them air; %d stray voxels.", *counts)
     return out, int(np.count_nonzero(leak))
 
 
-def spongy_inside(skull: np.ndarray, sizes: np.ndarray, table_thickness: float) -> np.ndarray:
-    """Voxels (bool) of a skull whose centre lies `table_thickness` mm or more below its surface."""
+def spongy_bone(skull: np.ndarray, sizes: np.ndarray, table_thickness: float) -> np.ndarray:
+    """Voxels (bool) of a skull whose centre is `table_thickness` mm or more below its surface."""
     padded = np.pad(skull, 1)
     # From a voxel's centre to that of the nearest voxel outside is half a voxel too far.
     depth = ndimage.distance_transform_edt(padded, sampling=sizes)[1:-1, 1:-1, 1:-1]
@@ -360,6 +341,21 @@ def _fill_from_nearest(labels: np.ndarray, where: np.ndarray, source: np.ndarray
         labels[where] = labels[tuple(axis[where] for axis in nearest)]
 
 
+def _divide_soft_tissue(
+    tissues: np.ndarray, undivided: np.ndarray, outside: np.ndarray, sizes: np.ndarray
+) -> dict[str, int]:
+    """Turn `undivided` muscle near the surface into the skin and fat that a map lacks, in place."""
+    counts, surface = {}, outside
+    for name, reach in (("skin", SKIN_DEPTH_MM), ("fat", FAT_DEPTH_MM)):
+        if not (tissues == tissue_id(name)).any():
+            near = undivided & (ndimage.distance_transform_edt(~surface, sampling=sizes) <= reach)
+            tissues[near] = tissue_id(name)
+            undivided = undivided & ~near
+            counts[f"soft_tissue_to_{name}"] = int(np.count_nonzero(near))
+        surface = tissues == tissue_id(name)  # fat lines the skin
+    return counts | {"soft_tissue_to_muscle": int(np.count_nonzero(undivided))}
+
+
 def _add_dura(tissues: np.ndarray) -> int:
     bone = np.isin(tissues, [tissue_id(name) for name in ("bone_cortical", "bone_cancellous")])
     inner = np.isin(tissues, [tissue_id(name) for name in ("csf", "gm", "wm", "cerebellum")])
@@ -376,25 +372,17 @@ def _at_voxel_size(
     low = np.array([axis.min() for axis in index])
     length = np.array([axis.max() for axis in index]) + 1 - low
     shape = np.ceil(length * sizes / size - 1e-6).astype(int) + 2 * margin
-    target = np.diag([size] * 3 + [1.0])
     # The outer corner of the head's first voxel is the corner of the first voxel past the margin.
     corner = affine[:3, 3] + (low - 0.5) * sizes
-    target[:3, 3] = corner + (0.5 - margin) * size
-    return like(tissues, affine, target, tuple(int(n) for n in shape), order=0), target
+    target = from_matvec(size * np.eye(3), corner + (0.5 - margin) * size)
+    return resample(tissues, affine, target, tuple(int(n) for n in shape), order=0), target
 
 
-def _plumb(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The nearest labels on a grid along the world's axes that holds the whole oblique one."""
+def _along_world_axes(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest labels on a grid along the world's axes that contains the whole oblique one."""
     sizes = voxel_sizes(affine)
     ends = np.stack(np.meshgrid(*((0, side - 1) for side in labels.shape)), axis=-1).reshape(-1, 3)
     corners = ends @ affine[:3, :3].T + affine[:3, 3]
-    target = np.diag([*sizes, 1.0])
-    target[:3, 3] = corners.min(axis=0)
+    target = from_matvec(np.diag(sizes), corners.min(axis=0))
     shape = np.ceil(np.ptp(corners, axis=0) / sizes - 1e-6).astype(int) + 1
-    return like(labels, affine, target, tuple(int(side) for side in shape), order=0), target
-
-
-def _shift(voxels: list[int]) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = voxels
-    return matrix
+    return resample(labels, affine, target, tuple(int(side) for side in shape), order=0), target

@@ -1,9 +1,8 @@
-"""Procedural heads with a known truth: labels, conductivity, simulated T1 and T2 images.
+"""Procedural heads with a ground truth: labels, conductivity, simulated T1 and T2 images.
 
 A head is drawn on a grid finer than the model's. A smooth water content inside each tissue
-drives both what the scanner sees (T1, T2, proton density) and the true conductivity, so
-that a conductivity estimated from the images can be judged against something that labels
-alone do not tell.
+determines both the images (T1, T2, proton density) and the true conductivity, so that a
+conductivity estimated from the images can be compared with more than uniform tissues.
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from nibabel.affines import from_matvec
 from scipy import ndimage
 
 from headcond.checks import InputError, check_positive
@@ -54,9 +54,9 @@ class Head:
     t1 : (nx, ny, nz) float32, simulated T1-weighted image.
     t2 : (nx', ny', nz') float32, simulated T2-weighted image on its own grid.
     t2_affine : (4, 4) voxel to world of t2, as its header says.
-    t2_motion : (4, 4) rigid, world to world: what lies at x in the T1 image lies at
+    t2_motion : (4, 4) rigid, world to world: the point x of the T1 image is at
         t2_motion @ x in the world of the T2 image, because the head moved in between. This
-        is what alignment has to find.
+        is the transform that alignment estimates.
     mni : (4, 4) world mm to MNI mm: maps the brain's own box to that of the MNI152 brain.
     fiducials : nasion, inion, lpa, rpa, each (3,) world mm on the outer surface.
     """
@@ -108,7 +108,9 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
     world = [fine_affine[i, 3] + fine_size * np.arange(fine_shape[i]) for i in range(3)]
     axes = open_axes(*(w / scale for w, scale in zip(world, person.scale, strict=True)))
     floor = (centre[2] - FIELD_OF_VIEW[2] / 2 + 6.0) / person.scale[2]
-    classes, surface = anatomy.build(axes, person, floor, generator(seed, "head", subject, "shape"))
+    classes, surface = anatomy.draw_anatomy(
+        axes, person, floor, generator(seed, "head", subject, "shape")
+    )
 
     water = water_field(classes, fine_size, generator(seed, "head", subject, "water"))
     sigma = true_conductivity(classes, water)
@@ -151,8 +153,8 @@ def true_conductivity(classes: np.ndarray, water: np.ndarray) -> np.ndarray:
 
     sigma_n is table A's value (lens: `LENS_CONDUCTIVITY`), w_n the mean water content of the
     tissue. Current flows in the water, past the solids: the ratio of the two volumes, the
-    odds, rises with water content and equals one at the mean. The form is ours; what matters
-    is that it is monotone and known.
+    odds, rises with water content and equals one at the mean. The form is ours; it only has
+    to be monotone and given.
 
     Parameters
     ----------
@@ -198,28 +200,21 @@ def brain_to_mni(labels: np.ndarray, affine: np.ndarray) -> np.ndarray:
     low, high = world.min(axis=0) - half, world.max(axis=0) + half
     target_low, target_high = np.array(_MNI_BRAIN)
     scale = (target_high - target_low) / (high - low)
-    mni = np.eye(4)
-    mni[:3, :3] = np.diag(scale)
-    mni[:3, 3] = target_low - scale * low
-    return mni
+    return from_matvec(np.diag(scale), target_low - scale * low)
 
 
 def _grid_affine(shape: tuple, size: float, centre: np.ndarray) -> np.ndarray:
-    affine = np.diag([size, size, size, 1.0])
-    affine[:3, 3] = centre - size * (np.array(shape) - 1) / 2
-    return affine
+    return from_matvec(size * np.eye(3), centre - size * (np.array(shape) - 1) / 2)
 
 
 def _subdivide(factor: int) -> np.ndarray:
     # Index of a sub-voxel to (fractional) index of its voxel.
-    matrix = np.diag([1 / factor, 1 / factor, 1 / factor, 1.0])
-    matrix[:3, 3] = (1 / factor - 1) / 2
-    return matrix
+    return from_matvec(np.eye(3) / factor, 3 * [(1 / factor - 1) / 2])
 
 
 def _second_scan(shape: tuple, affine: np.ndarray, stream: np.random.Generator) -> tuple:
-    # The head moves by up to 3 mm and 2 degrees about its middle; the operator also places
-    # the second grid a little differently, which the header knows.
+    # The head moves by up to 3 mm and 2 degrees about its middle; the second grid is also
+    # placed a little differently, as its header states.
     middle = (affine @ [*(np.array(shape) - 1) / 2, 1.0])[:3]
     motion = _rigid(stream, middle, degrees=2.0, millimetres=3.0)
     placing = _rigid(stream, middle, degrees=1.0, millimetres=1.0)
@@ -233,10 +228,8 @@ def _rigid(
     angle = np.deg2rad(degrees) * stream.uniform(0.5, 1)
     cross = np.cross(np.eye(3), -axis)
     rotation = np.eye(3) + np.sin(angle) * cross + (1 - np.cos(angle)) * cross @ cross
-    matrix = np.eye(4)
-    matrix[:3, :3] = rotation
-    matrix[:3, 3] = middle - rotation @ middle + shift * millimetres * stream.uniform(0.5, 1)
-    return matrix
+    shift = shift * millimetres * stream.uniform(0.5, 1)
+    return from_matvec(rotation, middle - rotation @ middle + shift)
 
 
 def _fiducials(
@@ -249,7 +242,7 @@ def _fiducials(
         "lpa": (0, -1, (None, -12.0, -40.0)),
         "rpa": (0, 1, (None, -12.0, -40.0)),
     }
-    found = {}
+    points = {}
     for name, (axis, direction, fixed) in rays.items():
         index: list = [
             slice(None)
@@ -265,5 +258,5 @@ def _fiducials(
         point = [0.0 if i == axis else world[i][index[i]] for i in range(3)]
         size = world[axis][1] - world[axis][0]
         point[axis] = world[axis][last] + step * size
-        found[name] = np.array(point)
-    return found
+        points[name] = np.array(point)
+    return points

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.cohort.phantom import generate_head
 
 
@@ -26,6 +26,6 @@ def finer_head(
     if origin == "phantom":
         head = generate_head(seed, subject, size, subdivisions=1)
         return head.labels, head.affine, head.conductivity
-    head = prepare(*read_labels(label_map, scheme), scheme, size, margin=4 * blocks)
+    head = prepare_labels(*read_labels(label_map, scheme), scheme, size, margin=4 * blocks)
     labels = np.pad(head.labels13, [(0, -side % blocks) for side in head.labels13.shape])
     return labels, head.affine, None

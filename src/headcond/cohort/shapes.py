@@ -131,7 +131,7 @@ def folding(
     Parameters
     ----------
     foot : (n, 3) points of the surface, within 96 mm of the origin along each axis.
-    wavelength : of the field, mm; lines lie half of it apart.
+    wavelength : of the field, mm; lines are half of it apart.
     generator : source of the field.
 
     Returns

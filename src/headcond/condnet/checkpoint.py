@@ -1,4 +1,4 @@
-"""Trained networks on disk, with every fact that a prediction must share with its training."""
+"""Trained networks on disk, with everything that a prediction must share with its training."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from headcond.files.results import atomic, check_whole, versions
 
 FORMAT = "headcond CondNet 1"
 UNREADABLE = (
-    OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError,
-    pickle.UnpicklingError, zipfile.BadZipFile,
-)  # fmt: skip
-"""What torch raises on a file that is damaged or holds more than tensors and plain values."""
+    *(OSError, EOFError, RuntimeError, ValueError, LookupError, TypeError, AttributeError),
+    *(pickle.UnpicklingError, zipfile.BadZipFile),
+)
+"""Raised by torch for a file that is damaged or holds more than tensors and plain values."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Checkpoint:
-    """A trained network of one axis with every decision that prediction must share with it.
+    """A trained network of one axis with everything that prediction must share with it.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Checkpoint:
     tables : conductivity tables in the order of the network's outputs, name -> tissue -> S/m.
     tau : scaling margin of the targets.
     normalisation : how the images were normalised and which they are, in their order.
-    grid : shape, voxel size and orientation of the conformed grid (`slices.grid_facts`).
+    grid : shape, voxel size and orientation of the conformed grid (`slices.describe_grid`).
     training : settings, subjects, and losses of every epoch.
     versions : versions of the packages that trained it.
     """
@@ -68,14 +68,14 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     Raises
     ------
     InputError
-        If one of its facts is no plain value, so that the file could not be read safely.
+        If a field holds anything else, so that the file could not be read safely.
     """
     content = {
         field.name: getattr(checkpoint, field.name)
         for field in dataclasses.fields(checkpoint)
         if field.name != "network"
     }
-    content = {name: plain(name, value) for name, value in content.items()}
+    content = {name: plain_values(name, value) for name, value in content.items()}
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in checkpoint.network.state_dict().items()
@@ -86,12 +86,12 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
 
 
 def load_checkpoint(path: str | Path) -> Checkpoint:
-    """Read a trained network; nothing but tensors and plain values is ever unpickled.
+    """Read a trained network; only tensors and plain values are unpickled.
 
     Raises
     ------
     InputError
-        If the file is absent, damaged, or no checkpoint of headcond.
+        If the file is missing, damaged, or no checkpoint of headcond.
     """
     check_whole(path)
     try:
@@ -101,10 +101,10 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path}: cannot be read as a network's checkpoint ({error}). Remove it, and the next "
             "run trains it again."
         ) from error
-    found = content.get("format") if isinstance(content, dict) else None
-    if found != FORMAT:
+    version = content.get("format") if isinstance(content, dict) else None
+    if version != FORMAT:
         raise InputError(
-            f"{path}: expected a checkpoint of format {FORMAT!r}, found {found!r}: "
+            f"{path}: expected a checkpoint of format {FORMAT!r}, found {version!r}: "
             "train the axis again with this version."
         )
     names = [field.name for field in dataclasses.fields(Checkpoint) if field.name != "network"]
@@ -112,55 +112,55 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
         with torch.device("meta"):  # no weights to draw: the caller's random state is untouched
             network = CondNet(**content["network"])
         network.load_state_dict(content["state_dict"], assign=True)
-        facts = {name: content[name] for name in names}
+        fields = {name: content[name] for name in names}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{path}: its network cannot be built ({error}). Remove it, and the next run trains "
             "it again."
         ) from error
     network.eval()
-    return Checkpoint(network=network, **facts)
+    return Checkpoint(network=network, **fields)
 
 
-def check_facts(name: str, have: Mapping[str, Any], want: Mapping[str, Any], mend: str) -> None:
-    """Raise `InputError` naming every entry in which the facts `have` differ from training's.
+def check_as_trained(
+    name: str, have: Mapping[str, Any], want: Mapping[str, Any], remedy: str
+) -> None:
+    """Raise `InputError` naming every entry of `have` that differs from that of the training.
 
-    Numbers may differ by rounding (1e-6 relative); `mend` ends the message.
+    Numbers may differ by rounding (1e-6 relative); `remedy` ends the message.
     """
-    have, want = plain(name, have), plain(name, want)
+    have, want = plain_values(name, have), plain_values(name, want)
     wrong = [
         f"{key} is {have.get(key, 'absent')!r}, in training it was {want.get(key, 'absent')!r}"
         for key in sorted({*have, *want})
-        if key not in have or key not in want or not _same_fact(have[key], want[key])
+        if key not in have or key not in want or not _equal(have[key], want[key])
     ]
     if wrong:
-        raise InputError(f"The {name} does not match: {'; '.join(wrong)}. {mend}")
+        raise InputError(f"The {name} does not match: {'; '.join(wrong)}. {remedy}")
 
 
 def check_unseen(checkpoint: Checkpoint, subjects: Iterable[str]) -> None:
     """Raise `InputError` if one of `subjects` trained or validated the network.
 
-    Networks are judged on heads that they have never seen; those of another study may well
-    have seen some of this one's.
+    Networks are tested on unseen heads; those of another study may have seen some of them.
     """
     seen = {*checkpoint.training["subjects"], *checkpoint.training["validation_subjects"]}
-    known = sorted(seen.intersection(subjects))
-    if known:
+    if both := sorted(seen.intersection(subjects)):
         raise InputError(
-            f"The {checkpoint.axis} network was trained with {', '.join(known)}, which cohort.test "
-            "names: networks are judged on heads that they have never seen. Name other heads "
+            f"The {checkpoint.axis} network was trained with {', '.join(both)}, which cohort.test "
+            "names: networks are tested on heads that they have never seen. Name other heads "
             "there, or other networks in condnet.networks."
         )
 
 
-def plain(name: str, value: Any) -> Any:
+def plain_values(name: str, value: Any) -> Any:
     """Return `value` with numpy numbers, arrays and tuples as plain values, else `InputError`."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, Mapping):
-        return {str(key): plain(f"{name}: {key}", entry) for key, entry in value.items()}
+        return {str(key): plain_values(f"{name}: {key}", entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(name, entry) for entry in value]
+        return [plain_values(name, entry) for entry in value]
     if value is None or isinstance(value, str | bool | int | float):
         return value
     raise InputError(f"{name} holds a {type(value).__name__}, which a checkpoint cannot keep.")
@@ -177,11 +177,11 @@ def torch_threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _same_fact(have: Any, want: Any) -> bool:
+def _equal(have: Any, want: Any) -> bool:
     if isinstance(have, list) and isinstance(want, list):
-        return len(have) == len(want) and all(map(_same_fact, have, want))
+        return len(have) == len(want) and all(map(_equal, have, want))
     if isinstance(have, Mapping) and isinstance(want, Mapping):
-        return have.keys() == want.keys() and all(_same_fact(have[k], want[k]) for k in have)
+        return have.keys() == want.keys() and all(_equal(have[k], want[k]) for k in have)
     numbers = (int, float)
     if isinstance(have, numbers) and isinstance(want, numbers):
         return math.isclose(have, want, rel_tol=1e-6)

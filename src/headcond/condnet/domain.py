@@ -1,24 +1,24 @@
-"""Whether a head's images are like those the networks learned from: the training domain.
+"""Whether a head's images are like those of the training set: out-of-distribution detection.
 
-A network answers to any image. What it says of one unlike its training set has no measured
-error, so every predicted head is compared with the training heads, by its images alone. Two
-things are compared, inside the head (`fusion.head_mask`): the joint histogram of the normalised
-T1w and T2w, which sees contrast, noise and normalisation, and the fine detail along each voxel
-axis, which sees thick slices, blur and noise.
+A network predicts something from any image, with an unknown error if the image is unlike its
+training set, so every predicted head is compared with the training heads, by its images alone.
+Two statistics inside the head (`fusion.head_mask`) are compared: the joint histogram of the
+normalised T1w and T2w, which depends on contrast, noise and normalisation, and the fine detail
+along each voxel axis, which depends on slice thickness, blur and noise.
 
-A head's distance is that to the mean of the training heads. The yardstick is the training heads'
-own distances, each to the mean of the others (leave one out). A head lies outside if
+A head's distance is that to the mean of the training heads. It is compared with the training
+heads' own distances, each to the mean of the others (leave one out). A head is outside if
 
     d^2 > F(level; 1, n) * mean of the n training heads' d^2,
 
 as if every distance were a single normal deviation about zero. Distances have many components, so
-those of heads of one kind scatter less than that: the limit errs to the mild side, at every n, and
-closes in as n grows (5.8 times the root mean square distance with three heads, 3.2 times with
-ten). A limit from the scatter of the logarithms of the distances was tried first and dropped:
-with four heads it lay beyond any distance that there is.
+those of heads of one kind scatter less than that: the limit is lenient at every n, and tightens
+as n grows (5.8 times the root mean square distance with three heads, 3.2 times with ten). A limit
+from the scatter of the logarithms of the distances was dropped: with four heads it was beyond
+any possible distance.
 
-What it does not see: anything that leaves both statistics alone, such as a lesion or a missing
-face, which are few voxels of ordinary intensities.
+Undetected is whatever changes neither statistic, such as a lesion or a missing face: few voxels
+of ordinary intensities.
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ from headcond.checks import InputError, check_positive
 from headcond.condnet.fusion import head_mask
 
 LEVEL = 0.99
-"""Level of each statistic's limit: at least so many heads of the same kind lie below it."""
+"""Level of each statistic's limit: at least this share of heads of the same kind is below it."""
 BINS = 24
 """Bins per image of the joint histogram."""
 LEAST_HEADS = 3
-"""Training heads from which distances have a spread that can be told."""
+"""Fewest training heads for limits."""
 STATISTICS = ("intensity", "detail")
 
 
-def describe(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, list[float]]:
-    """Return what is compared of a head.
+def image_statistics(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, list[float]]:
+    """Statistics of a head's images by which it is compared with the training heads.
 
     Parameters
     ----------
@@ -71,9 +71,8 @@ def describe(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, lis
         image = np.asarray(image, np.float32)
         for axis in range(3):
             here = _inner(image, axis, 0)
-            after, before, inside = (
-                _inner(image, axis, 1), _inner(image, axis, -1), _inner(head, axis, 0)
-            )  # fmt: skip
+            after, before = _inner(image, axis, 1), _inner(image, axis, -1)
+            inside = _inner(head, axis, 0)
             first = np.abs(after - before)[inside].mean(dtype=np.float64)
             second = np.abs(after - 2 * here + before)[inside].mean(dtype=np.float64)
             if first <= 0 or second <= 0:
@@ -82,30 +81,31 @@ def describe(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> dict[str, lis
     return {"intensity": np.sqrt(counts / counts.sum()).ravel().tolist(), "detail": detail}
 
 
-def measure(heads: Mapping[str, Mapping[str, list[float]]], level: float = LEVEL) -> dict[str, Any]:
-    """Return the domain of the training heads: their descriptions, distances and limits.
+def fit_domain(
+    heads: Mapping[str, Mapping[str, list[float]]], level: float = LEVEL
+) -> dict[str, Any]:
+    """Fit the training domain: statistics, distances and limits of the training heads.
 
     Parameters
     ----------
-    heads : what `describe` says of each training head, by subject.
+    heads : `image_statistics` of each training head, by subject.
     level : of the limits, between 0 and 1.
 
     Returns
     -------
     Plain values: `level`, `bins`, `heads` (as given), `distances` (statistic -> subject ->
     distance to the mean of the other training heads) and `limits` (statistic -> largest distance
-    of a head inside). With fewer than `LEAST_HEADS` heads there are no limits, and nothing is
-    judged.
+    of a head inside). With fewer than `LEAST_HEADS` heads there are no limits.
 
     Raises
     ------
     InputError
-        If there is no head, the level is no probability, or the training heads are all the same.
+        If there is no head, the level is not in (0, 1), or the training heads are all the same.
     """
     if not heads:
         raise InputError("The training domain needs at least one training head.")
     if not 0 < level < 1:
-        raise InputError(f"level must lie between 0 and 1, got {level!r}.")
+        raise InputError(f"level must be between 0 and 1, got {level!r}.")
     subjects = sorted(heads)
     domain = {
         "level": level,
@@ -117,25 +117,25 @@ def measure(heads: Mapping[str, Mapping[str, list[float]]], level: float = LEVEL
     if len(subjects) < LEAST_HEADS:
         return domain
     for statistic in STATISTICS:
-        found = {}
+        distances = {}
         for subject in subjects:
             others = [heads[name] for name in subjects if name != subject]
-            found[subject] = _distance(statistic, heads[subject], others)
-        if min(found.values()) <= 0:
+            distances[subject] = _distance(statistic, heads[subject], others)
+        if min(distances.values()) <= 0:
             raise InputError("The training heads are all the same: they span no domain.")
-        square = np.mean(np.square(list(found.values())))
-        domain["distances"][statistic] = found
+        square = np.mean(np.square(list(distances.values())))
+        domain["distances"][statistic] = distances
         domain["limits"][statistic] = float(np.sqrt(stats.f.ppf(level, 1, len(subjects)) * square))
     return domain
 
 
-def judge(domain: Mapping[str, Any], head: Mapping[str, list[float]]) -> dict[str, Any]:
-    """Return whether a head lies outside the training domain, and by which statistic.
+def compare_head(domain: Mapping[str, Any], head: Mapping[str, list[float]]) -> dict[str, Any]:
+    """Compare a head with the training domain: is it outside, and by which statistic.
 
     Parameters
     ----------
-    domain : as `measure` returned it.
-    head : what `describe` says of the head.
+    domain : of `fit_domain`.
+    head : `image_statistics` of the head.
 
     Returns
     -------
@@ -145,24 +145,23 @@ def judge(domain: Mapping[str, Any], head: Mapping[str, list[float]]) -> dict[st
     Raises
     ------
     InputError
-        If the domain was measured with other bins.
+        If the domain was fitted with other bins.
     """
     if domain["bins"] != BINS:
         raise InputError(
-            f"The training domain was measured with {domain['bins']} bins, not {BINS}: "
-            "measure it again with this version."
+            f"The training domain was fitted with {domain['bins']} bins, not {BINS}: "
+            "fit it again with this version."
         )
-    found: dict[str, Any] = {"statistics": {}}
+    statistics: dict[str, Any] = {}
     for statistic in STATISTICS:
         entry = {"distance": _distance(statistic, head, domain["heads"].values())}
         if statistic in domain["limits"]:
             limit = check_positive(f"limit of {statistic}", domain["limits"][statistic])
             entry |= {"limit": limit, "ratio": entry["distance"] / limit}
-        found["statistics"][statistic] = entry
-    if not domain["limits"]:
-        return {"outside": None, "reasons": []} | found
-    reasons = [name for name, entry in found["statistics"].items() if entry["ratio"] > 1]
-    return {"outside": bool(reasons), "reasons": reasons} | found
+        statistics[statistic] = entry
+    reasons = [name for name, entry in statistics.items() if entry.get("ratio", 0) > 1]
+    outside = bool(reasons) if domain["limits"] else None
+    return {"outside": outside, "reasons": reasons, "statistics": statistics}
 
 
 def _distance(

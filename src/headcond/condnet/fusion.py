@@ -1,4 +1,7 @@
-"""From three axes' predictions to one conductivity map: mean, scale, and air that is exactly 0."""
+"""From the three axes' predictions to one conductivity map: eqs. (2) and (3) of the paper.
+
+`average_axes` is eq. (2), `rescale` eq. (3); `head_mask` and `mask_air` then make air exactly 0.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,44 @@ CLOSING = 6.0
 """Radius within which `head_mask` closes gaps in the head's outline, mm."""
 
 
+def average_axes(predictions: Sequence[np.ndarray]) -> np.ndarray:
+    """Average the three axes' predictions: L* = (L_s + L_c + L_a) / 3 (eq. 2).
+
+    Parameters
+    ----------
+    predictions : normalised conductivities (V, nx, ny, nz) in [0, 1], sagittal, coronal, axial.
+
+    Returns
+    -------
+    (V, nx, ny, nz) float32.
+
+    Raises
+    ------
+    InputError
+        If there are not three, or their shapes differ, or a value is not in [0, 1].
+    """
+    return _three(predictions).mean(axis=0, dtype=np.float64).astype(np.float32)
+
+
+def rescale(average: np.ndarray, maxima: ArrayLike, tau: float) -> np.ndarray:
+    """Rescale the average to S/m: C = max_n(sigma_n) / (1 - tau) * L* (eq. 3).
+
+    Parameters
+    ----------
+    average : (V, nx, ny, nz) normalised conductivities L*.
+    maxima : (V,) largest conductivity max_n(sigma_n) of each table, S/m.
+    tau : margin of the targets, in [0, 1).
+
+    Returns
+    -------
+    (V, nx, ny, nz) float32, S/m. A network may predict up to max(sigma) / (1 - tau).
+    """
+    average = np.asarray(average)
+    return (average * _factors(average, maxima, tau)).astype(np.float32)
+
+
 def targets(conductivity: np.ndarray, maxima: ArrayLike, tau: float) -> np.ndarray:
-    """Return what a network learns: sigma / max(sigma) * (1 - tau), the inverse of `rescale`.
+    """Targets of the training: sigma / max_n(sigma_n) * (1 - tau), the inverse of `rescale`.
 
     Parameters
     ----------
@@ -38,29 +77,10 @@ def targets(conductivity: np.ndarray, maxima: ArrayLike, tau: float) -> np.ndarr
         highest = np.asarray(maxima, float)[v]
         if sigma.min() < 0 or sigma.max() > highest * (1 + 1e-6):
             raise InputError(
-                f"conductivity map {v} must lie in [0, {highest:g}] S/m, found "
+                f"conductivity map {v} must be in [0, {highest:g}] S/m, got "
                 f"{sigma.min():g} to {sigma.max():g}."
             )
     return (conductivity / factors).astype(np.float32)
-
-
-def average_axes(predictions: Sequence[np.ndarray]) -> np.ndarray:
-    """Mean of the sagittal, coronal and axial predictions, L* = (L_s + L_c + L_a) / 3 (eq. 2).
-
-    Parameters
-    ----------
-    predictions : the three axes' (V, nx, ny, nz) normalised conductivities in [0, 1].
-
-    Returns
-    -------
-    (V, nx, ny, nz) float32.
-
-    Raises
-    ------
-    InputError
-        If there are not three, or their shapes differ, or a value is not in [0, 1].
-    """
-    return _three(predictions).mean(axis=0, dtype=np.float64).astype(np.float32)
 
 
 def spread(predictions: Sequence[np.ndarray]) -> np.ndarray:
@@ -71,33 +91,16 @@ def spread(predictions: Sequence[np.ndarray]) -> np.ndarray:
     return _three(predictions).std(axis=0, dtype=np.float64).astype(np.float32)
 
 
-def rescale(average: np.ndarray, maxima: ArrayLike, tau: float) -> np.ndarray:
-    """Return conductivities max(sigma) / (1 - tau) * L* in S/m (eq. 3).
-
-    Parameters
-    ----------
-    average : (V, nx, ny, nz) normalised conductivities.
-    maxima : (V,) largest conductivity of each table, S/m.
-    tau : margin of the targets, in [0, 1).
-
-    Returns
-    -------
-    (V, nx, ny, nz) float32, S/m. A network may predict up to max(sigma) / (1 - tau).
-    """
-    average = np.asarray(average)
-    return (average * _factors(average, maxima, tau)).astype(np.float32)
-
-
 def head_mask(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> np.ndarray:
-    """Find the head, with everything inside it, from its images alone.
+    """Segment the head, with everything inside it, from its images alone.
 
-    The images' mean is split by Otsu's threshold, which separates bright tissue from the rest;
-    the head is what stands out of the background noise: above the median of the darker class
-    by four of its robust standard deviations, but no lower than half and no higher than the
-    whole of Otsu's threshold. That is filled, its largest component is closed by a ball of 6 mm
-    (nostrils, ear canals) and filled again. Filling goes slice by slice along each axis, because
-    bone is dark too, and open towards the border where a scan cuts the neck. Inner air
-    (sinuses, airways) is therefore part of the mask; `mask_air` takes it out again.
+    The images' mean is split by Otsu's threshold, which separates bright tissue from the rest.
+    The head is what exceeds the background noise: the median of the darker class by four of its
+    robust standard deviations, but no lower than half of Otsu's threshold and no higher than
+    that. It is filled, its largest component is closed by a ball of 6 mm (nostrils, ear canals)
+    and filled again. Filling goes slice by slice along each axis, because bone is dark too, and
+    open towards the border where a scan cuts the neck. Inner air (sinuses, airways) is
+    therefore part of the mask; `mask_air` removes it.
 
     Parameters
     ----------
@@ -132,7 +135,7 @@ def head_mask(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> np.ndarray:
 def mask_air(conductivity: np.ndarray, head: np.ndarray, lowest: ArrayLike) -> np.ndarray:
     """Set air to exactly 0 S/m, as the field solver needs it; a sigmoid never reaches 0.
 
-    Air is what lies outside the head, and inside it what is predicted below half of the
+    Air is everything outside the head, and inside it voxels predicted below half of the
     lowest tissue conductivity of the map's table (0.01 S/m for table A, whose lowest is
     cortical bone at 0.02 S/m).
 
@@ -164,7 +167,7 @@ def mask_air(conductivity: np.ndarray, head: np.ndarray, lowest: ArrayLike) -> n
 
 
 def otsu_threshold(values: ArrayLike) -> float:
-    """Threshold that parts `values` into two classes of the largest variance between them.
+    """Otsu's threshold: it splits `values` into two classes of the largest variance between.
 
     Parameters
     ----------
@@ -177,7 +180,7 @@ def otsu_threshold(values: ArrayLike) -> float:
     """
     values = np.asarray(values, dtype=np.float64)
     if values.size == 0 or values.min() == values.max():
-        raise InputError("A threshold needs values that differ; the images are constant.")
+        raise InputError("Otsu's threshold needs values that differ: the images are constant.")
     counts, edges = np.histogram(values, 256)
     centres = (edges[:-1] + edges[1:]) / 2
     below, total = np.cumsum(counts)[:-1], counts.sum()
@@ -208,19 +211,17 @@ def _three(predictions: Sequence[np.ndarray]) -> np.ndarray:
     shapes = [np.shape(prediction) for prediction in predictions]
     if len(shapes) != 3 or len(set(shapes)) != 1:
         raise InputError(
-            f"Fusion takes the three axes' predictions on one grid, got shapes {shapes}."
+            f"The predictions of all three axes must be on one grid, got shapes {shapes}."
         )
     stack = np.stack(predictions)
     if not (stack.min() >= 0 and stack.max() <= 1):  # a NaN fails both
-        raise InputError(
-            f"Predictions must lie in [0, 1], found {stack.min():g} to {stack.max():g}."
-        )
+        raise InputError(f"Predictions must be in [0, 1], got {stack.min():g} to {stack.max():g}.")
     return stack
 
 
 def _factors(maps: np.ndarray, maxima: ArrayLike, tau: float) -> np.ndarray:
     if not 0 <= tau < 1:
-        raise InputError(f"tau must lie in [0, 1), got {tau!r}.")
+        raise InputError(f"tau must be in [0, 1), got {tau!r}.")
     return _per_map("maxima", maxima, maps) / (1 - tau)
 
 

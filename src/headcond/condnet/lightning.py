@@ -1,4 +1,4 @@
-"""The loop behind a training: loss, optimiser, record of every epoch, and its state on disk."""
+"""The Lightning module of a training: loss, optimiser, history, and the state on disk."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ logger = logging.getLogger(__name__)
 
 
 class AxisTraining(pl.LightningModule):
-    """Loss, optimiser and record of one axis' training.
+    """Loss, optimiser and history of one axis' training.
 
     Parameters
     ----------
     network : the network to train.
-    epochs : passes over the training slices, for the time that is left.
+    epochs : passes over the training slices, for the estimate of the remaining time.
     learning_rate : step size of ADAM.
     identity : what a state must share with the training that goes on from it.
-    floors : least possible loss of every set of slices, by the stages "train", "validation" and
-        whatever else is evaluated after an epoch, in the order of the validation loaders.
+    floors : least possible loss of every set of slices: "train", then one per validation
+        loader, in their order.
     compiled : let torch compile the network before it trains.
     """
 
@@ -68,7 +68,7 @@ class AxisTraining(pl.LightningModule):
     def validation_step(
         self, batch: list[torch.Tensor], number: int, dataloader_idx: int = 0
     ) -> None:
-        """Note the loss of a batch of slices that are not trained on."""
+        """Record the loss of a batch of slices that are not trained on."""
         self._loss(self._evaluated[dataloader_idx], batch)
 
     def _loss(self, stage: str, batch: list[torch.Tensor]) -> torch.Tensor:
@@ -79,7 +79,7 @@ class AxisTraining(pl.LightningModule):
         return loss
 
     def on_train_start(self) -> None:
-        """Note when this run began, and after which epoch."""
+        """Record when this run began, and after which epoch."""
         self._first_epoch = self.current_epoch
         self._started = time.monotonic()
 
@@ -94,7 +94,7 @@ class AxisTraining(pl.LightningModule):
         self._loading += time.monotonic() - self._step_ended
 
     def on_train_batch_end(self, outputs: Any, batch: list[torch.Tensor], number: int) -> None:
-        """Note when the step ended."""
+        """Record when the step ended."""
         self._step_ended = time.monotonic()
 
     def on_train_epoch_end(self) -> None:
@@ -117,24 +117,22 @@ class AxisTraining(pl.LightningModule):
             | {"seconds": now - self._epoch_started, "loading_seconds": self._loading}
         )
         left = (now - self._started) / (done - self._first_epoch) * (self._epochs - done)
+        text = ", ".join(
+            f"{stage} {loss:.5f} (floor {self._floors[stage]:.5f})"
+            for stage, loss in losses.items()
+        )
         logger.info(
             "%s network: epoch %d of %d, loss %s, about %s left",
-            self._identity["axis"],
-            done,
-            self._epochs,
-            ", ".join(
-                f"{stage} {loss:.5f} (floor {self._floors[stage]:.5f})"
-                for stage, loss in losses.items()
-            ),
+            *(self._identity["axis"], done, self._epochs, text),
             datetime.timedelta(seconds=round(left)),
         )
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put identity and history into the state."""
+        """Add identity and history to the state."""
         checkpoint["headcond"] = {"identity": dict(self._identity), "history": self.history}
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take the history over from the state."""
+        """Restore the history from the state."""
         self.history = list(checkpoint["headcond"]["history"])
 
 
@@ -152,7 +150,7 @@ class StateFile(pl.callbacks.Checkpoint):
 
 @contextlib.contextmanager
 def quiet_lightning() -> Iterator[None]:
-    """Leave out Lightning's remarks on devices, worker processes and its own use of torch."""
+    """Silence Lightning's messages on devices, worker processes and its own use of torch."""
     remarks = logging.getLogger("pytorch_lightning")
     level = remarks.level
     remarks.setLevel(logging.WARNING)

@@ -1,4 +1,18 @@
-"""The CondNet architecture: one encoder per image, one decoder per conductivity map."""
+"""The CondNet architecture: one encoder per image, one decoder per conductivity map.
+
+Features of the default network (depth 6) for slices of 256 x 256, channels x side^2:
+
+    image 1x256^2 -> E1 4x128^2 -> E2 8x64^2 -> E3 16x32^2 -> E4 32x16^2 -> E5 64x8^2
+          -> E6 128x4^2 -> Dec6 64x8^2                                    one encoder per image
+    H5 = cat(Dec6 of every image)                                       (64 U) x 8^2
+    H5 -> Conv5 128x8^2  -> Dec5 64x16^2  -> Map4 32x16^2     H4 = cat(E4 of every image, Map4)
+    H4 -> Conv4 64x16^2  -> Dec4 32x32^2  -> Map3 16x32^2     H3 = cat(E3 of every image, Map3)
+    H3 -> Conv3 32x32^2  -> Dec3 16x64^2  -> Map2  8x64^2     H2 = cat(E2 of every image, Map2)
+    H2 -> Conv2 16x64^2  -> Dec2  8x128^2 -> Map1  4x128^2    H1 = cat(E1 of every image, Map1)
+    H1 -> Conv1  8x128^2 -> Dec1  4x256^2 -> Map0  1x256^2    one decoder per map, from H5
+
+It has 990,445 weights with two images and one map.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +53,7 @@ class CondNet(nn.Module):
     Raises
     ------
     InputError
-        If a count, the depth or a kernel is unusable.
+        If a count, the depth or a kernel is invalid.
     """
 
     def __init__(
@@ -88,7 +102,7 @@ class CondNet(nn.Module):
         Raises
         ------
         InputError
-            If the number of images is not U, or H or W no multiple of 2^depth.
+            If the number of images is not U, or H or W is not a multiple of 2^depth.
         """
         return torch.sigmoid(self.logits(images))
 
@@ -102,8 +116,7 @@ class CondNet(nn.Module):
         """
         self._check(images)
         hubs, levels = zip(
-            *(encoder(images[:, u : u + 1]) for u, encoder in enumerate(self.encoders)),
-            strict=True,
+            *(encoder(images[:, u : u + 1]) for u, encoder in enumerate(self.encoders)), strict=True
         )
         hub = torch.cat(hubs, dim=1)
         # the images' features of one level, side by side, serve every decoder

@@ -17,7 +17,7 @@ PATCH_TISSUES = ("wm", "gm", "fat", "bone_cancellous", "bone_cortical", "muscle"
 AREA = 100.0
 """Area of a patch, mm^2."""
 FEWEST = 9
-"""Voxels of a patch at least, however coarse the grid."""
+"""Fewest voxels of a patch, however coarse the grid."""
 
 
 class Patch(NamedTuple):
@@ -36,15 +36,15 @@ def find_patches(
 ) -> list[Patch]:
     """Find one homogeneous patch of every tissue, all in one axial slice near the middle.
 
-    A patch lies where its tissue is thickest: its centre is the voxel of the slice that is
+    A patch is where its tissue is thickest: its centre is the voxel of the slice that is
     farthest, in three dimensions, from the nearest voxel that is not of the tissue. The patch is
     the voxels of that tissue in the slice that are nearest to the centre and connected with it
     through the tissue, as many as fill `area` (and `FEWEST` at least), so it is a disc in the
     depth of a tissue and a strip along a thin layer. All of its voxels have one label.
 
     The slice is the one in the middle of the head along the third axis, or else the nearest
-    slice (the upper of two) in which every tissue that the head has has a connected part large
-    enough. If no slice has all of them, it is the one that has the most.
+    slice (the upper of two) in which every tissue of the head has a connected part that is large
+    enough. If no slice has all of them, it is the slice with the most.
 
     Parameters
     ----------
@@ -55,12 +55,12 @@ def find_patches(
 
     Returns
     -------
-    A patch per tissue that the slice has room for, in the order of `tissues`.
+    A patch per tissue that fits into the slice, in the order of `tissues`.
 
     Raises
     ------
     InputError
-        If a name is unknown, or no slice has room for any of the tissues.
+        If a name is unknown, or no tissue fits into any slice.
     """
     labels = check_shape("labels", labels, (None, None, None))
     for name in tissues:
@@ -76,10 +76,10 @@ def find_patches(
     wanted = sum(bool(np.any(labels == number)) for number in ids.values())
     best, most = order[0], 0
     for k in order:
-        room = sum(_largest(labels[:, :, k] == number) >= count for number in ids.values())
-        if room > most:
-            best, most = k, room
-        if room == wanted:
+        fitting = sum(_largest(labels[:, :, k] == number) >= count for number in ids.values())
+        if fitting > most:
+            best, most = k, fitting
+        if fitting == wanted:
             break
     if not most:
         raise InputError(
@@ -94,7 +94,7 @@ def find_patches(
 
 
 def sample_patches(patches: Sequence[Patch], maps: Mapping[str, np.ndarray]) -> pd.DataFrame:
-    """List what every map holds in the voxels of the patches.
+    """Values of every map in the voxels of the patches.
 
     Parameters
     ----------
@@ -124,7 +124,7 @@ def _largest(plane: np.ndarray) -> int:
 def _grow(
     mask: np.ndarray, k: int, sizes: np.ndarray, count: int
 ) -> tuple[np.ndarray, float] | None:
-    """Voxels of the patch in slice k and the depth of its centre; None if there is no room."""
+    """Voxels of the patch in slice k and the depth of its centre; None if it does not fit."""
     parts, _ = ndimage.label(mask[:, :, k])
     large = np.isin(parts, np.flatnonzero(np.bincount(parts.ravel()) >= count)) & (parts > 0)
     if not large.any():
@@ -139,7 +139,7 @@ def _grow(
     centre = np.unravel_index(np.argmax(np.where(large, depth, 0)), depth.shape)
     places = np.argwhere(parts == parts[centre])
     distance = np.linalg.norm((places - centre) * sizes[:2], axis=1)
-    # The nearest voxels may lie across a fold: widen until enough of them hang together.
+    # The nearest voxels may be across a fold: widen until enough of them are connected.
     for radius in np.unique(distance):
         near = np.zeros_like(large)
         near[tuple(places[distance <= radius].T)] = True

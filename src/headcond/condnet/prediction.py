@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from headcond.checks import InputError
-from headcond.condnet.checkpoint import Checkpoint, check_facts, load_checkpoint, torch_threads
+from headcond.condnet.checkpoint import Checkpoint, check_as_trained, load_checkpoint, torch_threads
 from headcond.condnet.slices import check_normalised, slices_to_volume, volume_to_slices
 
 
@@ -31,8 +31,8 @@ def predict_axis(
     ----------
     checkpoint : file of a trained axis, or what `load_checkpoint` returned.
     images : (U, nx, ny, nz) normalised images in [0, 1], in the order of the training.
-    grid : facts of the images' grid (`slices.grid_facts`).
-    normalisation : facts of their normalisation, as they were handed to the training.
+    grid : the images' grid (`slices.describe_grid`).
+    normalisation : how they were normalised, in the words of the training.
     batch_size : slices at a time; it sets the memory, the result only to rounding.
     threads : threads of the linear algebra.
     device : torch's name of the device that computes, "cpu" or "cuda"; the result is the same to
@@ -51,9 +51,9 @@ def predict_axis(
     """
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = load_checkpoint(checkpoint)
-    mend = "Prepare the images as for training, or train with images prepared like these."
-    check_facts("images' grid", grid, checkpoint.grid, mend)
-    check_facts("images' normalisation", normalisation, checkpoint.normalisation, mend)
+    remedy = "Prepare the images as for training, or train with images prepared like these."
+    check_as_trained("images' grid", grid, checkpoint.grid, remedy)
+    check_as_trained("images' normalisation", normalisation, checkpoint.normalisation, remedy)
     images = check_normalised("images", images)
     network = checkpoint.network
     expected = (network.inputs, *checkpoint.grid["shape"])
@@ -63,7 +63,7 @@ def predict_axis(
         raise InputError(f"batch_size must be at least 1, got {batch_size!r}.")
 
     if torch.device(device).type == "cuda" and not torch.cuda.is_available():
-        raise InputError("device is cuda, but torch finds no CUDA device here: use cpu.")
+        raise InputError("device is cuda, but torch finds no CUDA device: use cpu.")
     stack = torch.from_numpy(volume_to_slices(images, checkpoint.axis))
     if torch.device(device).type != "cpu":
         network = copy.deepcopy(network).to(device)

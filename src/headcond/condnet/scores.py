@@ -11,9 +11,10 @@ from headcond.checks import InputError, check_finite, check_shape
 from headcond.metrics import nearest_tissue_dice
 from headcond.tissues import TISSUES, conductivity_map
 
-SCORE_COLUMNS = (
-    "tissue", "voxels", "median_percent", "log10_mae", "air_percent", "dice", "dice_tissues",
-)  # fmt: skip
+METRICS = ("median_percent", "log10_mae", "air_percent", "dice")
+SCORE_COLUMNS = ("tissue", "voxels", *METRICS, "dice_tissues")
+ALL = "all"
+"""Tissue in rows that weigh every tissue of a head the same."""
 
 
 def tissue_scores(
@@ -24,9 +25,9 @@ def tissue_scores(
 ) -> pd.DataFrame:
     """Score a conductivity map on the voxels of each tissue of a label map.
 
-    Only labelled voxels are judged. A map is exactly 0 where it takes tissue for air
+    Only labelled voxels count. A map is exactly 0 where it takes tissue for air
     (`fusion.mask_air`, below half of the table's lowest conductivity). Such voxels are counted
-    (`air_percent`); in the logarithm they stand at that threshold, so that one of them does not
+    (`air_percent`); in the logarithm that threshold replaces them, so that one of them does not
     make a mean infinite, and in Dice they count as the tissue of least conductivity.
 
     Parameters
@@ -43,13 +44,13 @@ def tissue_scores(
     the median of 100 |estimated - truth| / truth; `log10_mae`, the mean of
     |log10(estimated / truth)|; `air_percent` of the voxels; `dice`, the overlap of the label with
     the voxels whose nearest tissue in log conductivity is this one
-    (`metrics.nearest_tissue_dice`). Tissues to which the table gives one value cannot be told
-    apart: they share one Dice, of their union, and `dice_tissues` names them, joined by "+".
+    (`metrics.nearest_tissue_dice`). Tissues of equal conductivity in the table share one Dice,
+    of their union, and `dice_tissues` names them, joined by "+".
 
     Raises
     ------
     InputError
-        If shapes differ, labels hold no tissue or an unknown id, or a value is unusable.
+        If shapes differ, labels hold no tissue or an unknown id, or a value is invalid.
     """
     labels = np.asarray(labels)
     estimated = check_shape("estimated", np.asarray(estimated, float), labels.shape)
@@ -62,7 +63,7 @@ def tissue_scores(
     if check_finite("estimated", estimated[inside]).min() < 0:
         raise InputError("estimated must not be negative.")
     if check_finite("truth", truth[inside]).min() <= 0:
-        raise InputError("truth must lie above 0 S/m in every labelled voxel.")
+        raise InputError("truth must be above 0 S/m in every labelled voxel.")
     names = dict(enumerate(TISSUES, 1))
     overlap = nearest_tissue_dice(estimated, labels, table, names)
     group = {name: joined for joined in overlap for name in joined.split("+")}
@@ -72,24 +73,16 @@ def tissue_scores(
         chosen = labels == number
         if not np.any(chosen):
             continue
-        found, wanted = estimated[chosen], truth[chosen]
-        logs = np.log10(np.maximum(found, threshold) / wanted)
-        rows.append(
-            (
-                name,
-                found.size,
-                float(100 * np.median(np.abs(found - wanted) / wanted)),
-                float(np.abs(logs).mean()),
-                float(100 * np.mean(found < threshold)),
-                overlap[group[name]],
-                group[name],
-            )
-        )
+        sigma, true = estimated[chosen], truth[chosen]
+        median = float(100 * np.median(np.abs(sigma - true) / true))
+        log_error = float(np.abs(np.log10(np.maximum(sigma, threshold) / true)).mean())
+        air = float(100 * np.mean(sigma < threshold))
+        rows.append((name, sigma.size, median, log_error, air, overlap[group[name]], group[name]))
     return pd.DataFrame(rows, columns=list(SCORE_COLUMNS))
 
 
 def head_scores(scores: pd.DataFrame) -> dict[str, float]:
-    """Summarise `tissue_scores` of one head: each tissue counts the same, however large it is.
+    """Summarise `tissue_scores` of one head, every tissue with the same weight.
 
     Returns
     -------
@@ -104,23 +97,18 @@ def head_scores(scores: pd.DataFrame) -> dict[str, float]:
     }
 
 
-METRICS = ("median_percent", "log10_mae", "air_percent", "dice")
-ALL = "all"
-"""Name of the row that counts every tissue of a head the same."""
-
-
-def over_heads(scores: pd.DataFrame) -> pd.DataFrame:
+def summarise_heads(scores: pd.DataFrame) -> pd.DataFrame:
     """Mean and standard deviation over the heads of every score.
 
     Parameters
     ----------
-    scores : rows of `scores.tissue_scores` of several heads, with the columns subject, table, map
+    scores : rows of `tissue_scores` of several heads, with the columns subject, table, map
         and reference before them.
 
     Returns
     -------
     A row per table, reference, map and tissue, and one with the tissue `ALL`
-    (`scores.head_scores`): heads, the number of heads that have the tissue; voxels, their mean
+    (`head_scores`): heads, the number of heads that have the tissue; voxels, their mean
     number; dice_tissues; and, for every name in `METRICS`, NAME_mean and NAME_std (n - 1 in the
     denominator, so undefined for a single head).
     """
@@ -134,7 +122,7 @@ def over_heads(scores: pd.DataFrame) -> pd.DataFrame:
     ]
     every = pd.concat([scores, pd.DataFrame(whole)], ignore_index=True)
     every["tissue"] = pd.Categorical(every["tissue"], [*TISSUES, ALL], ordered=True)
-    for key in keys:  # in the order in which they come
+    for key in keys:  # in the order of their first rows
         every[key] = pd.Categorical(every[key], list(dict.fromkeys(every[key])), ordered=True)
     groups = every.groupby([*keys, "tissue"], observed=True)
     found = groups.agg(
@@ -150,7 +138,7 @@ def over_heads(scores: pd.DataFrame) -> pd.DataFrame:
 
 
 def value_ranges(maps: Mapping[str, np.ndarray], mask: np.ndarray) -> pd.DataFrame:
-    """What every map holds inside a mask: the lens of the eye, say.
+    """Values of every map inside a mask, such as the lens of the eye.
 
     Parameters
     ----------
@@ -168,12 +156,11 @@ def value_ranges(maps: Mapping[str, np.ndarray], mask: np.ndarray) -> pd.DataFra
     """
     mask = np.asarray(mask, bool)
     if not mask.any():
-        raise InputError("The mask is empty: there is nothing to sum up.")
+        raise InputError("The mask is empty: it holds no value.")
     rows = []
     for name, volume in maps.items():
         inside = check_shape(name, volume, mask.shape)[mask]
         low, median, high = np.percentile(inside, (5, 50, 95))
         rows.append((name, inside.size, median, low, high, inside.min(), inside.max()))
-    return pd.DataFrame(
-        rows, columns=["map", "voxels", "median", "p5", "p95", "least", "largest"]
-    )  # fmt: skip
+    columns = ["map", "voxels", "median", "p5", "p95", "least", "largest"]
+    return pd.DataFrame(rows, columns=columns)

@@ -31,12 +31,12 @@ def slices_to_volume(slices: np.ndarray, axis: str) -> np.ndarray:
 
 
 def axis_index(axis: str) -> int:
-    """Array axis (0, 1 or 2) of the slicing direction `axis`; `InputError` if it is none."""
+    """Array axis (0, 1 or 2) of the slicing direction `axis`; `InputError` for another name."""
     return AXES.index(check_option("axis", axis, AXES))
 
 
-def grid_facts(shape: Sequence[int], affine: ArrayLike) -> dict[str, object]:
-    """Return what training and prediction must share of a grid: shape, voxel sizes, orientation.
+def describe_grid(shape: Sequence[int], affine: ArrayLike) -> dict[str, object]:
+    """Shape, voxel sizes and orientation of a grid, which prediction must share with training.
 
     Parameters
     ----------
@@ -51,8 +51,8 @@ def grid_facts(shape: Sequence[int], affine: ArrayLike) -> dict[str, object]:
     Raises
     ------
     InputError
-        If the voxel axes do not run right, anterior and superior: slices called axial would
-        be something else.
+        If the voxel axes do not run right, anterior and superior, so that slices called axial
+        would not be axial.
     """
     affine = check_affine("affine", affine)
     if len(shape) != 3:
@@ -71,7 +71,7 @@ def grid_facts(shape: Sequence[int], affine: ArrayLike) -> dict[str, object]:
 
 
 class SliceDataset(Dataset):
-    """Slices of several subjects' volumes, held in memory and cut where they are asked for.
+    """Slices of several subjects' volumes, which are held in memory.
 
     Parameters
     ----------
@@ -110,7 +110,7 @@ class SliceDataset(Dataset):
             if image.shape[1:] != target.shape[1:]:
                 raise InputError(
                     f"Subject {subject}: images {image.shape} and targets "
-                    f"{target.shape} lie on different grids."
+                    f"{target.shape} are on different grids."
                 )
             image = volume_to_slices(image, axis)
             target = volume_to_slices(target, axis)
@@ -138,7 +138,7 @@ class SliceDataset(Dataset):
         return self._images[subject][k], self._targets[subject][k]
 
     def to(self, device: torch.device) -> SliceDataset:
-        """Move all volumes to `device`, where slices are then cut; returns the data set."""
+        """Move all volumes to `device`; returns the data set."""
         self._images = [image.to(device) for image in self._images]
         self._targets = [target.to(device) for target in self._targets]
         return self
@@ -192,7 +192,7 @@ class EpochShuffle(Sampler):
         self._items, self._seed, self._axis, self._epoch = items, seed, axis, 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Take the order of `epoch`, counted from 0."""
+        """Use the order of `epoch`, counted from 0."""
         self._epoch = epoch
 
     def __len__(self) -> int:
@@ -206,7 +206,7 @@ class EpochShuffle(Sampler):
 
 
 def check_normalised(name: str, volume: ArrayLike) -> np.ndarray:
-    """Return a volume (C, nx, ny, nz) as float32 if its values lie in [0, 1], else raise.
+    """Return a volume (C, nx, ny, nz) as float32 if its values are in [0, 1], else raise.
 
     It is copied only where it is not float32, C-ordered and writable already.
 
@@ -218,7 +218,7 @@ def check_normalised(name: str, volume: ArrayLike) -> np.ndarray:
     volume = np.require(_four_axes(name, volume), dtype=np.float32, requirements="CW")
     lowest, highest = float(volume.min()), float(volume.max())
     if not (lowest >= 0 and highest <= 1):  # a NaN fails both
-        raise InputError(f"{name} must lie in [0, 1], found {lowest:.6g} to {highest:.6g}.")
+        raise InputError(f"{name} must be in [0, 1], got {lowest:.6g} to {highest:.6g}.")
     return volume
 
 

@@ -23,8 +23,8 @@ from headcond.checks import InputError, check_option, check_positive
 from headcond.condnet.checkpoint import (
     UNREADABLE,
     Checkpoint,
-    check_facts,
-    plain,
+    check_as_trained,
+    plain_values,
     save_checkpoint,
     torch_threads,
 )
@@ -42,7 +42,7 @@ _PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}  # as Lightning ca
 
 @dataclasses.dataclass(frozen=True)
 class TrainingSettings:
-    """What decides a training besides its data; the defaults are the paper's where it says.
+    """Settings of a training; the defaults are the paper's where it gives them.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ class TrainingSettings:
     Raises
     ------
     InputError
-        If a setting is unusable; the message names it.
+        If a setting is invalid; the message names it.
     """
 
     epochs: int = 50
@@ -111,12 +111,12 @@ def train_axis(
 
     The loss is the binary cross-entropy of soft targets in [0, 1], averaged over voxels and
     outputs and minimised by ADAM. Its smallest possible value is not 0 but the targets' mean
-    entropy, which the history states as the floor of each set.
+    entropy, the floor of each set in the history.
 
-    A state is written to `folder` after every epoch. A call that finds the state of the same
-    training there goes on after its last finished epoch, with the same slices in the same
-    order, and ends with the weights of a run that was never interrupted. A damaged state is
-    moved aside with a warning, and the training begins again.
+    The state is written to `folder` after every epoch. A call with the state of the same
+    training there resumes after its last finished epoch, with the same slices in the same
+    order, and ends with the weights of an uninterrupted run. A damaged state is moved aside
+    with a warning, and the training begins again.
 
     Parameters
     ----------
@@ -124,16 +124,16 @@ def train_axis(
     targets : per subject (V, nx, ny, nz) float32, sigma / max(sigma) * (1 - tau)
         (`fusion.targets`), one per table, in the order of `tables`.
     axis : slicing direction, "sagittal", "coronal" or "axial".
-    settings : what decides the training.
+    settings : epochs, batches, network and so on.
     tables : conductivity tables behind the targets, name -> tissue -> S/m.
     tau : scaling margin of the targets, in [0, 1).
-    normalisation : facts of the images' normalisation that prediction must share.
-    grid : facts of the grid (`slices.grid_facts`).
+    normalisation : how the images were normalised; prediction must share it.
+    grid : the grid (`slices.describe_grid`); prediction must share it.
     checkpoint : file to write the trained network to (`checkpoint.load_checkpoint`).
-    folder : folder of the resumable state; it stays until the caller removes it.
-    unseen : images and targets, as above, of heads that take no part in the training. Their loss
-        is noted after every epoch and decides nothing: beside the validation by slices, whose
-        heads the network has seen, it shows what a new head can expect.
+    folder : folder of the resumable state, which the caller removes.
+    unseen : images and targets, as above, of heads outside the training. Their loss is recorded
+        after every epoch and decides nothing: validation by slices shares heads with the
+        training, this shows the loss of a new head.
     threads : threads of the linear algebra.
 
     Returns
@@ -141,7 +141,7 @@ def train_axis(
     Table with a row per epoch: `epoch` (from 1), `train_loss` (mean over the epoch's steps, in
     training mode), `validation_loss` (after the epoch, in evaluation mode), `unseen_loss` if
     there are unseen heads, the floor of each, `seconds`, and `loading_seconds`, the part of them
-    that passed between the steps, mostly fetching slices.
+    between the steps, mostly for fetching slices.
 
     Raises
     ------
@@ -150,21 +150,21 @@ def train_axis(
     RuntimeError
         If the loss is no longer finite.
     InterruptedError
-        If the program is told to stop (SIGTERM); the state of the last epoch stays.
+        If the process receives SIGTERM; the state of the last epoch stays.
     """
-    grid, normalisation = plain("grid", grid), plain("normalisation", normalisation)
-    tables = plain("tables", tables)
+    grid, normalisation = plain_values("grid", grid), plain_values("normalisation", normalisation)
+    tables = plain_values("tables", tables)
     dataset = SliceDataset(images, targets, axis, settings.empty)
-    _check_against_facts(images, targets, tables, tau, grid)
+    _check_data(images, targets, tables, tau, grid)
     others = None
     if unseen is not None:
         others = SliceDataset(*unseen, axis, settings.empty)
-        _check_against_facts(*unseen, tables, tau, grid)
+        _check_data(*unseen, tables, tau, grid)
         if both := sorted({*others.subjects} & {*dataset.subjects}):
             raise InputError(f"The unseen head {both[0]} is one of the training heads too.")
     training, validation = dataset.split(settings.validation, settings.seed, axis)
     inputs = next(iter(images.values())).shape[0]
-    identity = plain("settings", dataclasses.asdict(settings)) | {
+    identity = plain_values("settings", dataclasses.asdict(settings)) | {
         "axis": axis,
         "tables": tables,
         "tau": tau,
@@ -173,7 +173,7 @@ def train_axis(
         "subjects": dataset.subjects,
         "data": _digest(images, targets, *(unseen or ())),
     }
-    del identity["epochs"]  # a finished training may be prolonged
+    del identity["epochs"]  # a finished training may be extended
     state = Path(folder) / STATE_FILE
     _check_state(state, identity, settings.epochs)
 
@@ -222,13 +222,13 @@ def train_axis(
                 weights_only=True,
             )
         except SIGTERMException as stop:
-            # Left alone it ends the program with status 0, as if the training were finished.
+            # Unhandled, it ends the program with status 0, as if the training were finished.
             raise InterruptedError(
-                f"The training of the {axis} network was told to stop; {state} holds its last "
-                "finished epoch, and the next call goes on from there."
+                f"The training of the {axis} network was stopped (SIGTERM); {state} holds its "
+                "last finished epoch, and the next call resumes from there."
             ) from stop
 
-    facts = {
+    record = {
         "settings": dataclasses.asdict(settings),
         "subjects": dataset.subjects,
         "validation_subjects": [
@@ -240,7 +240,7 @@ def train_axis(
         "history": module.history,
     }
     save_checkpoint(
-        checkpoint, Checkpoint(network.cpu(), axis, tables, tau, normalisation, grid, facts)
+        checkpoint, Checkpoint(network.cpu(), axis, tables, tau, normalisation, grid, record)
     )
     return pd.DataFrame(module.history)
 
@@ -269,7 +269,7 @@ def _new_network(settings: TrainingSettings, axis: str, inputs: int, outputs: in
     )
 
 
-def _check_against_facts(
+def _check_data(
     images: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
     tables: Mapping[str, Mapping[str, float]],
@@ -277,12 +277,12 @@ def _check_against_facts(
     grid: Mapping[str, Any],
 ) -> None:
     if not 0 <= tau < 1:
-        raise InputError(f"tau must lie in [0, 1), got {tau!r}.")
+        raise InputError(f"tau must be in [0, 1), got {tau!r}.")
     for subject, image in images.items():
         if list(image.shape[1:]) != list(grid["shape"]):
             raise InputError(
-                f"images of subject {subject} have the grid {image.shape[1:]}, but "
-                f"the grid facts say {tuple(grid['shape'])}."
+                f"images of subject {subject} have the shape {image.shape[1:]}, but "
+                f"the grid has {tuple(grid['shape'])}."
             )
         target = targets[subject]
         if len(target) != len(tables):
@@ -298,34 +298,34 @@ def _check_against_facts(
 
 
 def _check_state(state: Path, identity: dict[str, Any], epochs: int) -> None:
-    """Refuse to go on from the state of another training; move a damaged one out of the way."""
+    """Refuse to resume from the state of another training; move a damaged one aside."""
     if not state.exists():
         return
-    damage, found = archive_damage(state), None
+    damage, content = archive_damage(state), None
     if damage is None:
         try:
-            found = torch.load(state, map_location="cpu", weights_only=True)["headcond"]
+            content = torch.load(state, map_location="cpu", weights_only=True)["headcond"]
         except UNREADABLE as error:
             damage = f"it is no state of a training: {error}"
-    if found is None:
+    if content is None:
         aside = state.with_suffix(".damaged")
         os.replace(state, aside)
         logger.warning(
             "%s is damaged (%s): the training begins again; it is kept as %s", state, damage, aside
         )
         return
-    check_facts(
+    check_as_trained(
         "training",
         identity,
-        found["identity"],
+        content["identity"],
         f"{state} is the state of another training: use another folder.",
     )
-    if len(found["history"]) > epochs:
+    if len(content["history"]) > epochs:
         raise InputError(
-            f"{state} has finished {len(found['history'])} epochs already, but "
+            f"{state} has finished {len(content['history'])} epochs already, but "
             f"epochs is {epochs}: use another folder."
         )
-    logger.info("going on after epoch %d, from %s", len(found["history"]), state)
+    logger.info("Resuming after epoch %d, from %s", len(content["history"]), state)
 
 
 def _digest(*volumes: Mapping[str, np.ndarray]) -> str:

@@ -1,8 +1,6 @@
-"""Between voxel arrays with RAS affines and SimpleITK images, which live in LPS."""
+"""Conversion between voxel arrays with RAS affines and SimpleITK images, which use LPS."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 import SimpleITK
@@ -67,11 +65,9 @@ def resample(
     `matrix` (4, 4) leads from world points of the grid to world points of `moving`.
     """
     grid = image_from_array(np.zeros(shape, np.uint8), affine)
-    out = SimpleITK.Resample(
-        image_from_array(moving, moving_affine), grid, transform_from_matrix(matrix),
-        SimpleITK.sitkLinear, 0.0, SimpleITK.sitkFloat32,
-    )  # fmt: skip
-    return array_from_image(out)
+    image, transform = image_from_array(moving, moving_affine), transform_from_matrix(matrix)
+    linear, kind = SimpleITK.sitkLinear, SimpleITK.sitkFloat32
+    return array_from_image(SimpleITK.Resample(image, grid, transform, linear, 0.0, kind))
 
 
 def registration(
@@ -110,8 +106,8 @@ def otsu(data: np.ndarray) -> np.ndarray:
 def mutual_information(first: np.ndarray, second: np.ndarray, bins: int = 64) -> float:
     """Mutual information, in nats, of two sets of values: a plug-in joint histogram.
 
-    Values are binned by rank (equal counts, ties share a bin), so that neither the
-    scale nor a few bright voxels rule the histogram.
+    Values are binned by rank (equal counts, ties share a bin), so that neither the scale
+    nor a few bright voxels dominate the histogram.
     """
     pairs = _ranks(first, bins) * bins + _ranks(second, bins)
     joint = np.bincount(pairs, minlength=bins**2).reshape(bins, bins) / pairs.size
@@ -144,10 +140,11 @@ def execute(
     method: SimpleITK.ImageRegistrationMethod,
     fixed: SimpleITK.Image,
     moving: SimpleITK.Image,
-    failure: Callable[[str], Exception],
+    failure: type[Exception],
 ) -> None:
     """Run a registration in place on its initial transform; an ITK error becomes `failure`."""
     try:
         method.Execute(fixed, moving)
     except RuntimeError as error:
-        raise failure(str(error).strip().splitlines()[-1]) from error
+        reason = str(error).strip().splitlines()[-1]
+        raise failure(f"Mutual information could not be maximised: {reason}") from error

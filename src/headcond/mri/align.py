@@ -7,24 +7,27 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK
+from nibabel.affines import from_matvec
 
 from headcond.checks import InputError
 from headcond.mri import _sitk
 
 logger = logging.getLogger(__name__)
 
+MAXIMUM_ITERATIONS = 300
+"""Steps of the optimiser on one level of the pyramid."""
 MAXIMUM_TRANSLATION_MM = 100.0
-"""Largest believable displacement of the fixed head's centre between two scans."""
+"""Largest plausible displacement of the fixed head's centre between two scans."""
 MAXIMUM_ROTATION_DEGREES = 45.0
-"""Largest believable rotation between two scans of one person."""
+"""Largest plausible rotation between two scans of one person."""
 
 LEAST_INFORMATION = 0.1
-"""Mutual information after alignment, nats, below which two scans have nothing in common; ours.
-Two scans of one person reach 0.8 to 1, those of two people still 0.5."""
+"""Mutual information after alignment, nats, below which two scans are refused; ours. Two scans of
+one person reach 0.8 to 1, those of two people still 0.5."""
 
 
 class AlignmentError(InputError):
-    """Two scans could not be aligned; the message says what went wrong."""
+    """Two scans could not be aligned; the message gives the reason."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Alignment:
     transform : (4, 4) fixed world point -> moving world point, RAS mm.
     quality : mutual information (nats, all fixed voxels) before and after, translation
         of the fixed head's centre (mm), rotation (degrees), the start that was chosen,
-        the optimiser's own stop condition.
+        the optimiser's own stop condition, and warnings for the report.
     """
 
     resampled: np.ndarray
@@ -56,7 +59,7 @@ def rigid(
     """Align `moving` to `fixed` by a rotation and a translation.
 
     Multi-resolution maximisation of Mattes mutual information (Mattes et al., IEEE TMI
-    22, 2003), from the best of three starts: world coordinates as they stand, centres
+    22, 2003), from the best of three starts: world coordinates as stated, centres
     of the fields of view, centres of the heads (Otsu foreground). The sample of voxels
     is seeded and the metric runs on one thread, so the result is repeatable bit by bit.
 
@@ -76,9 +79,8 @@ def rigid(
         If a scan is no finite, non-constant 3-D volume.
     AlignmentError
         If mutual information fell below that of the unaligned scans, or stayed below
-        `LEAST_INFORMATION`, or if the head's
-        centre moved by more than `MAXIMUM_TRANSLATION_MM` or turned by more than
-        `MAXIMUM_ROTATION_DEGREES`.
+        `LEAST_INFORMATION`, or if the head's centre moved by more than
+        `MAXIMUM_TRANSLATION_MM` or turned by more than `MAXIMUM_ROTATION_DEGREES`.
     """
     moving, moving_affine = _sitk.check_image("moving", moving, moving_affine)
     fixed, fixed_affine = _sitk.check_image("fixed", fixed, fixed_affine)
@@ -93,7 +95,7 @@ def rigid(
     information = {}
     for name, shift in starts.items():
         there = _sitk.resample(
-            moving, moving_affine, fixed[coarse].shape, coarse_affine, _translation(shift)
+            moving, moving_affine, fixed[coarse].shape, coarse_affine, from_matvec(np.eye(3), shift)
         )
         information[name] = _sitk.mutual_information(fixed[coarse], there)
     start = max(information, key=information.__getitem__)
@@ -102,15 +104,14 @@ def rigid(
     transform.SetCenter(_sitk.to_lps(centre))
     transform.SetTranslation(_sitk.to_lps(starts[start]))
     levels = tuple(k for k in (4, 2, 1) if min(fixed.shape) // k >= 8) or (1,)
-    method = _sitk.registration(
-        step=2.0, iterations=300, sampling=_sampling(fixed.size), seed=seed, levels=levels
-    )
+    sampling = min(1.0, 1e5 / fixed.size)
+    method = _sitk.registration(2.0, MAXIMUM_ITERATIONS, sampling, seed, levels)
     method.SetInitialTransform(transform, inPlace=True)
     _sitk.execute(
         method,
         _sitk.image_from_array(fixed, fixed_affine),
         _sitk.image_from_array(moving, moving_affine),
-        lambda text: AlignmentError(f"Mutual information could not be maximised: {text}"),
+        AlignmentError,
     )
     matrix = _sitk.matrix_from_transform(transform)
 
@@ -126,6 +127,11 @@ def rigid(
     }
     logger.info("Rigid alignment: %s", quality)
     _check_plausible(quality)
+    quality["warnings"] = []
+    if "Maximum number of iterations" in quality["optimiser"]:
+        text = f"alignment stopped at its limit of {MAXIMUM_ITERATIONS} iterations"
+        quality["warnings"].append(text)
+        logger.warning("Not converged: %s. Check it in its picture.", text)
     return Alignment(resampled, matrix, quality)
 
 
@@ -147,20 +153,9 @@ def _check_plausible(quality: dict) -> None:
     if moved > MAXIMUM_TRANSLATION_MM or turned > MAXIMUM_ROTATION_DEGREES:
         raise AlignmentError(
             f"The scans differ by {moved:.1f} mm and {turned:.1f} degrees, more than the "
-            f"believable {MAXIMUM_TRANSLATION_MM:g} mm and {MAXIMUM_ROTATION_DEGREES:g} degrees. "
+            f"plausible {MAXIMUM_TRANSLATION_MM:g} mm and {MAXIMUM_ROTATION_DEGREES:g} degrees. "
             "Check their affines, or bring them roughly together first."
         )
-
-
-def _sampling(voxels: int) -> float:
-    """Share of voxels in the metric: all of a small volume, 100,000 of a large one."""
-    return float(min(1.0, 1e5 / voxels))
-
-
-def _translation(shift: np.ndarray) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, 3] = shift
-    return matrix
 
 
 def _field_centre(data: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -16,7 +16,7 @@ def correct(
     shrink: int = 4,
     iterations: tuple[int, ...] = (50, 50, 30),
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Divide a scan by its smooth bias field, found by N4 (Tustison et al., IEEE TMI 29, 2010).
+    """Divide a scan by its smooth bias field, estimated by N4 (Tustison et al., IEEE TMI 2010).
 
     The field is fitted on a shrunk image and evaluated at full resolution from its
     B-spline. Its logarithm is shifted to mean 0 inside the mask, so the scan keeps its
@@ -38,8 +38,8 @@ def correct(
     Raises
     ------
     InputError
-        If the scan is not finite, constant or negative somewhere, or the mask holds too
-        few voxels of the shrunk image.
+        If the scan is constant or has negative, NaN or infinite values, or the mask has too
+        few voxels in the shrunk image.
     RuntimeError
         If N4's field is not finite and positive.
     """
@@ -51,9 +51,9 @@ def correct(
     if not iterations or min(iterations) < 1:
         raise InputError(f"iterations must be positive numbers, one per level, got {iterations!r}.")
     inside = _sitk.otsu(data) if mask is None else check_shape("mask", mask, data.shape)
-    # A voxel of 0 has no logarithm and tells nothing about a factor.
+    # A voxel of 0 has no logarithm.
     inside = inside.astype(bool) & (data > 0)
-    # N4 treats values below 1 apart; the scale of the scan must not matter.
+    # N4 treats values below 1 differently; the scale of the scan must not matter.
     scale = 1000.0 / float(np.median(data[inside])) if inside.any() else 1.0
     image = _sitk.image_from_array(data * np.float32(scale), affine)
     mask_image = _sitk.image_from_array(inside.astype(np.uint8), affine)

@@ -1,7 +1,7 @@
 """Deformable registration of a brain to MNI space, after the affine one, for regions in it.
 
-Outside the brain the deformation is no more than the smooth continuation of what was found
-inside, so positions on the scalp keep to the affine map.
+Outside the brain the deformation is only the smooth continuation of the one inside, so
+positions on the scalp use the affine map.
 """
 
 from __future__ import annotations
@@ -15,7 +15,12 @@ from scipy import ndimage
 
 from headcond.checks import check_affine, check_shape
 from headcond.mri import _sitk
-from headcond.mri.register import RegistrationError, agreement, brain_template, filled
+from headcond.mri.register import (
+    RegistrationError,
+    brain_agreement,
+    brain_template,
+    fill_brain_mask,
+)
 
 logger = logging.getLogger(__name__)
 _LEVELS = ((4, 40), (2, 40), (1, 20))  # voxels of the template per voxel, iterations
@@ -31,7 +36,7 @@ def to_mni_deformed(
 ) -> tuple[np.ndarray, np.ndarray, dict]:
     """Find the displacement that leads from an affinely registered brain to the template's.
 
-    A point y of the subject's world lies at p + u(p) in MNI space, p = mni @ y. Diffeomorphic
+    A point y of the subject's world is p + u(p) in MNI space, p = mni @ y. Diffeomorphic
     demons (Vercauteren et al., NeuroImage 2009) on the template's grid, coarse to fine,
     between the ranks of the intensities within the brains: both are T1-weighted, but neither
     their scale nor their contrast is the same.
@@ -54,32 +59,28 @@ def to_mni_deformed(
     Raises
     ------
     InputError
-        If a volume is unusable or the brain mask too small.
+        If a volume is invalid or the brain mask too small.
     RegistrationError
         If the map folds, or the correlation fell.
     """
     t1, affine = _sitk.check_image("t1", t1, affine)
-    mask = filled(check_shape("brain_mask", brain_mask, t1.shape), affine)
+    mask = fill_brain_mask(check_shape("brain_mask", brain_mask, t1.shape), affine)
     target, grid = brain_template(template)
     target_mask = target > 0
     back = np.linalg.inv(check_affine("mni", mni))
     brain = np.where(mask, t1, 0).astype(np.float32)
     fixed = _sitk.resample(brain, affine, target.shape, grid, back)
     inside = _sitk.resample(mask.astype(np.float32), affine, target.shape, grid, back) > 0.5
-    before = agreement(fixed, inside, target, target_mask)
+    before = brain_agreement(fixed, inside, target, target_mask)
 
     field = _demons(_ranked(fixed, inside, grid), _ranked(target, target_mask, grid))
     transform = SimpleITK.DisplacementFieldTransform(SimpleITK.Image(field))
-    held = [
-        _sitk.array_from_image(
-            SimpleITK.Resample(
-                _sitk.image_from_array(part, grid), field, transform, SimpleITK.sitkLinear, 0.0,
-                SimpleITK.sitkFloat32,
-            )
-        )
+    how = field, transform, SimpleITK.sitkLinear, 0.0, SimpleITK.sitkFloat32
+    moved, moved_mask = (
+        _sitk.array_from_image(SimpleITK.Resample(_sitk.image_from_array(part, grid), *how))
         for part in (target, target_mask.astype(np.float32))
-    ]  # fmt: skip
-    after = agreement(fixed, inside, held[0], held[1] > 0.5)
+    )
+    after = brain_agreement(fixed, inside, moved, moved_mask > 0.5)
     folded = SimpleITK.DisplacementFieldJacobianDeterminant(field, True)
     displacement = SimpleITK.GetArrayFromImage(field).transpose(2, 1, 0, 3) * (-1.0, -1.0, 1.0)
     length = np.linalg.norm(displacement[inside], axis=-1)

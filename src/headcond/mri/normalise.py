@@ -18,10 +18,9 @@ def normalise(
     """Map a scan linearly to [0, 1]: (x - low)/(high - low), clipped.
 
     `minmax` is the CondNet paper's way: zero mean and unit variance, then [0, 1], which
-    is the plain min-max of the volume, whatever its outliers. `percentile` takes low and
-    high from percentiles and is not ruled by them. Magnitude images are not negative;
-    negative values are refused rather than clipped, because they mean that an offset
-    was taken off or that the volume is no magnitude image.
+    is the plain min-max of the volume, which outliers dominate. `percentile` takes low and
+    high from percentiles and is robust. Negative values are refused rather than clipped,
+    because they mean that an offset was subtracted or that the volume is no magnitude image.
 
     Parameters
     ----------
@@ -48,7 +47,7 @@ def normalise(
     if data.size and data.min() < 0:
         raise InputError(
             f"data holds {np.count_nonzero(data < 0)} negative values: give magnitudes, or add the "
-            "offset that was taken off."
+            "offset that was subtracted."
         )
     if mask is not None:
         chosen = data[check_shape("mask", mask, data.shape).astype(bool)]

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import nilearn.datasets
 import numpy as np
 import SimpleITK
+from nibabel.affines import from_matvec
 from scipy import ndimage
 
 from headcond.checks import InputError, check_affine, check_shape
@@ -16,18 +17,18 @@ from headcond.mri import _sitk
 logger = logging.getLogger(__name__)
 
 MINIMUM_DICE = 0.7
-"""Least overlap of the two brains that is taken for a registration."""
+"""Least overlap (Dice) of the two brains after a successful registration."""
 
 LIKENESS = {"dice": 0.9, "correlation": 0.35}
-"""Below these a brain counts as unlike MNI's and is warned of. Chosen with real heads in view:
-their Dice is 0.92 or more and their correlation 0.44 to 0.67 after the affine registration."""
+"""Below these a brain counts as unlike MNI's and a warning is given. In real heads the Dice
+is 0.92 or more and the correlation 0.44 to 0.67 after the affine registration."""
 
-_LARGEST_BRAIN = 2.5e6  # mm^3: a template that fills more holds the head, not the brain alone
+_LARGEST_BRAIN = 2.5e6  # mm^3: a template that fills more shows the head, not the brain alone
 _CLOSING = 4.0  # mm, over which sulci count as brain, as in the template
 
 
 class RegistrationError(RuntimeError):
-    """A brain could not be registered to the template; the message says what went wrong."""
+    """A brain could not be registered to the template; the message gives the reason."""
 
 
 def to_mni(
@@ -39,10 +40,10 @@ def to_mni(
 ) -> tuple[np.ndarray, dict]:
     """Find the 12-parameter affine map from a person's world to MNI space.
 
-    The masked brain and the skull-stripped template are first laid over each other by
-    the centroids and volumes of their masks (sulci and ventricles filled, as in the
-    template) and the best of seven pitches of the head,
-    then registered by Mattes mutual information with all 12 parameters, coarse to fine.
+    The masked brain and the skull-stripped template are first matched by the centroids and
+    volumes of their masks (sulci and ventricles filled, as in the template) and the best of
+    seven pitches of the head, then registered by Mattes mutual information with all 12
+    parameters, coarse to fine.
 
     Parameters
     ----------
@@ -57,16 +58,16 @@ def to_mni(
     -------
     transform : (4, 4) subject world mm -> MNI mm, RAS.
     quality : Dice overlap of the brains, correlation and mutual information (nats) of the
-        intensities within their union, before (centroids only) and after; `warnings`, what
-        is unlike MNI's brain (`LIKENESS`), in words.
+        intensities within their union, before (centroids only) and after; `warnings`, sentences
+        on what is unlike MNI's brain (`LIKENESS`).
 
     Raises
     ------
     InputError
-        If a volume is unusable or the brain mask is empty or below 200 ml.
+        If a volume is invalid or the brain mask is empty or below 200 ml.
     RegistrationError
-        If mutual information fell, or the brains overlap by a Dice below `MINIMUM_DICE`,
-        or the map mirrors.
+        If mutual information fell, the Dice overlap is below `MINIMUM_DICE`, or the map
+        mirrors.
     """
     t1, affine = _sitk.check_image("t1", t1, affine)
     mask = check_shape("brain_mask", brain_mask, t1.shape).astype(bool)
@@ -75,13 +76,13 @@ def to_mni(
         raise InputError(f"brain_mask holds {volume / 1e3:.0f} ml, too little for a brain.")
     target, target_affine = brain_template(template)
     target_mask = target > 0
-    mask = filled(mask, affine)
+    mask = fill_brain_mask(mask, affine)
     brain = np.where(mask, t1, 0).astype(np.float32)
 
     def quality(matrix: np.ndarray) -> dict:
         there = _sitk.resample(brain, affine, target.shape, target_affine, matrix)
         held = _sitk.resample(mask.astype(np.float32), affine, target.shape, target_affine, matrix)
-        return agreement(there, held > 0.5, target, target_mask)
+        return brain_agreement(there, held > 0.5, target, target_mask)
 
     start, plain = _start(mask, affine, target_mask, target_affine, quality)
     before = quality(plain)
@@ -108,30 +109,27 @@ def to_mni(
     return np.linalg.inv(matrix), report
 
 
-def brain_template(
-    template: tuple[np.ndarray, np.ndarray] | None,
-) -> tuple[np.ndarray, np.ndarray]:
+def brain_template(template: tuple[np.ndarray, np.ndarray] | None) -> tuple[np.ndarray, np.ndarray]:
     """Template (array, affine), 0 outside the brain; nilearn's MNI152 if None is given.
 
     Raises
     ------
     InputError
-        If it is no volume, or too little of it lies in the MNI brain.
+        If it is no volume, or too little of it is in the MNI brain.
     """
     target, affine = _mni152() if template is None else template
     target, affine = _sitk.check_image("template", target, affine)
     mask = target > 1e-3 * target.max()
     if mask.sum() * abs(np.linalg.det(affine[:3, :3])) > _LARGEST_BRAIN:
         image = nilearn.datasets.load_mni152_brain_mask(resolution=2)
-        mask &= _sitk.resample(
-            image.get_fdata(dtype=np.float32), image.affine, target.shape, affine, np.eye(4)
-        ) > 0.5  # fmt: skip
+        brain = image.get_fdata(dtype=np.float32)
+        mask &= _sitk.resample(brain, image.affine, target.shape, affine, np.eye(4)) > 0.5
     if mask.sum() * abs(np.linalg.det(affine[:3, :3])) < 2e5:
         raise InputError("The template holds no brain in MNI space: check mri.template.")
     return np.where(mask, target, 0).astype(np.float32), affine
 
 
-def filled(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
+def fill_brain_mask(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Brain mask with its sulci and ventricles: closed by a ball of 4 mm, holes filled."""
     sizes = np.linalg.norm(np.asarray(affine, float)[:3, :3], axis=0)
     mask = np.asarray(mask, bool)
@@ -146,7 +144,7 @@ def filled(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     return out
 
 
-def agreement(
+def brain_agreement(
     first: np.ndarray, first_mask: np.ndarray, second: np.ndarray, second_mask: np.ndarray
 ) -> dict[str, float]:
     """Dice overlap of two brains; correlation and mutual information (nats) in their union."""
@@ -176,17 +174,16 @@ def _start(
     there = _sitk.centre_of_mass(target_mask, target_affine)
     ratio = mask.sum() * abs(np.linalg.det(affine[:3, :3]))
     ratio /= target_mask.sum() * abs(np.linalg.det(target_affine[:3, :3]))
-    plain = np.eye(4)
-    plain[:3, 3] = here - there
-    trials = []
+    plain = from_matvec(np.eye(3), here - there)
+    starts = []
     for pitch in np.radians((-30, -20, -10, 0, 10, 20, 30)):
-        matrix = np.eye(4)
+        linear = np.eye(3)
         cosine, sine = np.cos(pitch), np.sin(pitch)
-        matrix[1:3, 1:3] = [[cosine, -sine], [sine, cosine]]
-        matrix[:3, :3] *= np.cbrt(ratio)
-        matrix[:3, 3] = here - matrix[:3, :3] @ there
-        trials.append((quality(matrix)["correlation"], matrix))
-    return max(trials, key=lambda trial: trial[0])[1], plain
+        linear[1:, 1:] = [[cosine, -sine], [sine, cosine]]
+        linear *= np.cbrt(ratio)
+        matrix = from_matvec(linear, here - linear @ there)
+        starts.append((quality(matrix)["correlation"], matrix))
+    return max(starts, key=lambda start: start[0])[1], plain
 
 
 def _optimise(
@@ -212,14 +209,9 @@ def _optimise(
     moved = np.array(lps.TransformPoint(centre)) - np.array(centre)
     transform.SetTranslation(moved.tolist())
     for levels, step in (((4,), 2.0), ((2, 1), 0.5)):
-        method = _sitk.registration(
-            step=step, iterations=200, sampling=float(min(1.0, 1e5 / rim.sum())), seed=seed,
-            levels=levels,
-        )  # fmt: skip
+        sampling = float(min(1.0, 1e5 / rim.sum()))
+        method = _sitk.registration(step, 200, sampling, seed, levels)
         method.SetMetricFixedMask(region)
         method.SetInitialTransform(transform, inPlace=True)
-        _sitk.execute(
-            method, fixed, moving,
-            lambda text: RegistrationError(f"Mutual information could not be maximised: {text}"),
-        )  # fmt: skip
+        _sitk.execute(method, fixed, moving, RegistrationError)
     return _sitk.matrix_from_transform(transform)

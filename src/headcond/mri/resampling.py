@@ -33,14 +33,14 @@ def conform(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Bring a volume onto an isotropic RAS grid of a given shape, padded with 0.
 
-    World coordinates are kept. Along an axis where the new field of view holds the old
-    one, their centres agree; along one where it does not, the new field is centred on
-    the foreground (Otsu for images, non-zero for labels). Foreground that still falls
-    outside is counted and logged as a warning.
+    World coordinates are kept. Along an axis where the new field of view contains the old
+    one, their centres agree; otherwise the new field is centred on the foreground (Otsu for
+    images, non-zero for labels). Foreground that still falls outside is counted and logged
+    as a warning.
 
     Where the old axes are parallel to the world's and the new voxel is a whole multiple
-    of the old one, no voxel is interpolated: shift, pad, crop, and blocks averaged
-    (images) or decided by majority (labels). See `like` for the other case.
+    of the old one, nothing is interpolated: shift, pad, crop, and blocks averaged (images)
+    or decided by majority (labels). See `resample` for other grids.
 
     Parameters
     ----------
@@ -58,67 +58,51 @@ def conform(
     Raises
     ------
     InputError
-        If `data` is not 3-D, or `voxel_size`, `shape` or `order` is unusable.
+        If `data` is not 3-D, or `voxel_size`, `shape` or `order` is invalid.
     """
     data, affine = _check(data, affine, order)
     size = check_positive("voxel_size", voxel_size)
     shape = _check_grid_shape(shape)
     canonical, canonical_affine = to_ras(data, affine)
     target = conformed_affine(canonical, canonical_affine, size, shape, order)
-    out = like(canonical, canonical_affine, target, shape, order)
+    out = resample(canonical, canonical_affine, target, shape, order)
     lost, _ = lost_foreground(canonical, canonical_affine, target, shape, order)
     if lost:
         logger.warning(
-            "%d foreground voxels lie outside the grid of %s voxels of %g mm.", lost, shape, size
+            "%d foreground voxels are outside the grid of %s voxels of %g mm.", lost, shape, size
         )
     return out, target
 
 
-def back(
-    data: np.ndarray,
-    affine: np.ndarray,
-    original_affine: np.ndarray,
-    original_shape: tuple[int, int, int],
-    order: int = 1,
-) -> np.ndarray:
-    """Return a conformed volume on its original grid: the way back of `conform`.
-
-    Exact where the voxel grids coincide; voxels that `conform` cropped come back as 0.
-    Parameters and errors as in `like`.
-    """
-    return like(data, affine, original_affine, original_shape, order)
-
-
-def back_conductivity(
+def resample_conductivity(
     conductivity: np.ndarray,
     affine: np.ndarray,
-    original_affine: np.ndarray,
-    original_shape: tuple[int, int, int],
+    target_affine: np.ndarray,
+    target_shape: tuple[int, int, int],
 ) -> np.ndarray:
-    """Return a conductivity map on its subject's original grid, with air exactly 0.
+    """Resample a conductivity map, to its scan's own grid for example, with air exactly 0.
 
-    As `back`, but only tissue takes part: the mean over the tissue that a voxel holds where
-    that is half of it or more, else air. So nothing fades out at the skin, and a grid that
-    `conform` only padded gives back the map voxel by voxel.
+    Only tissue takes part: the mean over the tissue in a voxel if that is half of it or
+    more, else air. So nothing fades out at the skin, and a grid that `conform` only padded
+    gets back the map voxel by voxel.
 
     Parameters
     ----------
     conductivity : (nx, ny, nz) S/m, 0 in air.
-    affine, original_affine : (4, 4) voxel -> RAS world, mm.
-    original_shape : voxels of the original grid.
+    affine, target_affine : (4, 4) voxel -> RAS world, mm.
+    target_shape : voxels of the target grid.
 
     Returns
     -------
-    `original_shape` float32, S/m; 0 also outside the conformed grid.
+    `target_shape` float32, S/m; 0 also outside the source grid.
     """
     tissue = (np.asarray(conductivity) > 0).astype(np.float32)
-    share = back(tissue, affine, original_affine, original_shape)
-    total = back(conductivity, affine, original_affine, original_shape)
-    held = share >= 0.5
-    return np.divide(total, share, out=np.zeros_like(total), where=held)
+    share = resample(tissue, affine, target_affine, target_shape)
+    total = resample(conductivity, affine, target_affine, target_shape)
+    return np.divide(total, share, out=np.zeros_like(total), where=share >= 0.5)
 
 
-def like(
+def resample(
     data: np.ndarray,
     affine: np.ndarray,
     target_affine: np.ndarray,
@@ -144,7 +128,7 @@ def like(
     Raises
     ------
     InputError
-        If `data` is not 3-D or an affine, the shape or the order is unusable.
+        If `data` is not 3-D or an affine, the shape or the order is invalid.
     """
     data, affine = _check(data, affine, order)
     target_affine = check_affine("target affine", target_affine)
@@ -175,7 +159,7 @@ def finer_grid(
     Raises
     ------
     InputError
-        If `factor` is no whole number from 1 on, or the shape or the affine is unusable.
+        If `factor` is no whole number from 1 on, or the shape or the affine is invalid.
     """
     if factor != int(factor) or factor < 1:
         raise InputError(f"factor must be a whole number from 1 on, got {factor!r}.")
@@ -240,7 +224,7 @@ def lost_foreground(
     shape: tuple[int, int, int],
     order: int = 1,
 ) -> tuple[int, int]:
-    """Count the voxels of a head that a grid leaves out, and all its voxels.
+    """Number of a head's voxels outside a grid, and of all its voxels.
 
     Parameters
     ----------
@@ -259,7 +243,7 @@ def lost_foreground(
 def _whole_blocks(
     matrix: np.ndarray, source_shape: tuple[int, ...], target_shape: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None:
-    """Source axis, sign, block edge and first source voxel per target axis, if blocks are whole."""
+    """Source axis, sign, block edge and first source voxel per target axis, or None."""
     linear = matrix[:3, :3]
     whole = np.rint(linear)
     # The grids may drift apart by no more than the tolerance from one end to the other.

@@ -51,7 +51,7 @@ def conductivity_section(
     ----------
     study, figures : settings of the study, paths of its figures by name.
     losses : loss table of each slicing axis.
-    scores : `condnet.scores.over_heads` of the test heads.
+    scores : `condnet.scores.summarise_heads` of the test heads.
     lens : `condnet.scores.value_ranges` in the lenses of the test heads, with subject.
     """
     parts = [_training_part(study, figures, losses), *_score_parts(scores)]
@@ -69,7 +69,7 @@ def score_table(scores: pd.DataFrame, table: str, reference: str) -> pd.DataFram
 
     Parameters
     ----------
-    scores : `condnet.scores.over_heads`.
+    scores : `condnet.scores.summarise_heads`.
     table : conductivity table of the maps.
     reference : "uniform" or "true".
 
@@ -191,7 +191,7 @@ def domain_section(judgements: Mapping[str, Mapping[str, Any]], level: float) ->
 
     Parameters
     ----------
-    judgements : `condnet.domain.judge` of each predicted head, with `axis_spread`, by subject.
+    judgements : `condnet.domain.compare_head` of each predicted head, with `axis_spread`, by subject.
     level : probability that a training head is inside its limit.
     """
     rows = []

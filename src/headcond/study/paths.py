@@ -53,7 +53,7 @@ def bids_files(study: Mapping[str, Any], subject: str) -> dict[str, Path]:
         "scan_t2": "T2w",
         "label_map": f"desc-{cohort['scheme']}_dseg",
     }
-    return {key: bids.find(root, subject, suffix) for key, suffix in suffixes.items()}
+    return {key: bids.find_image(root, subject, suffix) for key, suffix in suffixes.items()}
 
 
 def refinement(study: Mapping[str, Any]) -> int:

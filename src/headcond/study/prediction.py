@@ -11,7 +11,7 @@ import yaml
 
 from headcond.checks import InputError
 from headcond.cohort.bids import read_pair, subject_name
-from headcond.condnet.checkpoint import check_facts, load_checkpoint
+from headcond.condnet.checkpoint import check_as_trained, load_checkpoint
 from headcond.condnet.slices import AXES
 from headcond.files.results import atomic, read_json, sidecar_path
 from headcond.study.config import check, merge
@@ -50,7 +50,7 @@ def describe(
     trained = {axis: load_checkpoint(existing("networks", path)) for axis, path in files.items()}
     first = trained[AXES[0]]
     for axis, network in trained.items():
-        check_facts(
+        check_as_trained(
             f"network {files[axis].name}",
             {"axis": network.axis, **_shared(network)},
             {"axis": axis, **_shared(first)},

@@ -6,12 +6,9 @@ from headcond.checks import InputError
 from headcond.cohort import bids
 from headcond.files.results import write_volume
 
-HEADER = "participant_id\tsplit\tage\n"
 
-
-def study(folder, table, files=()):
+def study(folder, files=()):
     folder.mkdir(exist_ok=True)
-    (folder / "participants.tsv").write_text(table)
     for name in files:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -23,48 +20,18 @@ def volume(rng):
     return rng.uniform(0, 100, (6, 7, 8)).astype(np.float32)
 
 
-def test_participants_keep_order_and_text(tmp_path):
-    folder = study(tmp_path, HEADER + "sub-02\ttrain\t007\n01\ttest\tn/a\nsub-P3\tn/a\t41\n")
-    assert bids.participants(folder) == [
-        {"participant_id": "sub-02", "split": "train", "age": "007"},
-        {"participant_id": "sub-01", "split": "test"},
-        {"participant_id": "sub-P3", "age": "41"},
-    ]
-
-
-@pytest.mark.parametrize(
-    ("table", "message"),
-    [
-        ("subject\n01\n", "participant_id"),
-        (HEADER, "no participant"),
-        (HEADER + "../x\ttrain\t1\n", "line 2"),
-        (HEADER + "01\ttrain\t1\nsub-01\ttest\t1\n", "line 3.*twice"),
-        (HEADER + "01\ttrian\t1\n", "'train'"),
-        (HEADER + "\ttrain\t1\n", "participant id"),
-    ],
-)
-def test_participants_refuse(tmp_path, table, message):
-    with pytest.raises(InputError, match=message):
-        bids.participants(study(tmp_path, table))
-
-
-def test_participants_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"participants\.tsv is missing"):
-        bids.participants(tmp_path)
-
-
 @pytest.mark.parametrize(
     "name", ["", "..", "../02", "sub-../x", "a/b", "a\\b", "01\n", "sub-sub-1"]
 )
 def test_names_cannot_leave_the_folder(tmp_path, name):
     with pytest.raises(InputError, match="participant id"):
-        bids.find(tmp_path, name, "T1w")
+        bids.find_image(tmp_path, name, "T1w")
 
 
 @pytest.mark.parametrize("suffix", ["../T1w", "T1w.nii", "a/b", "", "desc-_dseg"])
 def test_suffix_cannot_leave_the_folder(tmp_path, suffix):
     with pytest.raises(InputError, match="suffix"):
-        bids.find(tmp_path, "01", suffix)
+        bids.find_image(tmp_path, "01", suffix)
 
 
 def test_find(tmp_path):
@@ -73,25 +40,25 @@ def test_find(tmp_path):
         "sub-01/anat/sub-01_T2w.nii",
         "sub-01/anat/sub-01_desc-synthseg_dseg.nii.gz",
     ]
-    folder = study(tmp_path, HEADER + "01\ttrain\t1\n", files)
-    assert bids.find(folder, "01", "T1w") == folder / files[0]
-    assert bids.find(folder, "sub-01", "T2w") == folder / files[1]
-    assert bids.find(folder, "01", "desc-synthseg_dseg") == folder / files[2]
+    folder = study(tmp_path, files)
+    assert bids.find_image(folder, "01", "T1w") == folder / files[0]
+    assert bids.find_image(folder, "sub-01", "T2w") == folder / files[1]
+    assert bids.find_image(folder, "01", "desc-synthseg_dseg") == folder / files[2]
     with pytest.raises(InputError, match=r"sub-01_FLAIR\.nii\.gz is missing.*sub-01_T1w"):
-        bids.find(folder, "01", "FLAIR")
+        bids.find_image(folder, "01", "FLAIR")
     with pytest.raises(InputError, match=r"sub-09_T1w\.nii\.gz is missing; no image"):
-        bids.find(folder, "09", "T1w")
+        bids.find_image(folder, "09", "T1w")
 
 
 def test_find_refuses_a_link_that_leaves_the_folder(tmp_path):
     secret = tmp_path / "elsewhere.nii.gz"
     secret.write_bytes(b"x")
-    folder = study(tmp_path / "study", HEADER + "01\ttrain\t1\n")
+    folder = study(tmp_path / "study")
     anat = folder / "sub-01" / "anat"
     anat.mkdir(parents=True)
     (anat / "sub-01_T1w.nii.gz").symlink_to(secret)
     with pytest.raises(InputError, match="outside"):
-        bids.find(folder, "01", "T1w")
+        bids.find_image(folder, "01", "T1w")
 
 
 def test_read_scan(tmp_path):
@@ -126,3 +93,16 @@ def test_read_scan_refuses_what_is_no_image(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"nonsense")
     with pytest.raises(InputError, match=r"a\.nii\.gz"):
         bids.read_scan(tmp_path / "a.nii.gz")
+
+
+@pytest.mark.parametrize(("thick", "warnings"), [(1.0, 0), (1.01, 1), (4.0, 1), (4.01, None)])
+def test_a_voxel_exactly_at_a_limit_is_within_it(tmp_path, thick, warnings):
+    """Rotation and float32 headers round the edges of voxels."""
+    turn = nibabel.eulerangles.euler2mat(0.4, -0.2, 0.1)
+    affine = nibabel.affines.from_matvec(turn * [0.5, 0.5, thick])
+    write_volume(tmp_path / "a.nii.gz", volume(np.random.default_rng(0)), affine, units="arbitrary")
+    if warnings is None:
+        with pytest.raises(InputError, match="too long"):
+            bids.read_scan(tmp_path / "a.nii.gz")
+    else:
+        assert len(bids.read_scan(tmp_path / "a.nii.gz").warnings) == warnings

@@ -10,7 +10,7 @@ from scipy import ndimage, stats
 
 from headcond.checks import InputError
 from headcond.cohort.phantom import generate_head
-from headcond.condnet.domain import BINS, STATISTICS, describe, judge, measure
+from headcond.condnet.domain import BINS, STATISTICS, compare_head, fit_domain, image_statistics
 from headcond.condnet.fusion import head_mask
 from headcond.files import results
 from headcond.mri.normalise import normalise
@@ -57,7 +57,7 @@ CORRUPTIONS = {
 
 @pytest.fixture(scope="module")
 def described():
-    return {f"sub-{seed:02d}": describe(*ball(seed), VOXEL) for seed in range(8)}
+    return {f"sub-{seed:02d}": image_statistics(*ball(seed), VOXEL) for seed in range(8)}
 
 
 def test_description_by_hand(described):
@@ -78,7 +78,7 @@ def test_description_by_hand(described):
 
 
 def test_distances_and_limits_by_hand(described):
-    domain = measure({name: described[name] for name in list(described)[:4]}, level=0.95)
+    domain = fit_domain({name: described[name] for name in list(described)[:4]}, level=0.95)
     names = sorted(domain["heads"])
     roots = {name: np.array(described[name]["intensity"]) for name in names}
     for name in names:
@@ -93,7 +93,7 @@ def test_distances_and_limits_by_hand(described):
 def test_heads_of_the_same_kind_lie_inside_each_left_out_in_turn(described):
     for subject, head in described.items():
         others = {name: described[name] for name in described if name != subject}
-        found = judge(measure(others), head)
+        found = compare_head(fit_domain(others), head)
         assert found["outside"] is False and found["reasons"] == [], subject
         assert all(entry["ratio"] < 1 for entry in found["statistics"].values())
 
@@ -101,16 +101,16 @@ def test_heads_of_the_same_kind_lie_inside_each_left_out_in_turn(described):
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_corrupted_heads_lie_outside_by_the_statistic_that_sees_it(described, name):
     corrupt, reason = CORRUPTIONS[name]
-    domain = measure({name: described[name] for name in list(described)[:5]})
-    found = judge(domain, describe(*corrupt(*ball(7)), VOXEL))
+    domain = fit_domain({name: described[name] for name in list(described)[:5]})
+    found = compare_head(domain, image_statistics(*corrupt(*ball(7)), VOXEL))
     assert found["outside"] is True and reason in found["reasons"]
     entry = found["statistics"][reason]
     assert entry["ratio"] == pytest.approx(entry["distance"] / entry["limit"])
 
 
 def test_two_training_heads_judge_nobody(described):
-    domain = measure({name: described[name] for name in list(described)[:2]})
-    found = judge(domain, described["sub-05"])
+    domain = fit_domain({name: described[name] for name in list(described)[:2]})
+    found = compare_head(domain, described["sub-05"])
     assert found["outside"] is None and not domain["limits"]
     assert set(found["statistics"]["intensity"]) == {"distance"}
 
@@ -118,16 +118,16 @@ def test_two_training_heads_judge_nobody(described):
 def test_unusable_input_is_refused(described):
     head = described["sub-00"]
     with pytest.raises(InputError, match="at least one training head"):
-        measure({})
-    with pytest.raises(InputError, match="level must lie between"):
-        measure(described, level=1.0)
+        fit_domain({})
+    with pytest.raises(InputError, match="level must be between"):
+        fit_domain(described, level=1.0)
     with pytest.raises(InputError, match="all the same"):
-        measure(dict.fromkeys(("sub-01", "sub-02", "sub-03"), head))
-    with pytest.raises(InputError, match="measured with 7 bins"):
-        judge(measure(described) | {"bins": 7}, head)
+        fit_domain(dict.fromkeys(("sub-01", "sub-02", "sub-03"), head))
+    with pytest.raises(InputError, match="fitted with 7 bins"):
+        compare_head(fit_domain(described) | {"bins": 7}, head)
     t1, t2 = ball(0)
     with pytest.raises(InputError, match="constant"):
-        describe(np.ones_like(t1), np.ones_like(t2), VOXEL)
+        image_statistics(np.ones_like(t1), np.ones_like(t2), VOXEL)
 
 
 PREPARED = {"method": "percentile", "bias_shrink": 3, "images": ["T1w", "T2w"]}
@@ -179,11 +179,11 @@ def test_generated_heads_lie_inside_and_corrupted_ones_outside():
         head = generate_head(2024, subject, 2.5)
         # T2w is simulated on a moved grid: its plain copy of T1w's contrast serves as well here
         t1 = normalise(head.t1)[0]
-        described[subject] = describe(t1, t1, 2.5), t1
+        described[subject] = image_statistics(t1, t1, 2.5), t1
     train = {name: described[name][0] for name in ("sub-01", "sub-02", "sub-03", "sub-04")}
-    domain, (last, t1) = measure(train), described["sub-05"]
-    found = judge(domain, last)
+    domain, (last, t1) = fit_domain(train), described["sub-05"]
+    found = compare_head(domain, last)
     assert found["outside"] is False
     assert max(found["statistics"][name]["ratio"] for name in STATISTICS) < 0.8
     blurred = ndimage.uniform_filter1d(t1, 3, axis=2)
-    assert judge(domain, describe(blurred, blurred, 2.5))["outside"] is True
+    assert compare_head(domain, image_statistics(blurred, blurred, 2.5))["outside"] is True

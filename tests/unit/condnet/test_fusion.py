@@ -57,9 +57,9 @@ def test_fusion_refuses_what_it_cannot_fuse():
         fusion.rescale(volume, MAXIMA, 0.1)
     with pytest.raises(InputError, match="tau"):
         fusion.rescale(volume, [2.0], 1.0)
-    with pytest.raises(InputError, match=r"map 0 must lie in \[0, 0.4\]"):
+    with pytest.raises(InputError, match=r"map 0 must be in \[0, 0.4\]"):
         fusion.targets(volume, [0.4], 0.1)
-    with pytest.raises(InputError, match="map 0 must lie"):
+    with pytest.raises(InputError, match="map 0 must be"):
         fusion.targets(-volume, [2.0], 0.1)
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.results import page
 from headcond.checks import InputError
-from headcond.condnet.scores import ALL, METRICS, over_heads, tissue_scores, value_ranges
+from headcond.condnet.scores import ALL, METRICS, summarise_heads, tissue_scores, value_ranges
 from headcond.files import results
 from headcond.study.paths import REPOSITORY
 from headcond.tissues import TISSUES, conductivity_map, conductivity_table
@@ -24,7 +24,7 @@ def scores(subject, factor, tissues, name="condnet", which="A"):
 
 def test_mean_and_spread_over_heads_by_hand():
     both = ["wm", "wm", "csf"]
-    table = over_heads(
+    table = summarise_heads(
         pd.concat([
             scores("sub-1", 1.1, both, "blurred"), scores("sub-1", 1.1, both),
             scores("sub-2", 1.3, both), scores("sub-3", 1.5, ["csf"]),
@@ -45,7 +45,7 @@ def test_mean_and_spread_over_heads_by_hand():
 
 def test_tables_are_summed_up_apart():
     parts = [scores("sub-1", factor, ["wm"], which=name) for name, factor in (("B", 1.2), ("A", 2))]
-    found = over_heads(pd.concat(parts))
+    found = summarise_heads(pd.concat(parts))
     assert found["table"].tolist() == ["B", "B", "A", "A"], "as they come"
     assert found["median_percent_mean"].tolist() == pytest.approx([20, 20, 100, 100], rel=1e-5)
     assert (found["heads"] == 1).all()
@@ -53,7 +53,7 @@ def test_tables_are_summed_up_apart():
 
 def test_order_of_heads_does_not_matter():
     heads = [scores(f"sub-{n}", 1 + n / 10, ["gm", "fat"]) for n in (1, 2, 3)]
-    first, second = over_heads(pd.concat(heads)), over_heads(pd.concat(heads[::-1]))
+    first, second = summarise_heads(pd.concat(heads)), summarise_heads(pd.concat(heads[::-1]))
     pd.testing.assert_frame_equal(first, second)
 
 
@@ -77,7 +77,7 @@ def test_the_page_of_results_holds_what_the_tables_hold(tmp_path):
     heads += [scores("sub-1", 3, ["csf"], which="B")]
     made = {"versions": {"headcond": "7"}}
     path = tmp_path / "tables" / "condnet_errors.tsv"
-    results.write_table(path, over_heads(pd.concat(heads)), provenance=made)
+    results.write_table(path, summarise_heads(pd.concat(heads)), provenance=made)
     text = page(tmp_path)
     assert text.startswith("2 test heads, headcond 7.\n")
     text, other = text.split("Error of the maps of table B against the uniform")

@@ -66,7 +66,7 @@ def test_unusable_maps_are_refused():
         tissue_scores(volume(0.1, -0.1), labels, TABLE)
     with pytest.raises(InputError, match="estimated holds 1 values that are NaN"):
         tissue_scores(volume(0.1, np.nan), labels, TABLE)
-    with pytest.raises(InputError, match="truth must lie above 0"):
+    with pytest.raises(InputError, match="truth must be above 0"):
         tissue_scores(volume(0.1, 0.1), labels, TABLE, volume(0.0, 0.0))
 
 

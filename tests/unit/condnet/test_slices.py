@@ -13,7 +13,7 @@ from headcond.condnet.slices import (
     AXES,
     EpochShuffle,
     SliceDataset,
-    grid_facts,
+    describe_grid,
     slices_to_volume,
     volume_to_slices,
 )
@@ -126,20 +126,20 @@ def test_each_epoch_has_its_own_order_whatever_came_before():
 def test_grid_facts_state_the_grid_and_want_ras():
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     affine[:3, 3] = -128
-    assert grid_facts((128, 64, 128), affine) == {
+    assert describe_grid((128, 64, 128), affine) == {
         "shape": [128, 64, 128], "voxel_size": [2.0, 2.0, 2.0], "orientation": "RAS",
     }  # fmt: skip
     with pytest.raises(InputError, match="run LAS, not RAS"):
-        grid_facts((128, 64, 128), np.diag([-2.0, 2.0, 2.0, 1.0]))
+        describe_grid((128, 64, 128), np.diag([-2.0, 2.0, 2.0, 1.0]))
 
 
 def test_data_that_does_not_fit_is_named():
     images, targets = heads()
     with pytest.raises(InputError, match="same subjects"):
         SliceDataset(images, {"a": targets["a"]}, "axial")
-    with pytest.raises(InputError, match=r"images of subject a must lie in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"images of subject a must be in \[0, 1\]"):
         SliceDataset(images | {"a": images["a"] * 3}, targets, "axial")
-    with pytest.raises(InputError, match="subject b must lie"):
+    with pytest.raises(InputError, match="subject b must be"):
         SliceDataset(images | {"b": images["b"] * np.float32(np.nan)}, targets, "axial")
     with pytest.raises(InputError, match=r"Subject b: images .* different grids"):
         SliceDataset(images | {"b": images["b"][:, :, :4]}, targets, "axial")

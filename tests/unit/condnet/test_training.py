@@ -16,7 +16,7 @@ from headcond.checks import InputError
 from headcond.condnet import fusion, lightning
 from headcond.condnet.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from headcond.condnet.prediction import predict_axis
-from headcond.condnet.slices import SliceDataset, grid_facts
+from headcond.condnet.slices import SliceDataset, describe_grid
 from headcond.condnet.training import STATE_FILE, TrainingSettings, entropy_floor, train_axis
 from tests.helpers.damages import DAMAGES
 
@@ -24,7 +24,7 @@ TABLES = {"A": {"skin": 0.1, "csf": 2.0, "wm": 0.07}, "B": {"skin": 0.456, "csf"
 TAU = 0.1
 SHAPE = (8, 16, 24)
 FACTS = {
-    "grid": grid_facts(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0])),
+    "grid": describe_grid(SHAPE, np.diag([4.0, 4.0, 4.0, 1.0])),
     "normalisation": {"method": "percentile", "range": (0.5, 99.5), "images": ["t1", "t2"]},
 }
 SETTINGS = TrainingSettings(epochs=4, depth=2, seed=11)
@@ -254,7 +254,7 @@ def test_a_terminated_run_is_an_error_and_goes_on_later(trained, tmp_path, monke
             return step(self, batch, number)
 
         patch.setattr(lightning.AxisTraining, "training_step", terminated)
-        with pytest.raises(InterruptedError, match="was told to stop"):
+        with pytest.raises(InterruptedError, match="was stopped"):
             train(tmp_path)
     assert not (tmp_path / "network.pt").exists()
     _, checkpoint = train(tmp_path)
@@ -346,7 +346,7 @@ def test_prediction_refuses_images_prepared_otherwise(trained):
     _, _, checkpoint = trained
     images = heads()[0]["1"]
     with pytest.raises(InputError, match=r"grid does not match: voxel_size is \[1.0, 1.0, 1.0\]"):
-        predict_axis(checkpoint, images, grid=grid_facts(SHAPE, np.eye(4)),
+        predict_axis(checkpoint, images, grid=describe_grid(SHAPE, np.eye(4)),
                      normalisation=FACTS["normalisation"])  # fmt: skip
     with pytest.raises(InputError, match="method is 'minmax', in training it was 'percentile'"):
         predict_axis(checkpoint, images, grid=FACTS["grid"],
@@ -356,7 +356,7 @@ def test_prediction_refuses_images_prepared_otherwise(trained):
                      normalisation={"method": "percentile", "range": [0.5, 99.5]})  # fmt: skip
     with pytest.raises(InputError, match=r"must have shape \(2, 8, 16, 24\)"):
         predict_axis(checkpoint, images[:1], **FACTS)
-    with pytest.raises(InputError, match=r"images must lie in \[0, 1\]"):
+    with pytest.raises(InputError, match=r"images must be in \[0, 1\]"):
         predict_axis(checkpoint, images + 1, **FACTS)
 
 
@@ -379,7 +379,7 @@ def test_files_that_are_no_checkpoints_are_refused(tmp_path, trained):
 
 def test_training_refuses_what_does_not_fit(tmp_path):
     images, targets = heads()
-    with pytest.raises(InputError, match=r"the grid facts say \(8, 16, 32\)"):
+    with pytest.raises(InputError, match=r"the grid has \(8, 16, 32\)"):
         train(tmp_path, grid=FACTS["grid"] | {"shape": [8, 16, 32]})
     with pytest.raises(InputError, match="hold 2 maps, but there are 1 conductivity tables"):
         train(tmp_path, tables={"A": TABLES["A"]})

@@ -248,14 +248,14 @@ def training_data():
 
 
 def training(folder, images, targets):
-    from headcond.condnet.slices import grid_facts
+    from headcond.condnet.slices import describe_grid
     from headcond.condnet.training import TrainingSettings, train_axis
 
     return train_axis(
         images, targets, "sagittal", TrainingSettings(epochs=1, depth=2),
         tables={"A": {"skin": 1.0}}, tau=0.1, checkpoint=folder / "n.ckpt", folder=folder / "s",
         normalisation={"method": "percentile", "images": ["t1", "t2"]},
-        grid=grid_facts((4, 8, 8), np.eye(4)),
+        grid=describe_grid((4, 8, 8), np.eye(4)),
     )  # fmt: skip
 
 

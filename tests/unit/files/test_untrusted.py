@@ -155,7 +155,6 @@ def network(path):
 @functools.cache
 def seed_file(folder, name, kind):
     """A small good file and its reader; the file's bytes are what is damaged."""
-    from headcond.cohort.bids import participants
     from headcond.condnet.checkpoint import load_checkpoint
     from headcond.fem.operator import AffineOperator
     from headcond.files import results
@@ -177,10 +176,6 @@ def seed_file(folder, name, kind):
         "json": (text('{"a": [1, 2.5, null], "b": {"c": "d"}}'), results.read_json),
         "msh": (msh, lambda path: read_mesh(path, "m")),
         "mat": (eidors, lambda path: read_mesh(path, "m")),
-        "participants": (
-            text("participant_id\tage\nsub-01\t33\n02\t44\n"),
-            lambda path: participants(path.parent),
-        ),
         "measured": (measured(), measurement.read),
         "network": (network, load_checkpoint),
         "rompeit_noise": (
@@ -203,7 +198,7 @@ def seed_file(folder, name, kind):
 NAMES = {
     "nii": "a.nii", "nii.gz": "a.nii.gz", "rom": "a.h5", "operator": "b.h5", "vtu": "a.vtu",
     "ccd": "a.ccd", "tcd": "a.tcd", "csv": "a.csv", "tsv": "a.tsv", "json": "a.json",
-    "msh": "a.msh", "mat": "a.mat", "participants": "participants.tsv", "measured": "m.tsv",
+    "msh": "a.msh", "mat": "a.mat", "measured": "m.tsv",
     "network": "a.ckpt", "rompeit_noise": "pattern_1_noise.mat",
 }  # fmt: skip
 DAMAGE = st.lists(

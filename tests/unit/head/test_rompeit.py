@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import scipy.io
 
-from headcond.caps import cap_positions, fitted_cap, similarity, template_positions
+from headcond.caps import cap_positions, fitted_cap, similarity_transform, template_positions
 from headcond.checks import InputError
 from headcond.fem.electrode_model import assemble
 from headcond.fem.solvers import make_solver
@@ -102,7 +102,7 @@ def test_tissues_are_renamed_merged_and_ordered():
 
 
 def test_a_cap_follows_the_fiducials(tmp_path):
-    turn = similarity(np.eye(3) * 100, np.roll(np.eye(3), 1, axis=0) * 90 + 7)
+    turn = similarity_transform(np.eye(3) * 100, np.roll(np.eye(3), 1, axis=0) * 90 + 7)
     np.testing.assert_allclose(turn[:3, :3] @ turn[:3, :3].T, 0.81 * np.eye(3), atol=1e-12)
     assert np.linalg.det(turn[:3, :3]) > 0
     marks = template_positions("paper133")[0]
@@ -113,7 +113,7 @@ def test_a_cap_follows_the_fiducials(tmp_path):
         np.testing.assert_allclose(found[name], turn[:3, :3] @ place + turn[:3, 3], atol=1e-8)
     with pytest.raises(InputError, match="needs head.fiducials"):
         fitted_cap("eit32", None)
-    with pytest.raises(InputError, match="lie on a line"):
+    with pytest.raises(InputError, match="are on a line"):
         fitted_cap("eit32", {"nasion": [0, 0, 0], "lpa": [1, 1, 1], "rpa": [90, 90, 90]})
     path = tmp_path / "own.csv"
     path.write_text("Electrode,10,20,80,A\nElectrode,-10,20,80,B\n")

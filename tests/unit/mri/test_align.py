@@ -89,16 +89,27 @@ def test_repeats_bit_by_bit():
     assert np.array_equal(first.resampled, second.resampled)
 
 
+def test_an_iteration_limit_is_warned_of(monkeypatch, caplog):
+    t2, t1 = (part[::2, ::2, ::2] for part in pair(motion((4, -3, 5), (3, -5, 4))))
+    every = np.diag([2, 2, 2, 1])
+    assert align.rigid(t2, MOVING @ every, t1, FIXED @ every).quality["warnings"] == []
+    monkeypatch.setattr(align, "MAXIMUM_ITERATIONS", 5)
+    found = align.rigid(t2, MOVING @ every, t1, FIXED @ every)
+    assert found.quality["warnings"] == ["alignment stopped at its limit of 5 iterations"]
+    (record,) = [r for r in caplog.records if r.levelname == "WARNING"]
+    assert "limit of 5 iterations" in record.getMessage()
+
+
 def test_aligned_scans_stay_where_they_are():
     first, second = head((51, 59, 53), FIXED)
     found = align.rigid(second, FIXED, first, FIXED)
     assert distance(found.transform, np.eye(4), POINTS).max() < 0.3
 
 
-def test_unbelievable_results_are_errors(monkeypatch):
+def test_implausible_results_are_errors(monkeypatch):
     t2, t1 = pair(motion((0, 0, 12), (0, 0, 0)))
     monkeypatch.setattr(align, "MAXIMUM_ROTATION_DEGREES", 5.0)
-    with pytest.raises(align.AlignmentError, match="believable"):
+    with pytest.raises(align.AlignmentError, match="plausible"):
         align.rigid(t2, MOVING, t1, FIXED)
     worse = {"mutual_information_before": 0.6, "mutual_information_after": 0.5,
              "translation_mm": 4.0, "rotation_degrees": 1.0}  # fmt: skip

@@ -68,5 +68,5 @@ def test_filling_closes_sulci_and_ventricles():
     radius = np.linalg.norm(index, axis=-1)
     brain = (radius < 24) & (radius > 5)
     brain[:, 28:31, 40:] = False  # a sulcus of 3 mm
-    solid = register.filled(brain, np.eye(4))
+    solid = register.fill_brain_mask(brain, np.eye(4))
     assert solid[radius < 22].all() and not solid[radius > 26].any()

@@ -50,7 +50,7 @@ def test_pad_and_back_is_exact(orientation, order, edge):
     assert out.sum(dtype=np.int64 if order == 0 else np.float64) == data.sum(
         dtype=np.int64 if order == 0 else np.float64
     )  # nothing was cropped
-    again = resampling.back(out, out_affine, affine, data.shape, order)
+    again = resampling.resample(out, out_affine, affine, data.shape, order)
     assert again.dtype == data.dtype
     assert np.array_equal(again, data)
 
@@ -117,7 +117,7 @@ def test_majority_of_whole_blocks(factor, seed):
 
 def test_blocks_of_an_image_are_averaged():
     data = np.random.default_rng(3).uniform(0, 1, (8, 8, 8))
-    out = resampling.like(data, np.eye(4), np.diag([2, 2, 2, 1.0]) + _shift(0.5), (4, 4, 4), 1)
+    out = resampling.resample(data, np.eye(4), np.diag([2, 2, 2, 1.0]) + _shift(0.5), (4, 4, 4), 1)
     assert out.dtype == np.float32
     assert np.allclose(out, data.reshape(4, 2, 4, 2, 4, 2).mean((1, 3, 5)), atol=1e-6)
 
@@ -157,7 +157,7 @@ def test_a_smooth_image_survives_the_way_there_and_back():
     centre = points.reshape(-1, 3).mean(0)
     data = np.exp(-np.sum((points - centre) ** 2, -1) / (2 * 9.0**2)).astype(np.float32)
     out, out_affine = resampling.conform(data, affine, 1.0, (96, 96, 96), 3)
-    again = resampling.back(out, out_affine, affine, data.shape, 3)
+    again = resampling.resample(out, out_affine, affine, data.shape, 3)
     assert np.abs(again - data).max() < 2e-3
 
 
@@ -174,7 +174,7 @@ def test_coarser_grids_do_not_alias():
     data = np.zeros((60, 60, 60), np.float32)
     data[::2] = 1  # what plain sampling at 2.1 voxels would turn into false stripes
     target = np.diag([2.1, 2.1, 2.1, 1.0]) + _shift(1.0)
-    out = resampling.like(data, np.eye(4), target, (26, 26, 26), 1)
+    out = resampling.resample(data, np.eye(4), target, (26, 26, 26), 1)
     plain = ndimage.affine_transform(data, np.full(3, 2.1), 1.0, (26, 26, 26), order=1)
     inner = slice(2, -2)
     assert out[inner, inner, inner].std() < 0.3 * plain[inner, inner, inner].std()
@@ -188,16 +188,16 @@ def test_a_conductivity_map_comes_home_with_air_exactly_zero(orientation):
     truth[4:16, 3:18, 2:13] = rng.uniform(0.02, 2.0, (12, 15, 11))
     affine = grid(orientation, 1.0, [-7.3, 20.7, -8.1])
     out, out_affine = resampling.conform(truth, affine, 1.0, (32, 32, 32))
-    home = resampling.back_conductivity(out, out_affine, affine, truth.shape)
+    home = resampling.resample_conductivity(out, out_affine, affine, truth.shape)
     assert home.dtype == np.float32 and np.array_equal(home, truth), "padded, cropped back"
     # On slices of another thickness: air stays 0, and tissue keeps the range of its values.
     other = affine @ np.diag([0.6, 0.6, 2.5, 1.0])
-    home = resampling.back_conductivity(out, out_affine, other, (33, 36, 7))
+    home = resampling.resample_conductivity(out, out_affine, other, (33, 36, 7))
     tissue = home > 0
     volume = 12 * 15 * 11 / (33 * 0.6 * 36 * 0.6 * 7 * 2.5)
     assert np.isfinite(home).all() and abs(tissue.mean() - volume) < 0.03
     assert home[tissue].min() >= 0.02 and home[tissue].max() <= 2.0
-    flat = resampling.back_conductivity((out > 0) * 0.4, out_affine, other, (33, 36, 7))
+    flat = resampling.resample_conductivity((out > 0) * 0.4, out_affine, other, (33, 36, 7))
     assert np.allclose(flat[flat > 0], 0.4, rtol=1e-5), "nothing fades at the skin"
 
 

@@ -59,7 +59,8 @@ def broken(base, path, value):
         (["condnet", "kernels", "map"], 4, "condnet.kernels.map: kernels must be odd, got 4"),
         (["condnet", "kernels", "decoder"], [5, 5], "condnet.kernels.decoder: .* or 5 with"),
         (["condnet", "kernels", "encoder"], [0], "condnet.kernels.encoder"),
-        (["mri", "shape"], [100, 128, 128], "mri.shape.0"),
+        (["mri", "shape"], [100, 128, 128], "mri.shape: .* multiples of 64, 2 to the power"),
+        (["mri", "shape"], [126, 128, 128], "mri.shape.0"),
         (["cohort", "train"], ["01"], "cohort.train.0"),
         (["cohort", "test"], ["sub-01"], "cohort.test: sub-01 is in cohort.train"),
         (["cohort", "source"], "labels", "cohort.folder: needed"),
@@ -127,6 +128,11 @@ def test_mistakes_are_one_message_that_names_the_key(default, path, value, messa
     with pytest.raises(InputError, match=message) as caught:
         config.check(broken(default, path, value))
     assert "\n" not in str(caught.value)
+
+
+def test_shapes_are_multiples_of_two_to_the_depth(default):
+    default["condnet"]["depth"], default["mri"]["shape"] = 4, [80, 96, 112]
+    config.check(default)
 
 
 def test_missing_key_is_named(default):

@@ -120,7 +120,7 @@ def test_missing_arguments_and_bad_names_are_told(person, capsys):
         assert prediction.main(bad) == 1
         assert "make predict needs NETWORKS=folder" in capsys.readouterr().err
     assert prediction.main([*arguments, "../x"]) == 1
-    assert "no participant id" in capsys.readouterr().err
+    assert "not a participant id" in capsys.readouterr().err
     assert prediction.main([*arguments[:3], str(person[3].parent / "a b")]) == 1
     assert capsys.readouterr().err.startswith("study: ")
     assert prediction.main([*arguments, "sub-anna"]) == 0
