@@ -1,13 +1,15 @@
-"""Inner products over the rows that a rank holds, and orthonormal bases in them (eq. 7)."""
+"""Orthonormal bases (eq. 7): inner products over distributed rows, Gram-Schmidt, bases on disk."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
 from scipy.linalg.blas import dgemm
 
+from headcond.checks import InputError
 from headcond.parallel import SerialCommunicator
 
 _DROP = 1e-14  # of a vector's norm: what is left of one that the basis already spans
@@ -166,6 +168,37 @@ def orthogonality(space: Space, basis: np.ndarray) -> float:
     """Largest entry of |V' M V - I| for the local rows (rows, n) of a basis; collective."""
     gram = space.inner(basis, space.apply(basis))
     return float(np.max(np.abs(gram - np.eye(basis.shape[1])), initial=0.0))
+
+
+def basis_columns(folder: str | Path) -> list[np.ndarray]:
+    """The vectors (size,) of a kept basis, mapped from their files, in the order of snapshots.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none, or one is missing or truncated.
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob("basis-*.npy"))
+    if not paths:
+        raise InputError(f"{folder}: holds no basis; train with keep_bases.")
+    repair = f"Remove {folder} and {folder}.h5, if any; the next run trains the pair again."
+    columns = []
+    for number, path in enumerate(paths):
+        if path.name != f"basis-{number:03d}.npy":
+            raise InputError(f"{folder}: basis-{number:03d}.npy is missing. {repair}")
+        try:
+            columns.append(np.load(path, mmap_mode="r"))
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{path}: cannot be read as a basis vector ({error}). {repair}"
+            ) from error
+    return columns
+
+
+def load_basis(folder: str | Path) -> np.ndarray:
+    """The basis V (size, N) that training left in a pair's folder (`keep_bases`)."""
+    return np.stack(basis_columns(folder), axis=1)
 
 
 def _orthonormalise_within(

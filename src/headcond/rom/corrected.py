@@ -22,8 +22,8 @@ import numpy as np
 
 from headcond.checks import InputError, check_positive
 from headcond.fem.operator import AffineOperator
+from headcond.rom.basis import basis_columns
 from headcond.rom.bounds import chunks
-from headcond.rom.pair_checkpoint import basis_columns
 from headcond.rom.pair_model import PairModel
 from headcond.rom.parameters import Box
 

@@ -8,13 +8,13 @@ import pytest
 
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
-from headcond.rom.basis import AccuracyError
+from headcond.rom.basis import AccuracyError, load_basis
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.parameters import latin_hypercube, named_box
 from headcond.rom.riesz import accelerated, spectral_bounds
 from headcond.rom.settings import Settings
-from headcond.rom.training import load_basis, train_pairs
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import validate
 from tests.helpers import rom_synthetic
 
