@@ -14,7 +14,13 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from headcond.checks import InputError, check_finite, check_option, check_positive
+from headcond.checks import (
+    ConvergenceError,
+    InputError,
+    check_finite,
+    check_option,
+    check_positive,
+)
 from headcond.fem.backends import Backend, Direct, PyAMG, project
 from headcond.fem.block_cg import block_conjugate_gradients
 from headcond.fem.block_multigrid import BlockCycle
@@ -28,24 +34,6 @@ _RESTARTS = 6
 _RESERVE = 0.8
 # Right-hand sides solved together. Fewer than the least go faster one by one.
 BLOCK, _LEAST = 16, 3
-
-
-class ConvergenceError(RuntimeError):
-    """A linear solve that missed its tolerance.
-
-    Attributes
-    ----------
-    name : what was solved (an injection pair, say).
-    residual : true relative residual that was reached.
-    reason : what the solver said.
-    """
-
-    def __init__(self, name: str, residual: float, tolerance: float, reason: str) -> None:
-        super().__init__(
-            f"{name or 'linear system'}: no convergence, true relative residual {residual:.3e} "
-            f"instead of {tolerance:.3e} ({reason})."
-        )
-        self.name, self.residual, self.reason = name, residual, reason
 
 
 @dataclass(frozen=True)
@@ -196,7 +184,7 @@ class Solver:
                 return x, spent, reached
             for k in left:
                 if not np.isfinite(reached[k]):
-                    reasons[k] = reasons[k] or "the iterates are no numbers"
+                    reasons[k] = reasons[k] or "the iterates are NaN or infinite"
                 elif reached[k] > 0.5 * last[k]:
                     reasons[k] = reasons[k] or "restarts no longer reduce it: round-off"
                 if reasons[k]:
@@ -253,8 +241,8 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
     Raises
     ------
     InputError
-        If the matrix is no such matrix, or an option is not known.
-    RuntimeError
+        If the matrix is not of this kind, or an option is unknown.
+    MissingBackend
         If the back end is not installed; the message says how to install it.
     """
     check_option("backend", backend, BACKENDS)

@@ -19,7 +19,7 @@ from headcond.head import barrier, cgal, lattice, snapping, topology
 from headcond.head.mesh import Mesh
 from headcond.tissues import EIT_TISSUES
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 METHODS = ("bcc", "voxel", "cgal")
 _PASSES = 2  # label, snap, weigh by the volumes that came out, and again
@@ -97,7 +97,7 @@ def build_mesh(
     build = {"bcc": _bcc, "voxel": _voxel, "cgal": _cgal}[method]
     nodes, tets, label, changed = build(labels, affine, edge, tissue_names)
     account = {"method": method, "size": float(size), **changed}
-    _log.info("meshed %d nodes, %d tetrahedra: %s", len(nodes), len(tets), account)
+    logger.info("meshed %d nodes, %d tetrahedra: %s", len(nodes), len(tets), account)
     return Mesh(nodes * 1e-3, tets.astype(np.int64), label, tuple(tissue_names)), account
 
 

@@ -37,7 +37,7 @@ class _Column(NamedTuple):
     size: int
 
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _LEAST_ROWS = 64
 _PART = 0.4  # of the work space for the product, as much for the bands; the rest: temporaries
 
@@ -169,7 +169,7 @@ def form_cross(
         for k in range(last - first):
             own = slice(starts[k], starts[k + 1])
             rows.append(product[:, own, starts[k + 1] :].copy())
-        _logger.info("cross blocks: %d of %d pairs", len(rows), len(sources))
+        logger.info("cross blocks: %d of %d pairs", len(rows), len(sources))
     return CrossBlocks(tuple(sources), tuple(counts), tuple(rows))
 
 

@@ -26,7 +26,7 @@ from headcond.rom.stability import Stability
 _FORMAT = "headcond-rom-2"
 _KNOWN = ("headcond-rom-1", _FORMAT)  # 1 has neither cross blocks nor a Riesz spread
 _PAIR_ARRAYS = ("A_N", "b_N", "electrode_basis", "residual_factor", "residual_defect")
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -265,7 +265,7 @@ class ReducedModel:
         if outside == "flag":
             left = int(np.count_nonzero(~self.box.inside(sigma)))
             if left:
-                _logger.warning("%d points lie outside the trained box", left)
+                logger.warning("%d points lie outside the trained box", left)
         return theta.reshape(-1, theta.shape[-1]), theta.shape[:-1]
 
     def dual_places(self) -> list[int]:

@@ -24,7 +24,7 @@ from headcond.rom.parameters import Box
 
 METHODS = ("rbf", "concave")
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _RITZ_TOLERANCE = 1e-8
 
 
@@ -131,7 +131,7 @@ def stability_factors(
         solver = solver_factory(matrix)
         found.append(second_eigenvalue(matrix, solver))
         solver.close()
-        _logger.info("stability factor %d of %d: %.4e", number + 1, len(points), found[-1][0])
+        logger.info("stability factor %d of %d: %.4e", number + 1, len(points), found[-1][0])
     values, residuals = np.array(found).T
     return Stability(points, box.theta(points), values, residuals, method)
 

@@ -17,7 +17,7 @@ from headcond.rom.model import PairModel, ReducedModel
 from headcond.rom.settings import operator_digest
 from headcond.rom.stability import second_eigenvalue
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _CONTACT = "contact"
 _TRUTH = 1e-13
 _ROUND_OFF = 1e-15  # of |||u|||^2 = b'u, what the energy identity loses by cancellation
@@ -134,7 +134,7 @@ def compare(
                 table += [{"source": pair.source, "point": number, **row} for row in found]
             if model.cross is not None:
                 _judge_readings(model, sigma, table[known:], truths[operator.nodes :].T)
-        _logger.info("point %d of %d compared", number + 1, len(points))
+        logger.info("point %d of %d compared", number + 1, len(points))
     return [pd.DataFrame(table) for table in rows]
 
 

@@ -18,7 +18,7 @@ from headcond.random import generator
 from headcond.tms.coil import Coil
 from headcond.tms.stencil import Grid, Network
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _SPACING = 3e-3  # m, of the lattice
 _POINTS = 6  # of the Lagrange polynomials
 _SAMPLES = 400  # nodes per check, each with up to three edges
@@ -149,7 +149,7 @@ class _Interpolation:
             self._interpolate(axis)
         radius = 2 * _SPACING
         while (error := self._sampled_error(radius)) > accuracy:
-            _log.debug("dA/dt: error %.2g at %.0f mm from the windings", error, radius * 1e3)
+            logger.debug("dA/dt: error %.2g at %.0f mm from the windings", error, radius * 1e3)
             radius += _SPACING
         self._replace(radius)
 

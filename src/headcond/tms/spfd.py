@@ -18,19 +18,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headcond.checks import InputError, check_finite, check_option, check_positive
+from headcond.checks import (
+    ConvergenceError,
+    InputError,
+    check_finite,
+    check_option,
+    check_positive,
+)
 from headcond.tms import algebraic, krylov, stencil
 from headcond.tms.coil import Coil
 from headcond.tms.induction import dadt_edges
 from headcond.tms.multigrid import Hierarchy
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 BACKENDS = ("multigrid", "torch", "pyamg", "petsc")
-_RECYCLED = 12  # potentials of earlier positions that a new one may start from
-
-
-class ConvergenceError(RuntimeError):
-    """The potential did not reach the tolerance; the message says how far it got."""
+_KEPT = 12  # potentials of earlier positions that a new one may start from
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ class Problem:
     ------
     InputError
         For NaN, infinite or negative values, an empty map or a sheared affine.
-    assembled.MissingBackend
+    MissingBackend
         If the library of a back end, or the device, is not there.
     """
 
@@ -102,16 +104,13 @@ class Problem:
 
             everywhere = np.arange(self._network.inverse_diagonal.size)
             solve = torch_solver(self._network, hierarchy, device)
-            self._potential = partial(krylov.corrected, self._network, solve, everywhere)
+            self._potential = partial(krylov.refined, self._network, solve, everywhere)
         else:
             matrix, unknowns = algebraic.matrix(self._network, stencil.node_labels(labels))
-            if backend == "pyamg":
-                solve = algebraic.pyamg_solver(matrix)
-            else:
-                solve = algebraic.petsc_solver(matrix, communicator)
-            self._potential = partial(krylov.corrected, self._network, solve, unknowns)
+            solve = algebraic.algebraic_solver(matrix, backend, communicator)
+            self._potential = partial(krylov.refined, self._network, solve, unknowns)
         self._prepared = time.perf_counter() - began
-        _log.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
+        logger.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
                   self.components, self._prepared)  # fmt: skip
 
     def solve(self, coil: Coil, didt: float, tolerance: float = 1e-6,
@@ -139,19 +138,19 @@ class Problem:
         """Fields of many coils or positions, one after the other as they are asked for.
 
         Each starts from what the fields before it had in common with it
-        (`krylov.Recycled`), which saves iterations where positions lie close together, and
+        (`krylov.ProjectedGuess`), which saves iterations where positions lie close together, and
         meets the tolerance like any other.
 
         Parameters
         ----------
         coils, didt, tolerance : see `solve`.
         """
-        recycled = krylov.Recycled(self._network, _RECYCLED)
+        earlier = krylov.ProjectedGuess(self._network, _KEPT)
         for coil in coils:
-            yield self._solve(coil, didt, tolerance, "interpolated", recycled)
+            yield self._solve(coil, didt, tolerance, "interpolated", earlier)
 
     def _solve(self, coil: Coil, didt: float, tolerance: float, dadt: str,
-               recycled: krylov.Recycled | None) -> EField:  # fmt: skip
+               earlier: krylov.ProjectedGuess | None) -> EField:  # fmt: skip
         tolerance = check_positive("tolerance", tolerance)
         didt = float(check_finite("didt", didt))
         self._refuse_inside(coil)
@@ -160,20 +159,22 @@ class Problem:
         summed = time.perf_counter()
         b = np.zeros(self._network.inverse_diagonal.shape)
         stencil.load(self._network, emf, b)
-        start = None if recycled is None else recycled.start(b)
+        start = None if earlier is None else earlier.guess(b)
         psi, iterations, residual = self._potential(b, tolerance, start)
         if not residual <= tolerance:
-            raise ConvergenceError(f"SPFD potential: relative residual {residual:.3g} after "
-                                   f"{iterations} iterations, wanted {tolerance:.3g}.")  # fmt: skip
-        if recycled is not None:
-            recycled.keep(psi)
+            raise ConvergenceError(
+                f"SPFD potential of {coil.name}", residual, tolerance,
+                f"after {iterations} iterations",
+            )  # fmt: skip
+        if earlier is not None:
+            earlier.add(psi)
         solved = time.perf_counter()
         vector = np.zeros((*self._shape, 3), np.float32)
         stencil.field(self._sigma, self._grid, psi, emf, vector[self._grid.region])
         ended = time.perf_counter()
         seconds = {"prepare": self._prepared, "dadt": summed - started,
                    "solve": solved - summed, "field": ended - solved}  # fmt: skip
-        _log.info("%s: %d iterations, residual %.2g, %.1f s", coil.name, iterations, residual,
+        logger.info("%s: %d iterations, residual %.2g, %.1f s", coil.name, iterations, residual,
                   ended - started)  # fmt: skip
         return EField(vector, iterations, residual, self.components, self.unknowns, seconds)
 
@@ -203,7 +204,7 @@ def solve_efield(conductivity: ArrayLike, affine: ArrayLike, coil: Coil, didt: f
 
     Raises
     ------
-    InputError, ConvergenceError, assembled.MissingBackend
+    InputError, ConvergenceError, MissingBackend
         See `Problem` and `Problem.solve`.
     """
     problem = Problem(conductivity, affine, backend, device, communicator)
@@ -227,7 +228,7 @@ def solve_positions(conductivity: ArrayLike, affine: ArrayLike, coils: Iterable[
 
     Raises
     ------
-    InputError, ConvergenceError, assembled.MissingBackend
+    InputError, ConvergenceError, MissingBackend
         See `Problem` and `Problem.solve`; a bad map is refused before the first field.
     """
     problem = Problem(conductivity, affine, backend, device, communicator)

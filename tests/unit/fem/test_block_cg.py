@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from headcond.checks import InputError
+from headcond.checks import ConvergenceError, InputError
 from headcond.fem import block_multigrid
 from headcond.fem.block_cg import block_conjugate_gradients
-from headcond.fem.solvers import ConvergenceError, make_solver
+from headcond.fem.solvers import make_solver
 from tests.unit.fem.test_solvers import laplacian, loads_for, petsc_or_skip
 
 BACKENDS = ("petsc", "pyamg")
