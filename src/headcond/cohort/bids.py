@@ -24,6 +24,7 @@ THICKEST_SLICE_MM = 5.0
 thicker slices may miss it. Both limits are ours."""
 LEAST_OVERLAP = 0.25
 """Share of the smaller field of view of T1w and T2w that must lie in the other; ours."""
+_ROUND_OFF = 1e-3  # of an affine's voxel edges: headers hold them as float32, often rounded
 _LABEL = re.compile(r"[A-Za-z0-9]+")
 _SUFFIX = re.compile(r"(?:[a-z]+-[A-Za-z0-9]+_)*[A-Za-z0-9]+")
 
@@ -170,14 +171,15 @@ def read_scan(path: str | Path) -> Scan:
     sizes = voxel_sizes(affine)
     edges = " x ".join(f"{edge:.3g}" for edge in sizes)
     ratio = sizes.max() / sizes.min()
-    if sizes.max() > THICKEST_SLICE_MM or ratio > LARGEST_ANISOTROPY:
+    slack = 1 + _ROUND_OFF
+    if sizes.max() > slack * THICKEST_SLICE_MM or ratio > slack * LARGEST_ANISOTROPY:
         raise InputError(
             f"{path}: voxels of {edges} mm are too long: at most {THICKEST_SLICE_MM:g} mm, and "
             f"{LARGEST_ANISOTROPY:g} times longer than wide. Thin layers such as the skull are "
             "lost between such slices; use a 3-D acquisition."
         )
     warnings = []
-    if ratio > NOTED_ANISOTROPY:
+    if ratio > slack * NOTED_ANISOTROPY:
         warnings.append(
             f"{Path(path).name}: voxels of {edges} mm are {ratio:.1f} times longer than wide "
             f"(limit {NOTED_ANISOTROPY:g}): thin layers are blurred along the slices."

@@ -68,7 +68,7 @@ class Problem:
     Parameters
     ----------
     conductivity : (nx, ny, nz) S/m, exactly 0 in air; partial volumes (means of a finer
-        map, see `block_mean`) are welcome and more accurate than binary voxels.
+        map, `headcond.mri.resampling.block_mean`) are more accurate than binary voxels.
     affine : (4, 4) voxel-to-world, mm; any orthogonal one, voxels need not be cubes.
     backend : "multigrid" (matrix-free, numba), "torch" (the same hierarchy on a device of
         torch), "pyamg" or "petsc" (algebraic multigrid on the assembled matrix).
@@ -240,28 +240,3 @@ def coil_inside(points: np.ndarray, conducting: np.ndarray, grid: stencil.Grid) 
     index = np.floor((points - grid.origin) @ grid.axes / grid.step).astype(int) - 1
     index = index[np.all((index >= 0) & (index < conducting.shape), axis=1)]
     return bool(conducting[tuple(index.T)].any())
-
-
-def block_mean(values: ArrayLike, affine: ArrayLike,
-               factor: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Mean over blocks of factor^3 voxels: sub-voxel conductivity from a finer map.
-
-    Returns
-    -------
-    means : (nx/factor, ny/factor, nz/factor) float32.
-    affine : (4, 4) of the coarser voxels, mm.
-
-    Raises
-    ------
-    InputError
-        If the shape is no multiple of `factor`.
-    """
-    values, affine = np.asarray(values), np.asarray(affine, float)
-    if values.ndim != 3 or any(n % factor for n in values.shape):
-        raise InputError(f"The shape {values.shape} is no multiple of the factor {factor}.")
-    shape = [part for n in values.shape for part in (n // factor, factor)]
-    means = values.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float64).astype(np.float32)
-    coarse = affine.copy()
-    coarse[:3, :3] *= factor
-    coarse[:3, 3] += affine[:3, :3] @ np.full(3, (factor - 1) / 2)
-    return means, coarse

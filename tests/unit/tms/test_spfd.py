@@ -358,16 +358,6 @@ def test_interpolated_dadt_keeps_its_accuracy(source):
         np.testing.assert_array_equal(fast[axis][network.edges[axis] == 0], 0)
 
 
-def test_block_mean_keeps_world_positions_and_volume():
-    values = np.random.default_rng(0).random((4, 6, 8))
-    affine = voxels(values.shape, (1.0, 2.0, 3.0))
-    means, coarse = spfd.block_mean(values, affine, 2)
-    assert means[1, 2, 3] == pytest.approx(values[2:4, 4:6, 6:8].mean())
-    np.testing.assert_allclose(coarse @ [1, 2, 3, 1], affine @ [2.5, 4.5, 6.5, 1])
-    with pytest.raises(InputError, match="multiple"):
-        spfd.block_mean(values, affine, 4)
-
-
 def test_bad_maps_are_refused():
     sigma, affine = blob(), voxels((20, 18, 22))
     for bad, message in ((-0.1, "1 negative"), (np.nan, "NaN"), (np.inf, "infinite")):
