@@ -85,9 +85,10 @@ class Petsc:
             self._matrix.setNearNullSpace(self._kernel)
         self._load, self._x = self._matrix.createVecs()
         self._reasons = {
-            value: key for key, value in vars(petsc.KSP.ConvergedReason).items()
+            value: key
+            for key, value in vars(petsc.KSP.ConvergedReason).items()
             if isinstance(value, int)
-        }  # fmt: skip
+        }
         self._gather = self._whole = None
         if communicator is not None:
             self._gather, self._whole = petsc.Scatter.toAll(self._x)

@@ -2,7 +2,7 @@
 
 The matrices are symmetric positive semidefinite with the constants as kernel (the complete
 electrode model without a grounded node). Every solution is checked against its own
-true residual, whatever the back end says of itself.
+true residual, whatever the back end reports.
 """
 
 from __future__ import annotations
@@ -143,12 +143,12 @@ class Solver:
         and, on the quotient, positive definite; so it serves as a Riesz map.
         """
         columns = _columns("residual", residual, self.matrix.shape[0])
-        if self._map is None:  # another smoother than that of ranks: one map for all calls
+        if self._map is None:  # its smoother differs from that of ranks: one map for all calls
             self._map = self._backend.block_cycle(np.float64)
         if self._map is not None:
-            found = self._map(_project(columns))
-            found -= found.mean(axis=0)
-            return found.reshape(np.shape(residual))
+            mapped = self._map(_project(columns))
+            mapped -= mapped.mean(axis=0)
+            return mapped.reshape(np.shape(residual))
         out = np.empty_like(columns)
         for k in range(columns.shape[1]):
             out[:, k] = project(self._backend.precondition(project(columns[:, k])))
@@ -272,14 +272,16 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
                 f"The solver to reuse has {reuse.matrix.shape[0]} unknowns, this matrix "
                 f"{matrix.shape[0]}: it must have the same size and communicator."
             )
-    made: Backend
+    library: Backend
     if backend == "petsc":
-        made = Petsc(matrix, preconditioner, communicator, other)
+        library = Petsc(matrix, preconditioner, communicator, other)
     elif backend == "pyamg":
-        made = PyAMG(matrix, other)
+        library = PyAMG(matrix, other)
     else:
-        made = Direct(matrix)
-    solver = Solver(matrix, made, float(tolerance), int(max_iterations), communicator, int(block))
+        library = Direct(matrix)
+    solver = Solver(
+        matrix, library, float(tolerance), int(max_iterations), communicator, int(block)
+    )
     if reuse is not None:
         solver._owner = reuse._owner
     return solver

@@ -35,7 +35,7 @@ def mesh_labels(
     tissue_names: tuple[str, ...] = EIT_TISSUES,
     cut: bool = False,
 ) -> Mesh:
-    """Mesh a labelled head; `build_mesh` without its account. See there."""
+    """Mesh a labelled head; `build_mesh` without its report of changes. See there."""
     return build_mesh(labels, affine, size, method, tissue_names, cut)[0]
 
 
@@ -47,7 +47,7 @@ def build_mesh(
     tissue_names: tuple[str, ...] = EIT_TISSUES,
     cut: bool = False,
 ) -> tuple[Mesh, dict[str, Any]]:
-    """Mesh a labelled head, and account for what was changed on the way.
+    """Mesh a labelled head, and report what was changed on the way.
 
     `bcc`: a body-centred-cubic lattice along the world's axes, so that neither the order
     nor the direction of the image's axes matters. Every tetrahedron takes the label with
@@ -82,7 +82,7 @@ def build_mesh(
     Raises
     ------
     InputError
-        If the labels are no label volume or use unknown labels, a tissue is absent or
+        If the labels are not a label volume or use unknown labels, a tissue is absent or
         vanishes at this size, the head reaches the border without `cut`, or `size` is
         not between 0.2 and 50 mm.
     """
@@ -110,14 +110,14 @@ def _checked(
         raise InputError(f"labels must be integers, got {labels.dtype}.")
     axes = affine[:3, :3] / voxel_sizes(affine)
     if np.max(np.abs(axes.T @ axes - np.eye(3))) > 1e-3:
-        raise InputError("affine is sheared: its voxels are no boxes. Resample the labels first.")
+        raise InputError("affine is sheared: its voxels are not boxes. Resample the labels first.")
     count = np.bincount(labels.ravel() - min(0, int(labels.min())), minlength=len(names) + 1)
     if labels.min() < 0 or labels.max() > len(names):
         raise InputError(
             f"labels run from {labels.min()} to {labels.max()}; tissue names exist for 1 to "
             f"{len(names)} (0 is air)."
         )
-    absent = [name for name, found in zip(names, count[1:], strict=True) if not found]
+    absent = [name for name, voxels in zip(names, count[1:], strict=True) if not voxels]
     if absent:
         raise InputError(
             f"labels hold no voxel of {', '.join(absent)}: a tissue without volume has no "
@@ -193,7 +193,7 @@ def _balanced(
     neighbours: np.ndarray,
     names: tuple[str, ...],
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Vote with weights above one for tissues that the plain vote would starve.
+    """Vote with weights above one for tissues that the plain vote would lose.
 
     A layer thinner than the lattice wins few tetrahedra. Its weight grows until it has
     the number `wanted` (kinds,), those that close layers included.

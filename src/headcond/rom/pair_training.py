@@ -16,22 +16,22 @@ from headcond.fem.operator import AffineOperator
 from headcond.random import generator
 from headcond.rom.basis import (
     AccuracyError,
-    Space,
+    InnerProductSpace,
     classical_gram_schmidt,
     orthonormalise,
 )
 from headcond.rom.bounds import ResidualBasis, Riesz, energy_bounds, residual_loads
 from headcond.rom.pair_model import PairModel
 from headcond.rom.parameters import Box, latin_hypercube
-from headcond.rom.riesz import CycleSpace, accelerated, spectral_bounds
+from headcond.rom.riesz import DualSpace, chebyshev_accelerated, spectral_bounds
 from headcond.rom.settings import Settings, training_digest
 from headcond.rom.stability import second_eigenvalue
 
 logger = logging.getLogger(__name__)
 _ORTHOGONAL = 1e-12
 # Measured at 219 thousand nodes, four pairs: 1.2 times the iterations at 3.9, 1.5 to 2 at 5.
-_NEAR = 4.0
-_COLUMNS = 32  # right-hand sides of one call of the Riesz solver: bounds its memory
+_REUSE_RATIO = 4.0
+_RIESZ_COLUMNS = 32  # right-hand sides of one call of the Riesz solver: bounds its memory
 _HISTORY = ("mu", "maximum", "mean", "absolute", "iterations", "riesz_iterations",
             "orthogonality", "seconds_solve", "seconds_riesz", "seconds_orthogonal",
             "seconds_sweep")  # fmt: skip
@@ -63,16 +63,16 @@ class TrainingProblem:
         self.spread = 1.0
         if settings.norm == "energy":
             matrix = self.matrix(self.reference[: len(box.names)])
-            self.space = Space(matrix, operator.size, communicator)
+            self.space = InnerProductSpace(matrix, operator.size, communicator)
             self._solver = solver_factory(matrix)
             self._prepare_riesz(matrix)
         else:
-            self.space = self.residual_space = Space(None, operator.size, communicator)
+            self.space = self.residual_space = InnerProductSpace(None, operator.size, communicator)
             self.stability_factor = settings.stability.evaluate(box, self.sample)
         self.blocks = [self.space.local(block) for block in box.blocks(operator)]
         ranks, rank = self.space.communicator.Get_size(), self.space.communicator.Get_rank()
         count = len(self.sample)
-        self.share = slice(count * rank // ranks, count * (rank + 1) // ranks)
+        self.own_points = slice(count * rank // ranks, count * (rank + 1) // ranks)
 
     def matrix(self, sigma: np.ndarray) -> Any:
         """A at the parameters sigma (P,)."""
@@ -81,11 +81,11 @@ class TrainingProblem:
     def solver(self, index: int) -> Any:
         """Solver at sample point `index`, to be closed.
 
-        Near the reference its preconditioner serves here too: a few iterations more cost less
-        than to set up another. Further away they would not.
+        Near the reference its preconditioner is used here too: a few more iterations cost less
+        than the set-up of another. Further away they do not.
         """
         matrix, ratio = self.matrix(self.sample[index]), self.theta[index] / self.reference
-        near = ratio.max() <= _NEAR * ratio.min()
+        near = ratio.max() <= _REUSE_RATIO * ratio.min()
         if near and self._solver is not None and self._solver.reusable:
             return self.solver_factory(matrix, reuse=self._solver)
         return self.solver_factory(matrix)
@@ -104,11 +104,11 @@ class TrainingProblem:
         settings, solver = self.settings, self._solver
         if settings.riesz == "cycle":
             lowest, highest = spectral_bounds(matrix, solver.apply_preconditioner)
-            cycle, lowest, highest = accelerated(
+            cycle, lowest, highest = chebyshev_accelerated(
                 matrix, solver.apply_preconditioner, lowest, highest, settings.cycles
             )
             self.spread = highest / lowest
-            self.residual_space = CycleSpace(
+            self.residual_space = DualSpace(
                 cycle, lowest, len(matrix.indptr) - 1, self.space.communicator
             )
             logger.info(
@@ -119,9 +119,7 @@ class TrainingProblem:
         if residual >= value:
             raise AccuracyError("second eigenvalue at the reference", residual, value)
         self.residual_space = self.space
-        self._riesz = Riesz(
-            self.space, matrix, solver, value - residual, settings.riesz_tolerance
-        )  # fmt: skip
+        self._riesz = Riesz(self.space, matrix, solver, value - residual, settings.riesz_tolerance)
 
     def representers(
         self, loads: Sequence[np.ndarray], name: str
@@ -129,20 +127,20 @@ class TrainingProblem:
         """Per array of local loads: Riesz representers, their errors, solver iterations."""
         if self._riesz is None:
             return [(load, np.zeros(load.shape[1]), 0) for load in loads]
-        found, first = [], 0
+        results, first = [], 0
         while first < len(loads):
             last, columns = first + 1, loads[first].shape[1]
-            while last < len(loads) and columns + loads[last].shape[1] <= _COLUMNS:
+            while last < len(loads) and columns + loads[last].shape[1] <= _RIESZ_COLUMNS:
                 columns += loads[last].shape[1]
                 last += 1
             local, error, iterations = self._riesz(np.concatenate(loads[first:last], axis=1), name)
             ends = np.cumsum([0] + [load.shape[1] for load in loads[first:last]])
-            found += [
+            results += [
                 (local[:, a:b], error[a:b], int(iterations[a:b].sum()))
                 for a, b in itertools.pairwise(ends)
             ]
             first = last
-        return found
+        return results
 
 
 class PairTraining:
@@ -155,7 +153,7 @@ class PairTraining:
     load : (size,) right-hand side b.
     count : number of snapshots.
     chosen : sample point of each snapshot.
-    dependent : whether the last snapshot lay in the span of the others and was left out.
+    dependent : whether the last snapshot was in the span of the others and was left out.
     end : why training ended: "tolerance", "noise", "floor", "snapshots"; None before.
     history : see `PairModel`.
     checksums : per snapshot, of its files in the checkpoint.
@@ -238,14 +236,15 @@ class PairTraining:
         solution = self.model().solve(self.problem.theta[index : index + 1])[0]
         return self.problem.space.whole(self.basis @ solution)
 
-    def add_snapshot(self, index: int, snapshot: np.ndarray, iterations: int,
-                     seconds: float) -> bool:  # fmt: skip
+    def add_snapshot(
+        self, index: int, snapshot: np.ndarray, iterations: int, seconds: float
+    ) -> bool:
         """Extend the basis by a whole snapshot (size,); False if it depends on the basis."""
         problem, n, start = self.problem, self.count, time.perf_counter()
         space, settings = problem.space, problem.settings
-        method = orthonormalise if settings.orthogonalisation == "repeated" else (
-            classical_gram_schmidt
-        )  # fmt: skip
+        method = (
+            orthonormalise if settings.orthogonalisation == "repeated" else (classical_gram_schmidt)
+        )
         added, _, _ = method(space, self.basis, space.local(snapshot)[:, None])
         if not added.shape[1]:
             self.dependent = True
@@ -280,8 +279,9 @@ class PairTraining:
             return loads
         return np.concatenate((self.problem.space.local(self.load)[:, None], loads), axis=1)
 
-    def add_residual(self, representers: np.ndarray, errors: np.ndarray, iterations: int,
-                     seconds: float) -> None:  # fmt: skip
+    def add_residual(
+        self, representers: np.ndarray, errors: np.ndarray, iterations: int, seconds: float
+    ) -> None:
         """Extend the residual basis by the representers of `residual_loads`."""
         start = time.perf_counter()
         reference, newest = self.problem.reference, self._basis[:, self.count - 1]
@@ -335,14 +335,14 @@ class PairTraining:
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
         # Absolute and relative bound over the sample, which the ranks share.
         problem = self.problem
-        share, model = problem.share, self.model()
-        theta = problem.theta[share]
+        points, model = problem.own_points, self.model()
+        theta = problem.theta[points]
         solution, norm, slack = model.residual(theta, problem.reference)
         if problem.stability_factor is None:
             _, absolute = energy_bounds(norm, slack, theta / problem.reference)
             relative = absolute / np.sqrt(model.energy(solution))
         else:
-            absolute = (norm + slack) / problem.stability_factor[share]
+            absolute = (norm + slack) / problem.stability_factor[points]
             relative = absolute / np.linalg.norm(solution, axis=1)  # as the paper's eq. 10
         parts = problem.space.communicator.allgather((absolute, relative))
         absolute, relative = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -364,5 +364,5 @@ def pair_folder(operator: AffineOperator, source: str) -> str:
 
 
 def file_label(source: str) -> str:
-    """An electrode's label as it stands in names of files."""
+    """An electrode's label as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9]+", "_", source)

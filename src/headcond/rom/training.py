@@ -58,7 +58,7 @@ def train_pairs(
 
     Returns
     -------
-    ReducedModel with the pairs in the order given, on every rank.
+    ReducedModel with the pairs in their order, on every rank.
     """
     check_option("mode", mode, MODES)
     world = SerialCommunicator() if communicator is None else communicator
@@ -147,7 +147,7 @@ def _train_share(
 
 def _check_pairs(operator: AffineOperator, pairs: Sequence[tuple[str, str]]) -> None:
     if not pairs:
-        raise InputError("No injection pair given.")
+        raise InputError("There is no injection pair.")
     for pair in pairs:
         for electrode in pair:
             operator.unknown(electrode)
@@ -162,7 +162,7 @@ def _check_pairs(operator: AffineOperator, pairs: Sequence[tuple[str, str]]) -> 
 
 
 def _finished(folders: dict[str, Path | None], attributes: dict[str, Any]) -> dict[str, PairModel]:
-    found = {}
+    finished = {}
     for source, folder in folders.items():
         path = None if folder is None else folder.with_suffix(".h5")
         if path is None or not path.exists():
@@ -177,8 +177,8 @@ def _finished(folders: dict[str, Path | None], attributes: dict[str, Any]) -> di
                 f"{path}: holds a pair of another training (operator, box or settings differ); "
                 "remove it or name another folder."
             )
-        found[source] = model.pairs[0]
-    return found
+        finished[source] = model.pairs[0]
+    return finished
 
 
 def _clear(folder: Path, keep_bases: bool) -> None:

@@ -67,14 +67,14 @@ def algebraic_solver(
         rank passes the same system and right-hand sides, holds a part of the rows, and gets the
         whole solution.
     """
-    made: Backend
+    library: Backend
     if backend == "pyamg":
-        made = PyAMG(system, singular=False)
+        library = PyAMG(system, singular=False)
     else:
         alone = communicator is None or communicator.Get_size() == 1
-        made = Petsc(system, "gamg", None if alone else communicator, singular=False)
+        library = Petsc(system, "gamg", None if alone else communicator, singular=False)
 
     def solve(b: np.ndarray, tolerance: float, limit: int) -> tuple[np.ndarray, int]:
-        return made.solve(b, tolerance, limit)[:2]
+        return library.solve(b, tolerance, limit)[:2]
 
     return solve

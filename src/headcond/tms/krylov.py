@@ -31,7 +31,7 @@ def multigrid_cg(
 ) -> tuple[np.ndarray, int, float]:
     """Conjugate gradients in float64, preconditioned by one float32 V-cycle.
 
-    The recursive residual may drift from the true one, so convergence is judged on the true
+    The recursive residual may drift from the true one, so convergence is checked on the true
     one. Vectors are touched only between the bounds of rows, so the air of the box takes no
     memory.
 

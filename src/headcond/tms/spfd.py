@@ -63,7 +63,7 @@ class EField:
 
 
 class Problem:
-    """A conductivity map made ready for any number of coils and positions.
+    """A conductivity map prepared for any number of coils and positions.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class Problem:
     affine : (4, 4) voxel-to-world, mm; any orthogonal one, voxels need not be cubes.
     backend : "multigrid" (matrix-free, numba), "torch" (the same hierarchy on a device of
         torch), "pyamg" or "petsc" (algebraic multigrid on the assembled matrix).
-    device : of "torch": "cpu", "cuda" or "cuda:1", say.
+    device : of "torch": "cpu", "cuda" or "cuda:1".
     communicator : MPI communicator of "petsc". Every rank calls with the same map and gets the
         whole field; the rows of the matrix and the solve are shared out.
 
@@ -113,8 +113,9 @@ class Problem:
         logger.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
                   self.components, self._prepared)  # fmt: skip
 
-    def solve(self, coil: Coil, didt: float, tolerance: float = 1e-6,
-              dadt: str = "interpolated") -> EField:  # fmt: skip
+    def solve(
+        self, coil: Coil, didt: float, tolerance: float = 1e-6, dadt: str = "interpolated"
+    ) -> EField:
         """Field of one coil, already placed in the world (`Coil.transformed`).
 
         Parameters
@@ -122,23 +123,24 @@ class Problem:
         coil : in world metres.
         didt : rate of change of the coil current, A/s.
         tolerance : of the true relative residual.
-        dadt : how dA/dt is summed at the edges, see `edges.dadt_edges`.
+        dadt : how dA/dt is summed at the edges, see `induction.dadt_edges`.
 
         Raises
         ------
         InputError
-            If a winding or dipole lies inside a conducting voxel.
+            If a winding or dipole is inside a conducting voxel.
         ConvergenceError
             If the residual stays above the tolerance.
         """
         return self._solve(coil, didt, tolerance, dadt, None)
 
-    def solve_each(self, coils: Iterable[Coil], didt: float,
-                   tolerance: float = 1e-6) -> Iterator[EField]:  # fmt: skip
-        """Fields of many coils or positions, one after the other as they are asked for.
+    def solve_each(
+        self, coils: Iterable[Coil], didt: float, tolerance: float = 1e-6
+    ) -> Iterator[EField]:
+        """Fields of many coils or positions, one after the other, lazily.
 
         Each starts from what the fields before it had in common with it
-        (`krylov.ProjectedGuess`), which saves iterations where positions lie close together, and
+        (`krylov.ProjectedGuess`), which saves iterations where positions are close together, and
         meets the tolerance like any other.
 
         Parameters
@@ -224,7 +226,7 @@ def solve_positions(conductivity: ArrayLike, affine: ArrayLike, coils: Iterable[
 
     Returns
     -------
-    Iterator over the fields, in the order of the coils; a field is solved when asked for.
+    Iterator over the fields, in the order of the coils; each is solved when it is requested.
 
     Raises
     ------
@@ -236,7 +238,7 @@ def solve_positions(conductivity: ArrayLike, affine: ArrayLike, coils: Iterable[
 
 
 def coil_inside(points: np.ndarray, conducting: np.ndarray, grid: stencil.Grid) -> bool:
-    """Whether any of the world points (N, 3), m, lies in a conducting voxel of the box."""
+    """Whether any of the world points (N, 3), m, is in a conducting voxel of the box."""
     index = np.floor((points - grid.origin) @ grid.axes / grid.step).astype(int) - 1
     index = index[np.all((index >= 0) & (index < conducting.shape), axis=1)]
     return bool(conducting[tuple(index.T)].any())

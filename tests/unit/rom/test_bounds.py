@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
-from headcond.rom.basis import Space, orthonormalise
+from headcond.rom.basis import InnerProductSpace, orthonormalise
 from headcond.rom.bounds import energy_bounds, residual_norm, residual_norm_by_gram
 from headcond.rom.greedy import train
 from headcond.rom.model import ReducedModel
@@ -196,7 +196,7 @@ def test_euclidean_bound_with_the_rigorous_factor_holds(factors):
 
 def test_zero_residual_of_a_space_that_holds_the_solution():
     """One exact snapshot, judged at its own point with hand-made factors."""
-    space = Space(None, 3)
+    space = InnerProductSpace(None, 3)
     vectors = np.array([[1.0, 0.5], [-1.0, 0.2], [0.0, 0.1]])
     _, factor, dropped = orthonormalise(space, np.empty((3, 0)), vectors)
     norm, slack = residual_norm(factor, dropped, np.ones((1, 1)), np.array([[1.0]]))

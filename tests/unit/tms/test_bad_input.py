@@ -85,7 +85,7 @@ CASES = {
     "no distance": (
         lambda: placement.place(HEAD, AFFINE, [0, 0, 40], [0, 30, 40], distance=0), "distance"),
     "half a grid": (
-        lambda: placement.around(HEAD, AFFINE, placement.from_simnibs(INTO), 10, 0.5), "steps"),
+        lambda: placement.scalp_grid(HEAD, AFFINE, placement.from_simnibs(INTO), 10, 0.5), "steps"),
 }  # fmt: skip
 FILES = {
     "count.ccd": ("2\n0 0 0.1 0 0 1\n", "2 dipoles announced, found a table of"),
