@@ -14,13 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from headcond.checks import (
-    ConvergenceError,
-    InputError,
-    check_finite,
-    check_option,
-    check_positive,
-)
+from headcond.checks import ConvergenceError, InputError, check_finite, check_option, check_positive
 from headcond.fem.backends import Backend, Direct, PyAMG, project
 from headcond.fem.block_cg import block_conjugate_gradients
 from headcond.fem.block_multigrid import BlockCycle

@@ -212,7 +212,7 @@ def _mesh_file(path: str | Path) -> Path:
             "EIDORS and of ROMpEIT (unpack a .7z archive first)."
         )
     if not path.exists():
-        raise InputError(f"{path}: the file does not exist.")
+        raise InputError(f"{path}: there is no such file.")
     return path
 
 

@@ -149,10 +149,7 @@ def _cropped(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _bcc(
-    labels: np.ndarray,
-    affine: np.ndarray,
-    edge: float,
-    names: tuple[str, ...],
+    labels: np.ndarray, affine: np.ndarray, edge: float, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
     kinds = len(names) + 1
     corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(labels.shape) - 0.5
@@ -210,10 +207,7 @@ def _balanced(
 
 
 def _voxel(
-    labels: np.ndarray,
-    affine: np.ndarray,
-    edge: float,
-    names: tuple[str, ...],
+    labels: np.ndarray, affine: np.ndarray, edge: float, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
     kinds = len(names) + 1
     counts, grid = lattice.voxel_votes(labels, affine, edge, kinds)

@@ -5,13 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from headcond.checks import (
-    InputError,
-    check_affine,
-    check_positive,
-    check_shape,
-    voxel_sizes,
-)
+from headcond.checks import InputError, check_affine, check_positive, check_shape, voxel_sizes
 from headcond.tissues import EIT_TISSUES
 
 _COMPACT, _SPONGY = (EIT_TISSUES.index(name) + 1 for name in ("compact_bone", "spongy_bone"))

@@ -133,18 +133,6 @@ def residual_norm(
     return np.linalg.norm(weights @ factor.T, axis=1), np.abs(weights) @ defect
 
 
-def residual_norm_by_gram(
-    factor: np.ndarray, ratio: np.ndarray, solution: np.ndarray
-) -> np.ndarray:
-    """Residual norm (S,) the classical way, sqrt(c - 2 d'z + z'Ez): stagnates near 1e-8 of b.
-
-    For comparison in Experiment 1; arguments as of `residual_norm`.
-    """
-    weights = _column_weights(ratio, solution)
-    squares = np.einsum("si,ij,sj->s", weights, factor.T @ factor, weights, optimize=True)
-    return np.sqrt(np.maximum(squares, 0.0))
-
-
 def energy_bounds(
     norm: np.ndarray, slack: np.ndarray, ratio: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

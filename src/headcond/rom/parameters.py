@@ -279,16 +279,6 @@ def latin_hypercube(box: Box, count: int, generator: np.random.Generator) -> np.
     return np.concatenate((box.centre[None], qmc.scale(unit, box.lower, box.upper)))
 
 
-def min_theta(theta: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Lower constant alpha = min_q theta_q / theta_bar_q of A(theta) in A(theta_bar), (...)."""
-    return np.min(theta / reference, axis=-1)
-
-
-def max_theta(theta: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Upper constant gamma = max_q theta_q / theta_bar_q of A(theta) in A(theta_bar), (...)."""
-    return np.max(theta / reference, axis=-1)
-
-
 def _range(box: str, parameter: str, contact: tuple[float, float] | None) -> tuple[float, float]:
     if parameter == _CONTACT:
         if contact is None:

@@ -98,8 +98,7 @@ class DualSpace(InnerProductSpace):
 
 
 def spectral_bounds(
-    matrix: sparse.csr_matrix,
-    cycle: Callable[[np.ndarray], np.ndarray],
+    matrix: sparse.csr_matrix, cycle: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[float, float]:
     """Lower bound of the smallest eigenvalue of B X, upper one of the largest, by Lanczos.
 

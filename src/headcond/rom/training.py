@@ -147,7 +147,7 @@ def _train_share(
 
 def _check_pairs(operator: AffineOperator, pairs: Sequence[tuple[str, str]]) -> None:
     if not pairs:
-        raise InputError("There is no injection pair.")
+        raise InputError("No injection pair given.")
     for pair in pairs:
         for electrode in pair:
             operator.unknown(electrode)

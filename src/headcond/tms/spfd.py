@@ -18,13 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headcond.checks import (
-    ConvergenceError,
-    InputError,
-    check_finite,
-    check_option,
-    check_positive,
-)
+from headcond.checks import ConvergenceError, InputError, check_finite, check_option, check_positive
 from headcond.tms import algebraic, krylov, stencil
 from headcond.tms.coil import Coil
 from headcond.tms.induction import dadt_edges

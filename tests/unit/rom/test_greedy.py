@@ -357,7 +357,7 @@ def test_bad_requests_are_refused(pairs, options, message):
     [
         ({"norm": "l2"}, "Invalid value for norm"),
         ({"norm": "euclidean"}, "needs stability factors"),
-        ({"orthogonalisation": "classical"}, "stands on an orthonormal basis"),
+        ({"orthogonalisation": "classical"}, "needs an orthonormal basis"),
         ({"max_snapshots": 0}, "max_snapshots must be"),
         ({"tolerance": -1.0}, "tolerance must be"),
     ],
