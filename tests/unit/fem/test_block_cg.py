@@ -138,7 +138,7 @@ def test_failure_names_the_pair(matrix):
         solver.solve(loads, name=names)
 
 
-def test_no_positive_curvature_is_told():
+def test_no_positive_curvature_is_reported():
     x, _, reason = block_conjugate_gradients(
         lambda block: -block, loads_for(laplacian(4), 4), lambda block: block, np.full(4, 1e-8), 9
     )

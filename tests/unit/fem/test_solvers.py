@@ -203,7 +203,7 @@ def test_missing_back_end_says_how_to_install_it(monkeypatch):
             make_solver(laplacian(4), backend=backend)
 
 
-def test_hypre_that_petsc_lacks_is_told():
+def test_petsc_without_hypre_is_refused():
     pytest.importorskip("petsc4py", reason="PETSc is not installed")
     if has_hypre():
         pytest.skip("this PETSc has hypre")

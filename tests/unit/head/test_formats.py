@@ -41,10 +41,10 @@ def test_head_file_round_trip(head, tmp_path):
     for kind in ("faces", "weights"):
         for one, two in zip(getattr(head[1], kind), getattr(electrodes, kind), strict=True):
             np.testing.assert_array_equal(one, two)
-    beside = read_json(tmp_path / "sub-01_head.json")
-    assert beside["provenance"]["seed"] == 3
-    assert beside["cap"] == "eit32"
-    assert beside["units"]["nodes"] == "m"
+    sidecar = read_json(tmp_path / "sub-01_head.json")
+    assert sidecar["provenance"]["seed"] == 3
+    assert sidecar["cap"] == "eit32"
+    assert sidecar["units"]["nodes"] == "m"
 
 
 def test_a_failed_write_leaves_the_old_file(head, tmp_path):

@@ -197,7 +197,7 @@ def test_euclidean_bound_with_the_rigorous_factor_holds(factors):
 
 
 def test_zero_residual_of_a_space_that_holds_the_solution():
-    """One exact snapshot, judged at its own point with hand-made factors."""
+    """One exact snapshot, checked at its own point with hand-made factors."""
     space = InnerProductSpace(None, 3)
     vectors = np.array([[1.0, 0.5], [-1.0, 0.2], [0.0, 0.1]])
     _, factor, dropped = orthonormalise(space, np.empty((3, 0)), vectors)

@@ -173,7 +173,7 @@ def test_file_round_trip(model, points, tmp_path):
         assert first.end == second.end
         for name, values in first.history.items():
             assert np.array_equal(values, second.history[name])
-    with h5py.File(path) as file:  # self-describing for whoever opens it without headcond
+    with h5py.File(path) as file:  # self-describing without headcond
         assert list(file.attrs["affine_names"]) == [*TISSUES, "fixed"]
         assert file["pairs/E1/A_N"].shape == (7, 22, 22)
         assert np.allclose(file.attrs["reference"][:6], np.sqrt(BOX.lower * BOX.upper))
@@ -237,7 +237,7 @@ def test_a_model_of_another_operator_is_not_validated(model, points):
 
 
 def test_a_wrong_bound_would_be_called_a_violation(model, points):
-    """The judge itself is judged: bounds cut to a tenth must be found out."""
+    """Bounds cut to a tenth must be reported as violated."""
     cut = tuple(
         dataclasses.replace(pair, residual_factor=0.1 * pair.residual_factor)
         for pair in model.pairs

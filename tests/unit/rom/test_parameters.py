@@ -94,7 +94,7 @@ def test_bad_boxes_are_refused(lower, upper, fixed, message):
         Box(("a", "b"), lower, upper, fixed)
 
 
-def test_points_outside_are_refused_and_told():
+def test_points_outside_are_refused_with_the_parameter():
     box = Box(("a", "b"), [0.1, 1.0], [0.2, 2.0])
     points = np.array([[0.1, 2.0], [0.1, 2.0001], [0.15, 1.5]])
     assert box.inside(points).tolist() == [True, False, True]

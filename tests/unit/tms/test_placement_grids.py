@@ -1,4 +1,4 @@
-"""Placements by matrix, turned and on grids, and how far they stand off the scalp."""
+"""Placements by matrix, rotated and on grids, and their distances from the scalp."""
 
 from __future__ import annotations
 
