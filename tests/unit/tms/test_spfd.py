@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -216,6 +218,13 @@ def test_an_absent_device_is_named():
         pytest.skip("there is a CUDA device")
     with pytest.raises(MissingBackend, match="'cuda' is not there"):
         spfd.Problem(blob(), voxels((20, 18, 22)), backend="torch", device="cuda")
+
+
+@pytest.mark.parametrize(("backend", "library"), [("pyamg", "pyamg"), ("petsc", "petsc4py")])
+def test_a_missing_library_is_named(monkeypatch, backend, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingBackend, match=f"'{backend}' is not"):
+        spfd.Problem(blob(), voxels((20, 18, 22)), backend)
 
 
 @pytest.mark.parametrize("backend", ["multigrid", "pyamg"])
