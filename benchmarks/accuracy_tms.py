@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from headcond.mri.resampling import block_mean
 from headcond.tms import coil, coil_files, spfd, sphere
 
 DIDT = 1e6
@@ -46,7 +47,7 @@ def sphere_map(step: float, layers: dict[float, float], subdivision: int) -> tup
         for radius, value in sorted(layers.items(), reverse=True):
             plane[square < radius**2] = value
     affine = np.eye(4)
-    octant, _ = spfd.block_mean(octant, affine, subdivision)
+    octant = block_mean(octant, subdivision)
     values = np.pad(octant, [(count, 0)] * 3, mode="symmetric")
     affine[:3, :3] *= 1e3 * step
     affine[:3, 3] = -1e3 * step * (count - 0.5)

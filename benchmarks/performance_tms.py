@@ -188,8 +188,7 @@ def peer(folder: Path, voxel: float, name: str) -> dict:
 
     ranks = int(os.environ.get("TMS_RANKS", "1"))
     communicator = world(ranks)
-    make = {"pyamg": algebraic.pyamg_solver,
-            "petsc": partial(algebraic.petsc_solver, communicator=communicator)}[name]  # fmt: skip
+    make = partial(algebraic.algebraic_solver, backend=name, communicator=communicator)
     make(scipy.sparse.csr_matrix(scipy.sparse.diags_array(np.arange(1.0, 100.0))))  # imports
     base = current_mib()
     parts = [np.load(folder / f"{key}.npy") for key in ("data", "indices", "indptr")]

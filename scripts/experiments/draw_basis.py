@@ -5,9 +5,9 @@ from pathlib import Path
 from headcond.figures.meshes import plot_potential_cuts
 from headcond.figures.style import save
 from headcond.head.formats import read_head
+from headcond.rom.basis import load_basis
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair_training import file_label
-from headcond.rom.training import load_basis
 
 SHOWN = (1, 2, 4, 8)
 

@@ -16,10 +16,11 @@ from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.files import results
 from headcond.random import generator
+from headcond.rom.basis import load_basis
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.stability import Stability
-from headcond.rom.training import load_basis, train_pairs
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import compare
 from headcond.study import step
 from headcond.study.models import study_box

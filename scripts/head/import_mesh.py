@@ -9,15 +9,15 @@ from headcond.files import results
 from headcond.head.electrodes import place_discs
 from headcond.head.formats import read_mesh, write_head, write_mesh
 from headcond.head.quality import report
-from headcond.head.rompeit import own_electrodes, renamed
+from headcond.head.rompeit import read_electrodes, rename_tissues
 
 
 def main(given, head, mesh, quality, unit, tissues, fiducials, electrodes, provenance):
     """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
     read = read_mesh(given, unit)
-    made = renamed(read, tissues)
+    made = rename_tissues(read, tissues)
     if electrodes["cap"] == "file":
-        discs = own_electrodes(given, read)
+        discs = read_electrodes(given, read)
     else:
         positions = fitted_cap(os.path.expandvars(electrodes["cap"]), fiducials)
         places = np.array(list(positions.values())) / 1e3

@@ -9,7 +9,7 @@ from headcond.checks import InputError
 from headcond.files import results
 from headcond.metrics import global_error, peak_percentiles
 from headcond.study.fields import head_regions, make_coil
-from headcond.tms.placement import around, check_outside, place, turned
+from headcond.tms.placement import check_outside, place, rotated, scalp_grid
 from headcond.tms.spfd import Problem
 
 PERCENTILE = 99.9
@@ -26,11 +26,13 @@ def placements(positions, cap, head, affine, distance, wire):
         points = [((0.0, 0.0), middle)]
         if "grid" in entry:
             grid = entry["grid"]
-            points = around(head, affine, middle, grid["spacing_mm"], grid["steps"], distance, wire)
+            points = scalp_grid(
+                head, affine, middle, grid["spacing_mm"], grid["steps"], distance, wire
+            )
         for (across, along), matrix in points:
             for angle in entry.get("angles", [0.0]):
                 where = {**names, "angle": angle, "across": across, "along": along}
-                coil = wire.transformed(turned(matrix, angle))
+                coil = wire.transformed(rotated(matrix, angle))
                 try:
                     check_outside(head, affine, coil.source_points())
                 except InputError as error:

@@ -1,4 +1,4 @@
-"""Refuse early, name the thing, say what to do: checks for public entries."""
+"""Checks for public entries, and the errors that headcond raises."""
 
 from __future__ import annotations
 
@@ -10,7 +10,29 @@ from numpy.typing import ArrayLike
 
 
 class InputError(ValueError):
-    """Input that headcond cannot use; the message names the key or file and the mend."""
+    """Input that headcond cannot use; the message names the key or file and what to do."""
+
+
+class ConvergenceError(RuntimeError):
+    """A linear solve that missed its tolerance.
+
+    Attributes
+    ----------
+    name : what was solved (an injection pair, say).
+    residual : true relative residual that was reached.
+    reason : what the solver reports.
+    """
+
+    def __init__(self, name: str, residual: float, tolerance: float, reason: str) -> None:
+        super().__init__(
+            f"{name or 'linear system'}: no convergence, true relative residual {residual:.3e} "
+            f"instead of {tolerance:.3e} ({reason})."
+        )
+        self.name, self.residual, self.reason = name, residual, reason
+
+
+class MissingBackend(ImportError):
+    """A solver library or device that is needed and not available; the message names it."""
 
 
 def check_option(name: str, value: object, allowed: Collection) -> object:

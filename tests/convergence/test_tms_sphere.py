@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from headcond.checks import InputError
+from headcond.mri.resampling import block_mean
 from headcond.tms import coil, coil_files, spfd, sphere
 
 DIDT = 1e6
@@ -30,7 +31,7 @@ def layered(steps, radii, sigma, subdivide=4, turn=None):
     for radius, value in sorted(zip(radii, sigma, strict=True), reverse=True):
         octant[square < radius**2] = value
     affine = np.eye(4)
-    octant, _ = spfd.block_mean(octant, affine, subdivide)
+    octant = block_mean(octant, subdivide)
     values = np.pad(octant, [(n, 0) for n in counts], mode="symmetric")
     affine[:3, :3] = (np.eye(3) if turn is None else turn) * (1e3 * steps)
     affine[:3, 3] = -affine[:3, :3] @ (counts - 0.5)

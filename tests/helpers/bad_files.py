@@ -260,7 +260,7 @@ COILS = {
         ["not in the format's units"],
     ),
     "binary": ("a.ccd", raw(b"\xff\xfe\x00"), coil_files.read, ["cannot be read"]),
-    "no JSON": ("a.tcd", text("{"), coil_files.read, ["is no JSON"]),
+    "no JSON": ("a.tcd", text("{"), coil_files.read, ["is not JSON"]),
     "no elements": ("a.tcd", text("{}"), coil_files.read, ["no coilElementList"]),
     "an unknown element": ("a.tcd", definition(type=9), coil_files.read, ["type 9 is none of"]),
     "packed arrays": (

@@ -37,7 +37,7 @@ MESHES = {
     "garbage for gmsh": ("a.msh", text("$MeshFormat\n9.9 0 8\n"), metres, ["cannot be read"]),
     "no unit": ("a.vtu", vtu(), read_mesh, ["state the unit", "looks like m"]),
     "millimetres said, metres meant": ("a.vtu", vtu(), lambda p: read_mesh(p, "mm"),
-                                       ["is no head", "State the right unit"]),
+                                       ["is not a head", "State the right unit"]),
     "an unknown unit": ("a.vtu", vtu(), lambda p: read_mesh(p, "inch"), ["unit: 'inch'"]),
     "triangles only": ("a.vtu", vtu(cells=(("triangle", TETRAHEDRA[:, :3]),)), metres,
                        ["no tetrahedron"]),

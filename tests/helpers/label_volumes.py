@@ -1,4 +1,4 @@
-"""Label volumes with known geometry, for tests of the mesher and its company."""
+"""Label volumes with known geometry, for tests of the mesher."""
 
 import numpy as np
 

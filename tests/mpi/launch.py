@@ -21,10 +21,10 @@ def run_ranks(ranks, script, *arguments, timeout=120):
     where mpi4py or mpirun is missing; fails with the program's output if it fails.
     """
     pytest.importorskip("mpi4py", reason="mpi4py is not installed")
-    beside = Path(sys.executable).parent
-    launcher = shutil.which("mpirun", path=str(beside)) or shutil.which("mpirun")
+    folder = Path(sys.executable).parent
+    launcher = shutil.which("mpirun", path=str(folder)) or shutil.which("mpirun")
     if launcher is None:
-        pytest.skip(f"no mpirun in {beside} or on the PATH")
+        pytest.skip(f"no mpirun in {folder} or on the PATH")
     environment = {
         **os.environ,
         # The programs import `tests.helpers`.

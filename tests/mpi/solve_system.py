@@ -9,7 +9,8 @@ import sys
 import numpy as np
 import scipy.sparse as sparse
 
-from headcond.fem.solvers import ConvergenceError, make_solver
+from headcond.checks import ConvergenceError
+from headcond.fem.solvers import make_solver
 from headcond.parallel import world
 
 

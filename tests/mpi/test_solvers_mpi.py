@@ -43,7 +43,7 @@ def test_ranks_agree(system, ranks):
         found = np.load(f"{stem}-{preconditioner}.npz")
         assert int(found["size"]) == ranks
         assert found["residual"].max() <= 1e-10
-        # Contact drops of a volt stand beside millivolts in the head: compare those too.
+        # Contact drops of a volt come with millivolts in the head: compare those too.
         head = slice(0, len(exact) - 3)
         for part in (slice(None), head):
             np.testing.assert_allclose(found["x"][part], exact[part],

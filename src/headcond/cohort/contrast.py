@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from headcond.checks import InputError, check_positive, check_shape
 from headcond.cohort.shapes import cosine_field
+from headcond.mri.resampling import block_mean
 from headcond.tissues import AIR, TISSUES
 
 LENS = len(TISSUES) + 1
@@ -235,20 +236,9 @@ def acquire(
     """
     white = RELAXATION["wm"]
     level = float(spin_echo(white.pd, white.t1, white.t2, tr, te))
-    image = block_mean(fine, factor)
+    image = block_mean(fine, factor, np.float32)
     image = image * bias_field(image.shape, generator, bias_strength)
     return add_rician_noise(image, generator, noise * level)
-
-
-def block_mean(values: np.ndarray, factor: int) -> np.ndarray:
-    """Mean over blocks of factor^3 voxels, float32; the sides must be divisible by `factor`."""
-    values = check_shape("values", values, (None, None, None))
-    if factor < 1 or any(count % factor for count in values.shape):
-        raise InputError(f"A grid of {values.shape} cannot be cut into blocks of side {factor}.")
-    total = np.zeros([count // factor for count in values.shape], np.float32)
-    for corner in np.ndindex(factor, factor, factor):
-        total += values[tuple(slice(start, None, factor) for start in corner)]
-    return total / np.float32(factor**3)
 
 
 def bias_field(

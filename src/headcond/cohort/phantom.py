@@ -20,12 +20,12 @@ from headcond.cohort.contrast import (
     T1W,
     T2W,
     acquire,
-    block_mean,
     odds_ratio,
     signal,
     water_field,
 )
 from headcond.cohort.shapes import open_axes
+from headcond.mri.resampling import block_mean, majority
 from headcond.random import generator
 from headcond.tissues import TISSUES, conductivity_table, tissue_id
 
@@ -115,7 +115,9 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
     water = water_field(classes, fine_size, generator(seed, "head", subject, "water"))
     sigma = true_conductivity(classes, water)
     labels = majority(
-        np.where(classes == LENS, tissue_id("vitreous_humour"), classes), subdivisions
+        np.where(classes == LENS, tissue_id("vitreous_humour"), classes),
+        subdivisions,
+        zero_last=False,
     )
     t1 = acquire(
         signal(classes, water, *T1W),
@@ -137,8 +139,8 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
     return Head(
         labels=labels,
         affine=affine,
-        conductivity=block_mean(sigma, subdivisions),
-        lens=block_mean(classes == LENS, subdivisions) >= 0.5,
+        conductivity=block_mean(sigma, subdivisions, np.float32),
+        lens=block_mean(classes == LENS, subdivisions, np.float32) >= 0.5,
         t1=t1,
         t2=t2,
         t2_affine=t2_affine,
@@ -164,24 +166,6 @@ def true_conductivity(classes: np.ndarray, water: np.ndarray) -> np.ndarray:
     table = conductivity_table("A")
     values = [0.0, *(table[name] for name in TISSUES), LENS_CONDUCTIVITY]
     return np.array(values, np.float32)[classes] * odds_ratio(classes, water)
-
-
-def majority(classes: np.ndarray, factor: int) -> np.ndarray:
-    """Most frequent id in each block of factor^3 voxels; of equals, the smallest id."""
-    best = np.zeros([count // factor for count in classes.shape], np.uint8)
-    votes = np.zeros(best.shape, np.uint16)
-    blocks = [
-        classes[tuple(slice(start, None, factor) for start in corner)]
-        for corner in np.ndindex(factor, factor, factor)
-    ]
-    for number in np.flatnonzero(np.bincount(classes.ravel())):
-        count = np.zeros(best.shape, np.uint16)
-        for block in blocks:
-            count += block == number
-        more = count > votes
-        best[more] = number
-        votes[more] = count[more]
-    return best
 
 
 def brain_to_mni(labels: np.ndarray, affine: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from headcond.metrics import relative_error
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 # A bound below this part of the box decides an estimate; above, the box does.
 DECISIVE = 0.1
 # Tissues that the traditional method estimates; the others are fixed to the truth.
@@ -139,7 +139,7 @@ def baseline(
         fixed = dict(zip(full.names[OUTER:], sigma[OUTER:], strict=True))
         for m, pair in enumerate(full.pairs):
             run = traditional(full, data[s], protocol, noise, m, fixed=fixed)
-            _log.info("sample %d of %d, pair %d of %d: %d systems", s + 1, len(truth), m + 1,
+            logger.info("sample %d of %d, pair %d of %d: %d systems", s + 1, len(truth), m + 1,
                       len(full.pairs), run.systems[-1])  # fmt: skip
             errors = relative_error(run.history, sigma)
             for step, systems in enumerate(run.systems):

@@ -36,7 +36,7 @@ def radial_directions(mesh: Mesh, tissues: Collection[str], reference: str) -> n
 
 
 def normals_from_centre(mesh: Mesh, tissues: Collection[str], centre: np.ndarray) -> np.ndarray:
-    """Radial directions away from one point (the brain's centre, say).
+    """Radial directions away from one point (such as the brain's centre).
 
     Parameters
     ----------

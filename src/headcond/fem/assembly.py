@@ -114,10 +114,11 @@ def add_values(
     InputError
         If an entry is not part of the pattern.
     """
-    missing = _add_values(data, indptr, indices, rows.astype(np.int64), columns.astype(np.int64),
-                          values.astype(float))  # fmt: skip
+    missing = _add_values(
+        data, indptr, indices, rows.astype(np.int64), columns.astype(np.int64), values.astype(float)
+    )
     if missing:
-        raise InputError(f"{missing} entries lie outside the sparsity pattern of the mesh.")
+        raise InputError(f"{missing} entries are outside the sparsity pattern of the mesh.")
 
 
 @numba.njit(cache=True)
@@ -129,12 +130,12 @@ def _node_rows(tetrahedra, nodes, extra_start, extra):  # noqa: ANN001
             start[tetrahedra[m, a] + 1] += 1
     for i in range(nodes):
         start[i + 1] += start[i]
-    around = np.empty(start[nodes], np.int64)
+    elements = np.empty(start[nodes], np.int64)
     fill = start[:-1].copy()
     for m in range(tetrahedra.shape[0]):
         for a in range(4):
             i = tetrahedra[m, a]
-            around[fill[i]] = m
+            elements[fill[i]] = m
             fill[i] += 1
     seen = np.full(nodes, -1, np.int64)
     indptr = np.zeros(nodes + 1, np.int64)
@@ -142,7 +143,7 @@ def _node_rows(tetrahedra, nodes, extra_start, extra):  # noqa: ANN001
         count = 0
         for k in range(start[i], start[i + 1]):
             for b in range(4):
-                j = tetrahedra[around[k], b]
+                j = tetrahedra[elements[k], b]
                 if seen[j] != i:
                     seen[j] = i
                     count += 1
@@ -153,7 +154,7 @@ def _node_rows(tetrahedra, nodes, extra_start, extra):  # noqa: ANN001
         at = indptr[i]
         for k in range(start[i], start[i + 1]):
             for b in range(4):
-                j = tetrahedra[around[k], b]
+                j = tetrahedra[elements[k], b]
                 if seen[j] != i:
                     seen[j] = i
                     indices[at] = j

@@ -1,7 +1,8 @@
-"""Back ends of `headcond.fem.solvers`: sparse LU, PyAMG, and PETSc on any number of ranks.
+"""Sparse LU and PyAMG as back ends of the solvers; PETSc is in `headcond.fem.petsc`.
 
-Each solves A x = b for one right-hand side that sums to zero, up to a reduction of the residual
-that it measures itself; `headcond.fem.solvers` checks the true one.
+Each solves A x = b for one right-hand side, up to a reduction of the residual that it measures
+itself; `headcond.fem.solvers` and `headcond.tms.krylov` check the true one. A is singular with
+the constants as kernel (and b sums to zero), or positive definite (`singular=False`).
 """
 
 from __future__ import annotations
@@ -14,10 +15,11 @@ import numpy.typing as npt
 import scipy.sparse as sparse
 import scipy.sparse.linalg as sparse_linalg
 
+from headcond.checks import MissingBackend
 from headcond.fem import block_multigrid
 
 # Below this part of the largest, a singular value of the coarsest level is the constants'.
-_COARSE_ZERO = 1e-10
+COARSE_ZERO = 1e-10
 
 
 class Backend(Protocol):
@@ -49,16 +51,18 @@ def conjugate_gradients(
     precondition: Callable[[np.ndarray], np.ndarray],
     reduction: float,
     max_iterations: int,
+    singular: bool = True,
 ) -> tuple[np.ndarray, int, str]:
-    """Preconditioned conjugate gradients from zero on the quotient by constants.
+    """Preconditioned conjugate gradients from zero, on the quotient by constants if singular.
 
     Parameters
     ----------
-    matrix : (n, n), kernel = constants.
-    load : (n,), sum zero.
+    matrix : (n, n), its kernel the constants; or positive definite.
+    load : (n,), sum zero if singular.
     precondition : symmetric positive map (n,) -> (n,).
     reduction : stop when the recursion residual is below `reduction` * ||load||.
     max_iterations : give up after so many.
+    singular : whether the constants are the matrix's kernel.
 
     Returns
     -------
@@ -70,7 +74,8 @@ def conjugate_gradients(
     direction = np.zeros_like(load)
     previous = 1.0
     for iteration in range(max_iterations):
-        z = project(precondition(residual))
+        z = precondition(residual)
+        z = project(z) if singular else z
         rho = residual @ z
         if not rho > 0:
             return x, iteration, "the preconditioner is not positive definite"
@@ -117,22 +122,24 @@ class Direct:
 class PyAMG:
     """Conjugate gradients with a Ruge-Stuben V-cycle."""
 
-    def __init__(self, matrix: sparse.csr_matrix, reuse: PyAMG | None = None) -> None:
-        self._matrix = matrix
+    def __init__(
+        self, matrix: sparse.csr_matrix, reuse: PyAMG | None = None, singular: bool = True
+    ) -> None:
+        self._matrix, self._singular = matrix, singular
         if reuse is not None:
             self._hierarchy, self._cycle = reuse._hierarchy, reuse._cycle
             return
         try:
             import pyamg
         except ImportError as error:
-            raise RuntimeError(
+            raise MissingBackend(
                 "The solver back end 'pyamg' is not installed: pip install pyamg."
             ) from error
         # Strength by the most negative entry: mass terms of electrodes are positive couplings.
         self._hierarchy = pyamg.ruge_stuben_solver(
             matrix,
             strength=("classical", {"theta": 0.25, "norm": "min"}),
-            coarse_solver=("pinv", {"rtol": _COARSE_ZERO}),
+            coarse_solver=("pinv", {"rtol": COARSE_ZERO}),
         )
         self._cycle = self._hierarchy.aspreconditioner(cycle="V").matvec
 
@@ -140,7 +147,9 @@ class PyAMG:
         self, load: np.ndarray, reduction: float, max_iterations: int
     ) -> tuple[np.ndarray, int, str]:
         """Return x, iterations and the reason of a failure ('' if it converged)."""
-        return conjugate_gradients(self._matrix, load, self._cycle, reduction, max_iterations)
+        return conjugate_gradients(
+            self._matrix, load, self._cycle, reduction, max_iterations, self._singular
+        )
 
     def precondition(self, residual: np.ndarray) -> np.ndarray:
         """Apply one V-cycle."""

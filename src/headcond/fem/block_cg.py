@@ -45,7 +45,7 @@ def block_conjugate_gradients(
     targets = reductions * np.linalg.norm(loads, axis=0)
     active = np.flatnonzero(np.linalg.norm(loads, axis=0) > targets)
     residual = np.ascontiguousarray(loads[:, active])
-    found = np.zeros_like(residual)
+    solution = np.zeros_like(residual)
     directions = image = inverse = None
     for iteration in range(1, max_iterations + 1):
         if len(active) == 0:
@@ -58,28 +58,28 @@ def block_conjugate_gradients(
         image = multiply(directions)
         inverse = _inverse_on_range(directions.T @ image)
         if inverse is None:
-            x[:, active] = found
+            x[:, active] = solution
             return x, iterations, "the matrix is not positive definite on the quotient"
         step = inverse @ (directions.T @ residual)
-        found += directions @ step
+        solution += directions @ step
         residual -= image @ step
         iterations[active] = iteration
         done = np.sqrt(np.einsum("ik,ik->k", residual, residual)) <= targets[active]
         if done.any():
-            x[:, active[done]] = found[:, done]
+            x[:, active[done]] = solution[:, done]
             active = active[~done]
             residual = np.ascontiguousarray(residual[:, ~done])
-            found = np.ascontiguousarray(found[:, ~done])
+            solution = np.ascontiguousarray(solution[:, ~done])
     if len(active) == 0:
         return x, iterations, ""
-    x[:, active] = found
+    x[:, active] = solution
     return x, iterations, f"{max_iterations} iterations were not enough"
 
 
 def _inverse_on_range(gram: np.ndarray) -> np.ndarray | None:
     """Inverse (k, k) of a symmetric semidefinite matrix on its range; None if it has none.
 
-    The columns are scaled to one before small eigenvalues are told from zero ones.
+    The columns are scaled to one before small eigenvalues are separated from zero ones.
     """
     diagonal = gram.diagonal()
     if not (np.isfinite(gram).all() and diagonal.max() > 0 and diagonal.min() >= 0):

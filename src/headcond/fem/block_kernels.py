@@ -66,7 +66,7 @@ def sweep_from_zero(indptr, middle, indices, data, inverse, load, x, rest) -> No
     """Gauss-Seidel forward from zero into `x`, and the residual that it leaves into `rest`.
 
     indptr (n + 1,), indices and data are the matrix's with sorted rows, `middle` (n,) where in
-    them the diagonal stands, `inverse` (n,) of the diagonal; load, x and rest are (n, k), k a
+    them the diagonal is, `inverse` (n,) of the diagonal; load, x and rest are (n, k), k a
     multiple of `strip`. After the sweep only entries above the diagonal are left.
     """
     wide = _LINE // data.itemsize

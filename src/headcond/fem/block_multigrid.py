@@ -31,7 +31,7 @@ class Level:
     Attributes
     ----------
     matrix : (n, n) CSR with sorted indices.
-    middle : (n,) where in the matrix's entries each row's diagonal stands.
+    middle : (n,) position of each row's diagonal among the matrix's entries.
     inverse_diagonal : (n,).
     prolong, restrict : (n, m) and (m, n) CSR, transposes of each other.
     """
@@ -106,7 +106,7 @@ class BlockCycle:
         np.divide(residual, scale, out=load[:, :count], casting="same_kind")
         return self._cycle(0, load)[:, :count] * scale
 
-    def _room(self, width: int) -> list[tuple[np.ndarray, ...]]:
+    def _work_arrays(self, width: int) -> list[tuple[np.ndarray, ...]]:
         # Arrays of every level, kept: fresh ones of this size cost the system a page fault per
         # 4 KiB, which is a third of a cycle's time.
         if self._kept is None or self._kept[0][0].shape[1] != width:
@@ -123,7 +123,7 @@ class BlockCycle:
         level = self._levels[depth]
         entries = level.matrix.indices, level.matrix.data
         indptr, middle, inverse = level.matrix.indptr, level.middle, level.inverse_diagonal
-        x, rest, low = self._room(load.shape[1])[depth]
+        x, rest, low = self._work_arrays(load.shape[1])[depth]
         sweep_from_zero(indptr, middle, *entries, inverse, load, x, rest)
         low.fill(0.0)
         up, down = level.restrict, level.prolong

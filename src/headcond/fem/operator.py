@@ -30,7 +30,7 @@ class AffineOperator:
     Attributes
     ----------
     names : one name per block: the tissues (coefficient sigma in S/m; an anisotropic one
-        stands as two blocks, `<tissue>_radial` and `<tissue>_tangential`), then `contact`
+        has two blocks, `<tissue>_radial` and `<tissue>_tangential`), then `contact`
         (coefficient 1/z, z in Ohm m^2).
     indptr, indices : CSR pattern that the blocks share.
     data : (Q, nnz) values of the blocks.

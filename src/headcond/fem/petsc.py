@@ -1,4 +1,4 @@
-"""PETSc as a back end of `headcond.fem.solvers`, on any number of ranks."""
+"""PETSc as a back end of the solvers, on any number of ranks."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sparse
 
-from headcond.checks import InputError
+from headcond.checks import InputError, MissingBackend
 from headcond.fem import block_multigrid
-from headcond.fem.backends import _COARSE_ZERO
+from headcond.fem.backends import COARSE_ZERO
 
 # Smoothed aggregation with the filter that needs few cycles on head models. The coarsest level
 # is singular too, hence its singular value decomposition.
@@ -21,7 +21,7 @@ _GAMG = {
     "mg_levels_pc_type": "sor",
     "mg_coarse_pc_type": "bjacobi",
     "mg_coarse_sub_pc_type": "svd",
-    "mg_coarse_sub_pc_svd_zero_sing": _COARSE_ZERO,
+    "mg_coarse_sub_pc_svd_zero_sing": COARSE_ZERO,
 }
 # Classical multigrid; the sweeps of one cycle mirror each other, so that it is symmetric. The
 # coarsest level is singular: symmetric sweeps there too, in the place of an elimination.
@@ -40,6 +40,7 @@ _prefixes = (f"headcond{number}_" for number in itertools.count())
 class Petsc:
     """PETSc's conjugate gradients; rows are distributed in bands of neighbours.
 
+    The matrix's kernel is the constants, or it is positive definite (`singular=False`).
     PETSc's parallelism is its ranks. A threaded BLAS below it only spins: start programs with
     OPENBLAS_NUM_THREADS=1 (on a busy machine solves take ten times longer without).
     """
@@ -50,6 +51,7 @@ class Petsc:
         preconditioner: str,
         communicator: Any,
         reuse: Petsc | None = None,
+        singular: bool = True,
     ) -> None:
         petsc = _import_petsc()
         size = matrix.shape[0]
@@ -77,14 +79,16 @@ class Petsc:
         local = last - first
         self._matrix = petsc.Mat().createAIJ(((local, size), (local, size)), csr=csr, comm=comm)
         self._matrix.setOption(petsc.Mat.Option.SPD, True)
-        self._kernel = petsc.NullSpace().create(constant=True, comm=comm)
-        self._matrix.setNullSpace(self._kernel)
-        self._matrix.setNearNullSpace(self._kernel)
+        self._kernel = petsc.NullSpace().create(constant=True, comm=comm) if singular else None
+        if singular:
+            self._matrix.setNullSpace(self._kernel)
+            self._matrix.setNearNullSpace(self._kernel)
         self._load, self._x = self._matrix.createVecs()
         self._reasons = {
-            value: key for key, value in vars(petsc.KSP.ConvergedReason).items()
+            value: key
+            for key, value in vars(petsc.KSP.ConvergedReason).items()
             if isinstance(value, int)
-        }  # fmt: skip
+        }
         self._gather = self._whole = None
         if communicator is not None:
             self._gather, self._whole = petsc.Scatter.toAll(self._x)
@@ -181,7 +185,7 @@ def _import_petsc() -> Any:
     try:
         from petsc4py import PETSc
     except ImportError as error:
-        raise RuntimeError(
+        raise MissingBackend(
             f"The solver back end 'petsc' is not available ({error}): install PETSc and petsc4py "
             "as the README says, or choose the back end 'pyamg'."
         ) from error

@@ -2,7 +2,7 @@
 
 The matrices are symmetric positive semidefinite with the constants as kernel (the complete
 electrode model without a grounded node). Every solution is checked against its own
-true residual, whatever the back end says of itself.
+true residual, whatever the back end reports.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from headcond.checks import InputError, check_finite, check_option, check_positive
+from headcond.checks import ConvergenceError, InputError, check_finite, check_option, check_positive
 from headcond.fem.backends import Backend, Direct, PyAMG, project
 from headcond.fem.block_cg import block_conjugate_gradients
 from headcond.fem.block_multigrid import BlockCycle
@@ -28,24 +28,6 @@ _RESTARTS = 6
 _RESERVE = 0.8
 # Right-hand sides solved together. Fewer than the least go faster one by one.
 BLOCK, _LEAST = 16, 3
-
-
-class ConvergenceError(RuntimeError):
-    """A linear solve that missed its tolerance.
-
-    Attributes
-    ----------
-    name : what was solved (an injection pair, say).
-    residual : true relative residual that was reached.
-    reason : what the solver said.
-    """
-
-    def __init__(self, name: str, residual: float, tolerance: float, reason: str) -> None:
-        super().__init__(
-            f"{name or 'linear system'}: no convergence, true relative residual {residual:.3e} "
-            f"instead of {tolerance:.3e} ({reason})."
-        )
-        self.name, self.residual, self.reason = name, residual, reason
 
 
 @dataclass(frozen=True)
@@ -155,12 +137,12 @@ class Solver:
         and, on the quotient, positive definite; so it serves as a Riesz map.
         """
         columns = _columns("residual", residual, self.matrix.shape[0])
-        if self._map is None:  # another smoother than that of ranks: one map for all calls
+        if self._map is None:  # its smoother differs from that of ranks: one map for all calls
             self._map = self._backend.block_cycle(np.float64)
         if self._map is not None:
-            found = self._map(_project(columns))
-            found -= found.mean(axis=0)
-            return found.reshape(np.shape(residual))
+            mapped = self._map(_project(columns))
+            mapped -= mapped.mean(axis=0)
+            return mapped.reshape(np.shape(residual))
         out = np.empty_like(columns)
         for k in range(columns.shape[1]):
             out[:, k] = project(self._backend.precondition(project(columns[:, k])))
@@ -196,7 +178,7 @@ class Solver:
                 return x, spent, reached
             for k in left:
                 if not np.isfinite(reached[k]):
-                    reasons[k] = reasons[k] or "the iterates are no numbers"
+                    reasons[k] = reasons[k] or "the iterates are NaN or infinite"
                 elif reached[k] > 0.5 * last[k]:
                     reasons[k] = reasons[k] or "restarts no longer reduce it: round-off"
                 if reasons[k]:
@@ -253,8 +235,8 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
     Raises
     ------
     InputError
-        If the matrix is no such matrix, or an option is not known.
-    RuntimeError
+        If the matrix is not of this kind, or an option is unknown.
+    MissingBackend
         If the back end is not installed; the message says how to install it.
     """
     check_option("backend", backend, BACKENDS)
@@ -284,14 +266,16 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
                 f"The solver to reuse has {reuse.matrix.shape[0]} unknowns, this matrix "
                 f"{matrix.shape[0]}: it must have the same size and communicator."
             )
-    made: Backend
+    library: Backend
     if backend == "petsc":
-        made = Petsc(matrix, preconditioner, communicator, other)
+        library = Petsc(matrix, preconditioner, communicator, other)
     elif backend == "pyamg":
-        made = PyAMG(matrix, other)
+        library = PyAMG(matrix, other)
     else:
-        made = Direct(matrix)
-    solver = Solver(matrix, made, float(tolerance), int(max_iterations), communicator, int(block))
+        library = Direct(matrix)
+    solver = Solver(
+        matrix, library, float(tolerance), int(max_iterations), communicator, int(block)
+    )
     if reuse is not None:
         solver._owner = reuse._owner
     return solver

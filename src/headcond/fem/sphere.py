@@ -1,4 +1,4 @@
-"""The potential on a sphere of concentric layers, as a series: what the finite elements must meet.
+"""The potential on a sphere of concentric layers, as a series: reference of the finite elements.
 
 For current I in at direction a and out at direction c, on the surface r = R,
 
@@ -44,7 +44,7 @@ def layered_potential(points: np.ndarray, radii: np.ndarray, sigma: np.ndarray,
     Raises
     ------
     InputError
-        If a layer or an angle makes no sense, a point is off the surface, or lies at a point
+        If a layer or an angle is impossible, or a point is off the surface or at a point
         electrode.
     ArithmeticError
         If the series is not settled to 1e-9 of its largest value (1e-7 with discs): a point
@@ -57,7 +57,7 @@ def layered_potential(points: np.ndarray, radii: np.ndarray, sigma: np.ndarray,
     along = radial if tangential is None else _positive("tangential", tangential, len(radii))
     for name, angle in (("half_angle", half_angle), ("reading_half_angle", reading_half_angle)):
         if not 0 <= angle < np.pi / 2:
-            raise InputError(f"{name} must lie in [0, pi/2), got {angle!r}.")
+            raise InputError(f"{name} must be in [0, pi/2), got {angle!r}.")
     outer = radii[-1]
     to = _directions("points", np.atleast_2d(np.asarray(points, float)), outer)
     # Angles from chords: cosines lose half the digits next to an electrode.
@@ -66,7 +66,7 @@ def layered_potential(points: np.ndarray, radii: np.ndarray, sigma: np.ndarray,
         for name, end in (("source", source), ("sink", sink))
     ]
     if half_angle == reading_half_angle == 0 and min(h.min() for h in half_chord) < 1e-12:
-        raise InputError("A point lies at a point electrode, where the potential is infinite.")
+        raise InputError("A point is at a point electrode, where the potential is infinite.")
     cosines = np.array([1 - 2 * h**2 for h in half_chord])
 
     caps = [angle for angle in (half_angle, reading_half_angle) if angle > 0]

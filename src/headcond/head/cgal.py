@@ -55,7 +55,7 @@ def tetrahedra(
         image = str(Path(folder) / "labels.inr")
         galmesh.save_inr(np.asfortranarray(labels), tuple(map(float, spacing)), image)
         # Not `generate_from_array`: it hands `verbose` on as the limit of the exudation.
-        made = galmesh.generate_from_inr(
+        mesh = galmesh.generate_from_inr(
             image,
             lloyd=False,
             odt=False,
@@ -71,11 +71,11 @@ def tetrahedra(
             verbose=False,
             seed=0,
         )
-    cells = made.cells_dict.get("tetra", np.empty((0, 4), np.int64))
+    cells = mesh.cells_dict.get("tetra", np.empty((0, 4), np.int64))
     if len(cells) == 0:
         raise InputError("CGAL made no tetrahedron of these labels: make size smaller.")
-    reference = next(kinds for kinds in made.cell_data_dict.values() if "tetra" in kinds)
-    nodes = (made.points / spacing) @ affine[:3, :3].T + affine[:3, 3]
+    reference = next(kinds for kinds in mesh.cell_data_dict.values() if "tetra" in kinds)
+    nodes = (mesh.points / spacing) @ affine[:3, :3].T + affine[:3, 3]
     cells = cells.astype(np.int64)
     edges = nodes[cells[:, 1:]] - nodes[cells[:, :1]]
     mirrored = np.linalg.det(edges) < 0  # the image's axes may be left-handed
@@ -85,7 +85,7 @@ def tetrahedra(
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Nothing that C++ writes to the console gets there: CGAL tells of every vertex."""
+    """Discard what C++ writes to the console: CGAL reports every vertex."""
     sys.stdout.flush()
     sys.stderr.flush()
     kept = [os.dup(stream) for stream in (1, 2)]

@@ -12,11 +12,11 @@ from headcond.checks import InputError, check_finite, check_positive, check_shap
 from headcond.head import topology
 from headcond.head.mesh import Electrodes, Mesh, triangle_areas
 
-# A patch of nominal radius whose area is off by more than this factor lies on a fold or an edge.
+# A patch of nominal radius whose area is off by more than this factor is on a fold or an edge.
 AREA_FACTOR = 1.5
 # Triangles whose normal turns further than this away from the disc's belong to a fold.
 _NORMAL_COSINE = np.cos(np.radians(75.0))
-# Ways that a displaced electrode may go.
+# Directions tried for a displaced electrode.
 _DIRECTIONS = 12
 
 
@@ -45,12 +45,13 @@ def place_discs(
 ) -> Electrodes:
     """Put round electrodes onto the head's outer surface.
 
-    Each position goes to the nearest point of the outer surface. The disc lies in the
-    plane through it, normal to the mean normal of the surface around; the triangles
-    connected to the centre whose normals look the disc's way belong to it with the part
-    that their projection onto the plane has inside the circle. With `exact_area` the
-    circle's radius is then scaled until the covered area of the (curved) surface is
-    pi d^2 / 4; otherwise whole triangles count, those whose centroid lies in the circle.
+    Each position goes to the nearest point of the outer surface. The disc is in the
+    plane through it, normal to the mean normal of the surface there; the triangles
+    connected to the centre whose normals are within 75 degrees of the disc's belong to it
+    with the part of their projection onto the plane that is inside the circle. With
+    `exact_area` the circle's radius is then scaled until the covered area of the (curved)
+    surface is pi d^2 / 4; otherwise whole triangles count, those whose centroid is in the
+    circle.
 
     Parameters
     ----------
@@ -59,7 +60,7 @@ def place_discs(
     positions : (L, 3) m, near the scalp.
     diameter : of the discs, m.
     exact_area : whether triangles count in part, so that areas are exact.
-    max_distance : how far a position may lie from the surface, m.
+    max_distance : largest distance of a position from the surface, m.
 
     Returns
     -------
@@ -68,9 +69,9 @@ def place_discs(
     Raises
     ------
     InputError
-        If a position lies further than `max_distance` from the surface, two discs
+        If a position is further than `max_distance` from the surface, two discs
         overlap, or the area of a disc of nominal radius is off by more than a factor
-        of `AREA_FACTOR` (it lies on a fold or at an edge of the surface).
+        of `AREA_FACTOR` (it is on a fold or at an edge of the surface).
     """
     positions = check_finite(
         "electrode positions", check_shape("electrode positions", positions, (len(labels), 3))
@@ -90,10 +91,12 @@ def place_discs(
             "Positions are in metres, in the world coordinates of the head."
         )
     _refuse_overlap(labels, centres, diameter)
-    around = _triangle_graph(surface)
+    neighbours = _triangle_graph(surface)
     faces, weights = [], []
     for label, centre, host in zip(labels, centres, hosts, strict=True):
-        patch, part = _disc(mesh.nodes, surface, around, centre, host, diameter, exact_area, label)
+        patch, part = _disc(
+            mesh.nodes, surface, neighbours, centre, host, diameter, exact_area, label
+        )
         faces.append(surface[patch])
         weights.append(part)
     return Electrodes(tuple(labels), centres, tuple(faces), tuple(weights))
@@ -109,14 +112,14 @@ def displace_discs(
     """Move every disc along the scalp in a random direction of its own.
 
     Directions are tried in a random order until the new disc overlaps none of the others,
-    moved ones and those still to be moved, and lies on no fold; where none of `_DIRECTIONS` will
-    do the electrode stays.
+    moved ones and those still to be moved, and is not on a fold; without such a direction
+    the electrode stays.
 
     Parameters
     ----------
     mesh : the head.
     electrodes : discs on its surface.
-    distance : in the tangent plane before the way back onto the surface, m.
+    distance : in the tangent plane before projection onto the surface, m.
     diameter : of the discs, m.
     generator : see `headcond.random.generator`.
 
@@ -126,7 +129,7 @@ def displace_discs(
     """
     check_positive("distance", distance)
     surface = outer_surface(mesh)
-    around = _triangle_graph(surface)
+    neighbours = _triangle_graph(surface)
     centres = electrodes.centres.copy()
     faces, weights = list(electrodes.faces), list(electrodes.weights)
     for n, label in enumerate(electrodes.labels):
@@ -141,7 +144,7 @@ def displace_discs(
                 continue
             try:
                 patch, part = _disc(
-                    mesh.nodes, surface, around, centre, host, diameter, True, label
+                    mesh.nodes, surface, neighbours, centre, host, diameter, True, label
                 )
             except InputError:  # a fold: another direction
                 continue
@@ -159,14 +162,14 @@ def _project(
     reach = np.max(np.linalg.norm(corners - middle[:, None], axis=2))
     tree = cKDTree(middle)
     nearest = tree.query(points)[0]
-    found, hosts = np.empty_like(points), np.empty(len(points), int)
+    feet, hosts = np.empty_like(points), np.empty(len(points), int)
     for n, point in enumerate(points):
         # A triangle's nearest point is at most `reach` nearer than its centroid.
         near = np.array(sorted(tree.query_ball_point(point, nearest[n] + reach)))
         closest = nearest_on_triangles(point, corners[near])
         best = int(np.argmin(np.sum((closest - point) ** 2, axis=1)))
-        found[n], hosts[n] = closest[best], near[best]
-    return found, hosts, np.linalg.norm(found - points, axis=1)
+        feet[n], hosts[n] = closest[best], near[best]
+    return feet, hosts, np.linalg.norm(feet - points, axis=1)
 
 
 def nearest_on_triangles(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
@@ -195,12 +198,12 @@ def nearest_on_triangles(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
 def _refuse_overlap(labels: Sequence[str], centres: np.ndarray, diameter: float) -> None:
     pairs = sorted(cKDTree(centres).query_pairs(diameter * (1 - 1e-9))) if len(labels) > 1 else []
     if pairs:
-        told = ", ".join(
+        overlaps = ", ".join(
             f"{labels[i]}-{labels[j]} ({1e3 * np.linalg.norm(centres[i] - centres[j]):.1f} mm)"
             for i, j in pairs
         )
         raise InputError(
-            f"Electrodes of {1e3 * diameter:g} mm overlap, centre to centre: {told}. "
+            f"Electrodes of {1e3 * diameter:g} mm overlap, centre to centre: {overlaps}. "
             "Move them apart or make the diameter smaller."
         )
 
@@ -216,7 +219,7 @@ def _triangle_graph(surface: np.ndarray) -> list[np.ndarray]:
 def _disc(
     nodes: np.ndarray,
     surface: np.ndarray,
-    around: list[np.ndarray],
+    neighbours: list[np.ndarray],
     centre: np.ndarray,
     host: int,
     diameter: float,
@@ -225,12 +228,12 @@ def _disc(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Triangles of a disc and the covered part of each."""
     radius, wanted = diameter / 2, np.pi * diameter**2 / 4
-    # Mean normal of what lies within the radius: of all of it first, then of what faces its way.
-    near = _connected(nodes, surface, around, centre, host, None, radius)
+    # Mean normal of what is within the radius: of all of it first, then of what faces its way.
+    near = _connected(nodes, surface, neighbours, centre, host, None, radius)
     for _ in range(2):
         normal = _unit(_area_vectors(nodes, surface[near]).sum(axis=0))
-        near = _connected(nodes, surface, around, centre, host, normal, radius)
-    near = _connected(nodes, surface, around, centre, host, normal, AREA_FACTOR * radius)
+        near = _connected(nodes, surface, neighbours, centre, host, normal, radius)
+    near = _connected(nodes, surface, neighbours, centre, host, normal, AREA_FACTOR * radius)
     flat = _in_plane(nodes[surface[near]] - centre, normal)
     areas = triangle_areas(nodes, surface[near])
     projected = _area_vectors(nodes, surface[near]) @ normal
@@ -242,7 +245,7 @@ def _disc(
     if not wanted / AREA_FACTOR <= covered <= wanted * AREA_FACTOR:
         raise InputError(
             f"Electrode {label}: a disc of {1e3 * diameter:g} mm covers {1e6 * covered:.0f} mm2 "
-            f"of surface instead of {1e6 * wanted:.0f}: it lies on a fold or an edge. Move it."
+            f"of surface instead of {1e6 * wanted:.0f}: it is on a fold or an edge. Move it."
         )
     if exact:
         low, high = 0.0, AREA_FACTOR * radius
@@ -267,7 +270,7 @@ def _disc(
 def _connected(
     nodes: np.ndarray,
     surface: np.ndarray,
-    around: list[np.ndarray],
+    neighbours: list[np.ndarray],
     centre: np.ndarray,
     host: int,
     normal: np.ndarray | None,
@@ -279,16 +282,16 @@ def _connected(
         vectors = _area_vectors(nodes, surface[triangles])
         return vectors @ normal > _NORMAL_COSINE * np.linalg.norm(vectors, axis=1)
 
-    found, front = {host}, [host]
+    reached, front = {host}, [host]
     while front:
-        rim = np.array(sorted({int(n) for t in front for n in around[t]} - found), int)
+        rim = np.array(sorted({int(n) for t in front for n in neighbours[t]} - reached), int)
         near = nearest_on_triangles(centre, nodes[surface[rim]])
         reach = np.sum((near - centre) ** 2, axis=1) < radius**2
         if normal is not None:
             reach &= facing(rim)
         front = rim[reach].tolist()
-        found.update(front)
-    patch = np.array(sorted(found), int)
+        reached.update(front)
+    patch = np.array(sorted(reached), int)
     return patch if normal is None else patch[facing(patch)]  # the host may be a sliver that turns
 
 

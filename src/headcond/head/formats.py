@@ -137,7 +137,7 @@ def read_mesh(
     - .mat, or a folder with one: EIDORS's `vtx`, `tri` and `materials` (names and ref);
       tissues keep the file's names in lower case. Unpack .7z archives first.
     - .mat of ROMpEIT (`p`, `t`, `f`): layers numbered as `tissue_names`; its electrodes
-      come from `headcond.head.rompeit.own_electrodes`.
+      come from `headcond.head.rompeit.read_electrodes`.
 
     Parameters
     ----------
@@ -153,7 +153,7 @@ def read_mesh(
     Raises
     ------
     InputError
-        If `unit` is absent (the message guesses it from the extent) or makes no head, a
+        If `unit` is absent (the message guesses it from the extent) or impossible for a head, a
         tissue is unknown, or elements are flat or oriented both ways.
     """
     path = _mesh_file(path)
@@ -168,18 +168,19 @@ def read_mesh(
 
 
 def check_mesh(path: str | Path) -> None:
-    """Look at the beginning of a mesh made elsewhere, in a moment whatever its size.
+    """Check the beginning of a mesh file, in a moment whatever its size.
 
     Raises
     ------
     InputError
-        If the file is absent or is not of the kind that its name says; `read_mesh` sees the rest.
+        If the file is absent or is not of the kind that its name implies; `read_mesh` checks
+        the rest.
     """
     path = _mesh_file(path)
     try:
         if path.suffix == ".mat":
-            known = matlab.variables(path)
-            right = set(ROMPEIT) <= known or set(_EIDORS) <= known
+            names = matlab.variables(path)
+            right = set(ROMPEIT) <= names or set(_EIDORS) <= names
         elif path.suffix == ".vtu":
             _, root = next(iter(ElementTree.iterparse(path, events=("start",))))
             right = root.tag == "VTKFile" and root.get("type") == "UnstructuredGrid"
@@ -194,20 +195,20 @@ def check_mesh(path: str | Path) -> None:
             ".msh": "a mesh of gmsh",
             ".mat": f"EIDORS's ({', '.join(_EIDORS)}) or ROMpEIT's ({', '.join(ROMPEIT)})",
         }[path.suffix]
-        raise InputError(f"{path}: no mesh: it is not {kind}. Export it again.")
+        raise InputError(f"{path}: it is not {kind}. Export it again.")
 
 
 def _mesh_file(path: str | Path) -> Path:
     # The file itself, where EIDORS's folder is named; of a kind that can be read.
     path = Path(path)
     if path.is_dir():
-        found = sorted(path.glob("*.mat"))
-        if len(found) != 1:
-            raise InputError(f"{path}: expected one .mat file in the folder, found {len(found)}.")
-        path = found[0]
+        files = sorted(path.glob("*.mat"))
+        if len(files) != 1:
+            raise InputError(f"{path}: expected one .mat file in the folder, found {len(files)}.")
+        path = files[0]
     if path.suffix not in (".vtu", ".msh", ".mat"):
         raise InputError(
-            f"{path}: no mesh format that can be read; known are .vtu, .msh, and the .mat of "
+            f"{path}: not a mesh format that can be read; these are .vtu, .msh, and the .mat of "
             "EIDORS and of ROMpEIT (unpack a .7z archive first)."
         )
     if not path.exists():
@@ -218,19 +219,21 @@ def _mesh_file(path: str | Path) -> Path:
 def _checked(
     path: Path, points: np.ndarray, tets: np.ndarray, tissue: np.ndarray, tissues: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    # Points (N, 3), tetrahedra (M, 4) from 0 and tissues (M,) from 1 of what a reader found.
+    # Points (N, 3), tetrahedra (M, 4) from 0 and tissues (M,) from 1 as a reader returns them.
     try:
         with np.errstate(invalid="ignore"):
             points = np.asarray(points, float)
             tets, tissue = (np.asarray(part).astype(np.int64) for part in (tets, tissue))
     except (ValueError, TypeError, OverflowError) as error:
-        raise InputError(f"{path}: points, elements or tissues are no numbers ({error}).") from None
+        raise InputError(
+            f"{path}: points, elements or tissues are not numbers ({error})."
+        ) from None
     check_finite(f"{path}: points", check_shape(f"{path}: points", points, (None, 3)))
     check_shape(f"{path}: tetrahedra", tets, (None, 4))
     check_shape(f"{path}: tissues", tissue, (len(tets),))
     if not len(tets) or tets.min() < 0 or tets.max() >= len(points):
         raise InputError(
-            f"{path}: its {len(tets)} tetrahedra do not lie on its {len(points)} points: the file "
+            f"{path}: its {len(tets)} tetrahedra name points beyond its {len(points)}: the file "
             "is damaged, or counts points from elsewhere. Export it again."
         )
     if tissue.min() < 1 or tissue.max() > tissues:
@@ -253,7 +256,7 @@ def _scale(path: Path, points: np.ndarray, unit: str | None) -> float:
     check_option("unit", unit, tuple(_UNITS))
     if unit not in fits:
         raise InputError(
-            f"{path}: an extent of {extent:.4g} {unit} is no head; it {likely}. "
+            f"{path}: an extent of {extent:.4g} {unit} is not a head; it {likely}. "
             "State the right unit."
         )
     return _UNITS[unit]
@@ -298,7 +301,7 @@ def _read_gmsh(path: Path, names: tuple[str, ...]) -> tuple:
     }
     unknown = sorted(set(np.unique(number).tolist()) - set(table))
     if unknown:
-        raise InputError(f"{path}: physical groups {unknown} are none of SimNIBS's tissues.")
+        raise InputError(f"{path}: physical groups {unknown} are not SimNIBS's tissues.")
     tissue = np.array([table.get(k, 0) for k in range(max(table) + 1)], np.uint8)[number]
     return content.points, tets, tissue, EIT_TISSUES
 
@@ -313,23 +316,23 @@ def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
         points, tets, materials = (content[name] for name in _EIDORS)
         tets = np.asarray(tets, float) - 1
         tissue = np.asarray(materials.ref)
-        found = tuple(str(name).strip().lower() for name in np.atleast_1d(materials.names))
+        names = tuple(str(name).strip().lower() for name in np.atleast_1d(materials.names))
     except (KeyError, AttributeError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: neither an EIDORS mesh with vtx, tri, materials ({error}), nor a head of "
             "ROMpEIT with p, t, f."
         ) from error
-    return points, tets, tissue, found
+    return points, tets, tissue, names
 
 
 def _meshio(path: Path) -> meshio.Mesh:
     # Its general `meshio.read` ends the whole program on an unreadable file.
     read = meshio.vtu.read if path.suffix == ".vtu" else meshio.gmsh.read
-    # It takes the memory that a header asks for before it looks whether the file holds as much.
+    # It takes the memory that a header states before it checks that the file holds as much.
     most = _MEMORY + _GROWTH * path.stat().st_size
-    if found := trouble(partial(read, path), patience(path), most):
+    if damage := trouble(partial(read, path), patience(path), most):
         raise InputError(
-            f"{path}: cannot be read as a mesh: {found}. It is damaged: export it again."
+            f"{path}: cannot be read as a mesh: {damage}. It is damaged: export it again."
         )
     try:
         return read(path)

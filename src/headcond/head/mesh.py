@@ -1,10 +1,11 @@
-"""The two things that the rest of headcond knows of a head model: its mesh and its electrodes."""
+"""A head model: its labelled mesh and its electrodes, with the checks of both."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sparse
 
 from headcond.checks import InputError, check_finite, check_shape
 from headcond.head import topology
@@ -47,6 +48,51 @@ class Mesh:
         corner = self.nodes[self.tetrahedra]
         edges = corner[:, 1:] - corner[:, :1]
         return np.linalg.det(edges) / 6.0
+
+    def tissue_volumes(self) -> np.ndarray:
+        """Volumes (T,) of the tissues in m^3."""
+        return np.bincount(
+            self.tissue - 1, weights=self.volumes(), minlength=len(self.tissue_names)
+        )
+
+    def check(self) -> None:
+        """Refuse a mesh on which the forward problem cannot be solved.
+
+        Raises
+        ------
+        InputError
+            If an element is inverted, a tissue empty, a node in no element, or the mesh in
+            several pieces.
+        """
+        volumes = self.volumes()
+        bad = np.flatnonzero(~(volumes > 0))
+        if len(bad):
+            raise InputError(
+                f"{len(bad)} tetrahedra are inverted or flat (the first is number {bad[0]}, "
+                f"volume {volumes[bad[0]]:.3e} m^3): orient or repair the mesh."
+            )
+        elements = np.bincount(self.tissue, minlength=len(self.tissue_names) + 1)[1:]
+        for name, number in zip(self.tissue_names, elements, strict=True):
+            if not number:
+                raise InputError(
+                    f"Tissue {name!r} has no tetrahedron: its conductivity would change nothing. "
+                    "Check the labels, or leave it out of the mesh's names."
+                )
+        count = len(self.nodes)
+        stray = np.flatnonzero(np.bincount(self.tetrahedra.ravel(), minlength=count) == 0)
+        if len(stray):
+            raise InputError(
+                f"{len(stray)} nodes belong to no tetrahedron (the first is {stray[0]})."
+            )
+        first, others = np.repeat(self.tetrahedra[:, 0], 3), self.tetrahedra[:, 1:].ravel()
+        graph = sparse.coo_matrix((np.ones(len(first), bool), (first, others)), (count, count))
+        pieces, label = sparse.csgraph.connected_components(graph, directed=False)
+        if pieces > 1:
+            sizes = np.sort(np.bincount(label))[::-1]
+            raise InputError(
+                f"The mesh falls into {pieces} pieces (of {', '.join(map(str, sizes[:5]))} nodes): "
+                "current cannot pass between them. Keep the largest one."
+            )
 
     def surface(self) -> np.ndarray:
         """Boundary triangles (F, 3) of the mesh as node indices, outward oriented."""
@@ -95,6 +141,46 @@ class Electrodes:
             if len(faces) == 0:
                 raise InputError(f"Electrode {label} covers no boundary triangle.")
             check_shape(f"weights of electrode {label}", weights, (len(faces),))
+
+    def check(self, mesh: Mesh) -> None:
+        """Refuse electrodes that are not disjoint patches of the boundary of `mesh`.
+
+        Raises
+        ------
+        InputError
+            If there are fewer than two, or one has no area, is off the boundary, or overlaps
+            another one.
+        """
+        if len(self.labels) < 2:
+            raise InputError("At least two electrodes are needed: a source and a sink.")
+        faces, weights = np.concatenate(self.faces), np.concatenate(self.weights)
+        owner = np.repeat(np.arange(len(self.faces)), [len(f) for f in self.faces])
+        if faces.min() < 0 or faces.max() >= len(mesh.nodes):
+            raise InputError(f"Electrode triangles name nodes beyond the mesh's {len(mesh.nodes)}.")
+        if not np.all((weights > 0) & (weights <= 1 + 1e-12)):
+            raise InputError("Weights of electrode triangles must be in (0, 1].")
+        # Only tetrahedra with three nodes on electrodes can own such a triangle: few of them.
+        touched = np.zeros(len(mesh.nodes), bool)
+        touched[faces] = True
+        near = mesh.tetrahedra[touched[mesh.tetrahedra].sum(axis=1) >= 3]
+        boundary = {tuple(face) for face in np.sort(boundary_triangles(near), axis=1).tolist()}
+        covered: dict[tuple[int, ...], float] = {}
+        for face, weight, number in zip(
+            np.sort(faces, axis=1).tolist(), weights.tolist(), owner.tolist(), strict=True
+        ):
+            label, key = self.labels[number], tuple(face)
+            if key not in boundary:
+                raise InputError(
+                    f"Electrode {label}: triangle {key} is not on the boundary of the mesh."
+                )
+            covered[key] = covered.get(key, 0.0) + weight
+            if covered[key] > 1 + 1e-9:
+                raise InputError(
+                    f"Electrode {label} overlaps another electrode, or itself, at triangle {key}."
+                )
+        for label, area in zip(self.labels, self.areas(mesh.nodes), strict=True):
+            if not area > 0:
+                raise InputError(f"Electrode {label} covers no area.")
 
     def areas(self, nodes: np.ndarray) -> np.ndarray:
         """Covered areas (L,) in m^2, given the mesh's `nodes` (N, 3) in metres."""

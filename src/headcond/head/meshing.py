@@ -19,7 +19,7 @@ from headcond.head import barrier, cgal, lattice, snapping, topology
 from headcond.head.mesh import Mesh
 from headcond.tissues import EIT_TISSUES
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 METHODS = ("bcc", "voxel", "cgal")
 _PASSES = 2  # label, snap, weigh by the volumes that came out, and again
@@ -35,7 +35,7 @@ def mesh_labels(
     tissue_names: tuple[str, ...] = EIT_TISSUES,
     cut: bool = False,
 ) -> Mesh:
-    """Mesh a labelled head; `build_mesh` without its account. See there."""
+    """Mesh a labelled head; `build_mesh` without its report of changes. See there."""
     return build_mesh(labels, affine, size, method, tissue_names, cut)[0]
 
 
@@ -47,7 +47,7 @@ def build_mesh(
     tissue_names: tuple[str, ...] = EIT_TISSUES,
     cut: bool = False,
 ) -> tuple[Mesh, dict[str, Any]]:
-    """Mesh a labelled head, and account for what was changed on the way.
+    """Mesh a labelled head, and report what was changed on the way.
 
     `bcc`: a body-centred-cubic lattice along the world's axes, so that neither the order
     nor the direction of the image's axes matters. Every tetrahedron takes the label with
@@ -82,7 +82,7 @@ def build_mesh(
     Raises
     ------
     InputError
-        If the labels are no label volume or use unknown labels, a tissue is absent or
+        If the labels are not a label volume or use unknown labels, a tissue is absent or
         vanishes at this size, the head reaches the border without `cut`, or `size` is
         not between 0.2 and 50 mm.
     """
@@ -97,7 +97,7 @@ def build_mesh(
     build = {"bcc": _bcc, "voxel": _voxel, "cgal": _cgal}[method]
     nodes, tets, label, changed = build(labels, affine, edge, tissue_names)
     account = {"method": method, "size": float(size), **changed}
-    _log.info("meshed %d nodes, %d tetrahedra: %s", len(nodes), len(tets), account)
+    logger.info("meshed %d nodes, %d tetrahedra: %s", len(nodes), len(tets), account)
     return Mesh(nodes * 1e-3, tets.astype(np.int64), label, tuple(tissue_names)), account
 
 
@@ -110,14 +110,14 @@ def _checked(
         raise InputError(f"labels must be integers, got {labels.dtype}.")
     axes = affine[:3, :3] / voxel_sizes(affine)
     if np.max(np.abs(axes.T @ axes - np.eye(3))) > 1e-3:
-        raise InputError("affine is sheared: its voxels are no boxes. Resample the labels first.")
+        raise InputError("affine is sheared: its voxels are not boxes. Resample the labels first.")
     count = np.bincount(labels.ravel() - min(0, int(labels.min())), minlength=len(names) + 1)
     if labels.min() < 0 or labels.max() > len(names):
         raise InputError(
             f"labels run from {labels.min()} to {labels.max()}; tissue names exist for 1 to "
             f"{len(names)} (0 is air)."
         )
-    absent = [name for name, found in zip(names, count[1:], strict=True) if not found]
+    absent = [name for name, voxels in zip(names, count[1:], strict=True) if not voxels]
     if absent:
         raise InputError(
             f"labels hold no voxel of {', '.join(absent)}: a tissue without volume has no "
@@ -149,10 +149,7 @@ def _cropped(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _bcc(
-    labels: np.ndarray,
-    affine: np.ndarray,
-    edge: float,
-    names: tuple[str, ...],
+    labels: np.ndarray, affine: np.ndarray, edge: float, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
     kinds = len(names) + 1
     corners = np.array(list(np.ndindex(2, 2, 2))) * np.array(labels.shape) - 0.5
@@ -193,7 +190,7 @@ def _balanced(
     neighbours: np.ndarray,
     names: tuple[str, ...],
 ) -> tuple[np.ndarray, dict[str, int]]:
-    """Vote with weights above one for tissues that the plain vote would starve.
+    """Vote with weights above one for tissues that the plain vote would lose.
 
     A layer thinner than the lattice wins few tetrahedra. Its weight grows until it has
     the number `wanted` (kinds,), those that close layers included.
@@ -210,10 +207,7 @@ def _balanced(
 
 
 def _voxel(
-    labels: np.ndarray,
-    affine: np.ndarray,
-    edge: float,
-    names: tuple[str, ...],
+    labels: np.ndarray, affine: np.ndarray, edge: float, names: tuple[str, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, dict[str, int]]:
     kinds = len(names) + 1
     counts, grid = lattice.voxel_votes(labels, affine, edge, kinds)

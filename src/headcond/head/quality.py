@@ -1,4 +1,4 @@
-"""What a mesh is like: sizes, volumes, shapes of its elements, and layers that leak."""
+"""Quality of a mesh: sizes, volumes, shapes of its elements, and layers that leak."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _PERCENTILES = (1, 5, 50)
 def report(
     mesh: Mesh, labels: np.ndarray | None = None, affine: np.ndarray | None = None
 ) -> dict[str, Any]:
-    """Account of a mesh's quality as plain numbers, ready for JSON.
+    """Report a mesh's quality as plain numbers, ready for JSON.
 
     Parameters
     ----------
     mesh : the head.
-    labels, affine : the label volume it was made from, (nx, ny, nz) with 0 air and k the
+    labels, affine : its label volume, (nx, ny, nz) with 0 air and k the
         tissue `mesh.tissue_names[k - 1]`, and its voxel -> world matrix in mm. They give
         `voxel_volume_ratio`.
 

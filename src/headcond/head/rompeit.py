@@ -1,4 +1,4 @@
-"""Heads that come as meshes: ROMpEIT's files, their electrodes, tissues by other names."""
+"""Heads from ROMpEIT's files: mesh, electrodes, and tissues by other names."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def read_rompeit(
 
     Returns
     -------
-    points, tetrahedra (from 0), layers and names; None if the file is no such head.
+    points, tetrahedra (from 0), layers and names; None for a file of another kind.
     """
     if not set(ROMPEIT) <= matlab.variables(path):
         return None
@@ -41,19 +41,19 @@ def read_rompeit(
     layers = np.unique(tets[:, 4])
     if not np.array_equal(layers, np.arange(1, len(layers) + 1)) or len(layers) > len(names):
         raise InputError(
-            f"{path}: its layers are {layers}; {len(names)} names are known "
+            f"{path}: its layers are {layers}; {len(names)} names are given "
             f"({', '.join(names)}), for the layers 1 to {len(names)}."
         )
     return points, tets[:, :4] - 1.0, tets[:, 4], tuple(names[: len(layers)])
 
 
-def own_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:
+def read_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:
     """Electrodes that a ROMpEIT file marks on its own surface, named E1, E2, ...
 
     Parameters
     ----------
     path : the file.
-    mesh : what `headcond.head.formats.read_mesh` made of it.
+    mesh : as `headcond.head.formats.read_mesh` reads it.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def own_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:
     path = Path(path)
     names = ("t", "f")
     if path.suffix != ".mat" or not set(names) <= matlab.variables(path):
-        raise InputError(f"{path}: only ROMpEIT's files bring electrodes; name a cap instead.")
+        raise InputError(f"{path}: only ROMpEIT's files contain electrodes; name a cap instead.")
     content = matlab.numbers(path, names)
     marked = check_shape(f"{path}: f", content["f"], (None, 4)).astype(np.int64)
     number = marked[:, 3]
@@ -95,7 +95,7 @@ def own_electrodes(path: str | Path, mesh: Mesh) -> Electrodes:
     )
 
 
-def renamed(mesh: Mesh, tissues: Mapping[str, str]) -> Mesh:
+def rename_tissues(mesh: Mesh, tissues: Mapping[str, str]) -> Mesh:
     """The mesh with the tissues of the EIT pipeline, in their order.
 
     Parameters
@@ -106,7 +106,7 @@ def renamed(mesh: Mesh, tissues: Mapping[str, str]) -> Mesh:
     Raises
     ------
     InputError
-        If a name stands for no tissue, or `tissues` names none of the mesh's.
+        If a name is not a tissue, or `tissues` names none of the mesh's.
     """
     stray = sorted(set(tissues) - set(mesh.tissue_names))
     if stray:
@@ -116,7 +116,7 @@ def renamed(mesh: Mesh, tissues: Mapping[str, str]) -> Mesh:
     if unknown:
         raise InputError(
             f"The mesh calls a tissue {unknown[0]}: state in head.tissues which of "
-            f"{', '.join(EIT_TISSUES)} it stands for."
+            f"{', '.join(EIT_TISSUES)} it is."
         )
     used = np.bincount(mesh.tissue, minlength=len(goals) + 1)[1:] > 0
     held = [name for n, name in enumerate(goals) if used[n]]

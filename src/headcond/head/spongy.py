@@ -1,22 +1,16 @@
-"""Spongy bone for a head whose labels know one class of skull: what lies deep inside the bone."""
+"""Spongy bone for labels with one class of skull: the part deep inside the bone."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy import ndimage
 
-from headcond.checks import (
-    InputError,
-    check_affine,
-    check_positive,
-    check_shape,
-    voxel_sizes,
-)
+from headcond.checks import InputError, check_affine, check_positive, check_shape, voxel_sizes
 from headcond.tissues import EIT_TISSUES
 
 _COMPACT, _SPONGY = (EIT_TISSUES.index(name) + 1 for name in ("compact_bone", "spongy_bone"))
 
-# Distances run between centres of voxels. The surface lies half a voxel nearer where it is flat
+# Distances run between centres of voxels. The surface is half a voxel nearer where it is flat
 # along the axes, and less where it is slanted: between the two.
 _FACE = 0.25
 
@@ -51,7 +45,7 @@ def erode_skull(
     spacing = voxel_sizes(check_affine("affine", affine))
     skull = (labels == _COMPACT) | (labels == _SPONGY)
     if not skull.any():
-        raise InputError("The labels hold no skull to erode.")
+        raise InputError("The labels hold no skull.")
     outside = np.isin(labels, (0, EIT_TISSUES.index("scalp") + 1))
     deep = skull.copy()
     for side, thickness in ((outside, outer), (~skull & ~outside, inner)):
@@ -60,7 +54,7 @@ def erode_skull(
             deep &= far > thickness
     if not deep.any():
         raise InputError(
-            f"No bone lies deeper than {outer:g} mm (outer table) and {inner:g} mm (inner "
+            f"No bone is deeper than {outer:g} mm (outer table) and {inner:g} mm (inner "
             "table): state thinner tables, or leave spongy bone out."
         )
     split = np.array(labels, np.uint8)

@@ -1,4 +1,4 @@
-"""Who touches whom in a tetrahedral mesh: faces, neighbours, nodes' tetrahedra, components."""
+"""Topology of a tetrahedral mesh: faces, neighbours, nodes' tetrahedra, components."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scipy.sparse.csgraph import connected_components
 
 from headcond.checks import InputError
 
-# Outward faces of a positively oriented tetrahedron; face f lies opposite to node _OPPOSITE[f].
+# Outward faces of a positively oriented tetrahedron; face f is opposite to node (3, 2, 1, 0)[f].
 FACES = ((0, 2, 1), (0, 1, 3), (0, 3, 2), (1, 2, 3))
 
 

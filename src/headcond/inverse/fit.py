@@ -24,7 +24,7 @@ from headcond.rom.model import ReducedModel
 from headcond.rom.parameters import Box
 from headcond.tissues import EIT_RANGES
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def fit_variants(
     facts = []
     for name, chosen in choices.items():
         for one in measurements:
-            _log.info("fit %d of %d: %s, %g Hz", len(facts) + 1, len(choices) * len(measurements),
+            logger.info("fit %d of %d: %s, %g Hz", len(facts) + 1, len(choices) * len(measurements),
                       name, one.frequency)  # fmt: skip
             found = fit(one, model, replace(chosen, noise=_noise(one, chosen.noise)))
             told = {"frequency": one.frequency, "variant": name}

@@ -15,7 +15,7 @@ from headcond.checks import InputError, check_finite, check_positive, check_shap
 from headcond.fem.operator import AffineOperator
 from headcond.rom.parameters import Box
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _TOLD_EVERY = 60.0  # s between two lines of progress
 
 
@@ -164,7 +164,7 @@ class FullModel:
             values.append(function(point))
             if time.monotonic() - told > _TOLD_EVERY:
                 told = time.monotonic()
-                _log.info("solved at %d of %d conductivities", count, len(points))
+                logger.info("solved at %d of %d conductivities", count, len(points))
         values = np.stack(values)
         return values.reshape(*sigma.shape[:-1], *values.shape[1:])
 

@@ -22,7 +22,7 @@ from headcond.inverse.protocol import Protocol
 from headcond.inverse.reduced import forward_model
 from headcond.rom.model import ReducedModel
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 # Largest Gauss-Newton step in log conductivity that still counts as a step.
 STEP_TOLERANCE = 1e-8
@@ -121,7 +121,7 @@ def estimate(
             f"{found.chi_square.min():.3g} for {found.dof.min()} degrees of freedom."
         )
     if failed:
-        _log.warning("%s: %d of %d inversions did not converge", method, failed,
+        logger.warning("%s: %d of %d inversions did not converge", method, failed,
                      found.converged.size)  # fmt: skip
     return found.reshape(shape)
 
@@ -136,7 +136,7 @@ def _gauss_newton(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarra
             problem, x[which], which, limit
         )
         if len(portions) > 1:
-            _log.info("%d of %d inversions done", which[-1] + 1, len(x))
+            logger.info("%d of %d inversions done", which[-1] + 1, len(x))
     return x, iterations, converged
 
 

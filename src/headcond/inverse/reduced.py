@@ -57,7 +57,7 @@ class ReducedForward:
         self._base = [pair.first(snapshots) for pair in model.pairs]
         self._cross = None
         if model.cross is not None if corrected is None else corrected:
-            self._places = model.dual_places()
+            self._places = model.source_indices()
             self._sink = model.electrodes.index(model.sink)
             self._cross = model.cross.first(snapshots)
         # A pattern's pairs by number, -1 for the common sink, which is none, and their signs.

@@ -6,6 +6,8 @@ import logging
 
 import nibabel
 import numpy as np
+import numpy.typing as npt
+from numpy.typing import ArrayLike
 from scipy import ndimage
 
 from headcond.checks import (
@@ -287,32 +289,77 @@ def _take_blocks(
         window[inner] = turned[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
     if (edge == 1).all():
         return window
-    split = window.reshape(shape[0], edge[0], shape[1], edge[1], shape[2], edge[2])
-    return majority(split) if order == 0 else split.mean((1, 3, 5), dtype=np.float64).astype(kind)
+    return majority(window, edge) if order == 0 else block_mean(window, edge)
 
 
-def majority(blocks: np.ndarray) -> np.ndarray:
-    """Most frequent label of each block; ties go to tissue before 0, then to the lower id.
+def block_mean(
+    values: ArrayLike, factor: ArrayLike, dtype: npt.DTypeLike = np.float64
+) -> np.ndarray:
+    """Mean over blocks of voxels: sub-voxel conductivity or signal from a finer grid.
 
     Parameters
     ----------
-    blocks : (nx, kx, ny, ky, nz, kz) labels of nx*ny*nz blocks of kx*ky*kz voxels.
+    values : (nx, ny, nz).
+    factor : voxels along the edge of a block, one number or one per axis.
+    dtype : in which a block is summed.
 
     Returns
     -------
-    (nx, ny, nz) array of the same dtype.
+    (nx/kx, ny/ky, nz/kz) float32.
+
+    Raises
+    ------
+    InputError
+        If the shape is not a multiple of `factor`.
     """
-    present = np.unique(blocks)
-    ordered = [*present[present != 0], *present[present == 0]]
-    shape = blocks.shape[::2]
-    winner = np.full(shape, ordered[0], blocks.dtype)
-    most = np.zeros(shape, np.int32)
-    for label in ordered:
-        count = np.count_nonzero(blocks == label, axis=(1, 3, 5))
+    blocks, total = _blocks(values, factor, dtype)
+    for part in blocks:
+        total += part
+    return (total / total.dtype.type(len(blocks))).astype(np.float32)
+
+
+def majority(labels: ArrayLike, factor: ArrayLike, zero_last: bool = True) -> np.ndarray:
+    """Most frequent label of each block of voxels; of equals the lowest.
+
+    Parameters
+    ----------
+    labels : (nx, ny, nz) integers.
+    factor : voxels along the edge of a block, one number or one per axis.
+    zero_last : whether a tie between 0 and a tissue goes to the tissue.
+
+    Returns
+    -------
+    (nx/kx, ny/ky, nz/kz) array of the same dtype.
+    """
+    blocks, most = _blocks(labels, factor, np.int32)
+    present = np.unique(labels)
+    winner = np.zeros(most.shape, present.dtype)
+    if zero_last:
+        present = np.concatenate((present[present != 0], present[present == 0]))
+    for label in present:
+        count = np.zeros_like(most)
+        for part in blocks:
+            count += part == label
         better = count > most
         winner[better] = label
-        np.maximum(most, count, out=most, casting="unsafe")
+        most[better] = count[better]
     return winner
+
+
+def _blocks(
+    values: ArrayLike, factor: ArrayLike, dtype: npt.DTypeLike
+) -> tuple[list[np.ndarray], np.ndarray]:
+    # One view per voxel of a block, each with an entry per block; and zeros of that shape.
+    values = check_shape("values", values, (None, None, None))
+    edge = np.broadcast_to(factor, 3)
+    if edge.min() < 1 or any(np.array(values.shape) % edge):
+        raise InputError(f"A grid of {values.shape} cannot be cut into blocks of side {factor}.")
+    corners = np.ndindex(*(int(n) for n in edge))
+    views = [
+        values[tuple(slice(first, None, step) for first, step in zip(corner, edge, strict=True))]
+        for corner in corners
+    ]
+    return views, np.zeros(views[0].shape, dtype)
 
 
 def _check(data: np.ndarray, affine: np.ndarray, order: int) -> tuple[np.ndarray, np.ndarray]:

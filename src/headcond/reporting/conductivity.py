@@ -191,7 +191,8 @@ def domain_section(judgements: Mapping[str, Mapping[str, Any]], level: float) ->
 
     Parameters
     ----------
-    judgements : `condnet.domain.compare_head` of each predicted head, with `axis_spread`, by subject.
+    judgements : `condnet.domain.compare_head` of each predicted head, with `axis_spread`, by
+        subject.
     level : probability that a training head is inside its limit.
     """
     rows = []

@@ -1,13 +1,15 @@
-"""Inner products over the rows that a rank holds, and orthonormal bases in them (eq. 7)."""
+"""Orthonormal bases (eq. 7): inner products over distributed rows, Gram-Schmidt, bases on disk."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sparse
 from scipy.linalg.blas import dgemm
 
+from headcond.checks import InputError
 from headcond.parallel import SerialCommunicator
 
 _DROP = 1e-14  # of a vector's norm: what is left of one that the basis already spans
@@ -16,7 +18,7 @@ _PASSES = 10
 
 
 class AccuracyError(RuntimeError):
-    """A basis that came out less orthonormal than asked for.
+    """A basis that is less orthonormal than required.
 
     Attributes
     ----------
@@ -31,14 +33,14 @@ class AccuracyError(RuntimeError):
         self.error = error
 
 
-class Space:
-    """Vectors of a given size, shared by rows among ranks, with the inner product x' M y.
+class InnerProductSpace:
+    """Vectors of a given size, distributed by rows over ranks, with the inner product x' M y.
 
     Attributes
     ----------
-    rows : the slice of rows that this rank holds ("local" below; the rest has none of it).
+    rows : the slice of rows that this rank holds; "local" arrays below have these rows.
     size : length of a whole vector.
-    quotient : whether M does not see constants; then vectors stand for all that differ by one.
+    quotient : whether the constants are in M's kernel; vectors are then defined up to one.
     accuracy : largest entry of |V' M V - I| that `orthonormalise` leaves.
 
     Parameters
@@ -46,7 +48,7 @@ class Space:
     matrix : (size, size) symmetric, positive definite on the vectors used; None for the
         Euclidean inner product.
     size : length of a whole vector.
-    communicator : ranks that share the rows; this process alone by default.
+    communicator : ranks that share the rows; this process by default.
     """
 
     accuracy = 1e-13
@@ -90,7 +92,7 @@ class Space:
 
 
 def orthonormalise(
-    space: Space, basis: np.ndarray, vectors: np.ndarray
+    space: InnerProductSpace, basis: np.ndarray, vectors: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Extend an orthonormal basis by vectors: block Gram-Schmidt, repeated until orthogonal.
 
@@ -147,7 +149,7 @@ def orthonormalise(
 
 
 def classical_gram_schmidt(
-    space: Space, basis: np.ndarray, vector: np.ndarray
+    space: InnerProductSpace, basis: np.ndarray, vector: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One unrepeated pass of classical Gram-Schmidt, as the paper's eq. 7.
 
@@ -162,14 +164,45 @@ def classical_gram_schmidt(
     return rest / length, np.concatenate((along, length)), np.zeros(1)
 
 
-def orthogonality(space: Space, basis: np.ndarray) -> float:
+def orthogonality(space: InnerProductSpace, basis: np.ndarray) -> float:
     """Largest entry of |V' M V - I| for the local rows (rows, n) of a basis; collective."""
     gram = space.inner(basis, space.apply(basis))
     return float(np.max(np.abs(gram - np.eye(basis.shape[1])), initial=0.0))
 
 
+def basis_columns(folder: str | Path) -> list[np.ndarray]:
+    """The vectors (size,) of a kept basis, mapped from their files, in the order of snapshots.
+
+    Raises
+    ------
+    InputError
+        If the folder holds none, or one is missing or truncated.
+    """
+    folder = Path(folder)
+    paths = sorted(folder.glob("basis-*.npy"))
+    if not paths:
+        raise InputError(f"{folder}: holds no basis; train with keep_bases.")
+    repair = f"Remove {folder} and {folder}.h5, if any; the next run trains the pair again."
+    columns = []
+    for number, path in enumerate(paths):
+        if path.name != f"basis-{number:03d}.npy":
+            raise InputError(f"{folder}: basis-{number:03d}.npy is missing. {repair}")
+        try:
+            columns.append(np.load(path, mmap_mode="r"))
+        except (OSError, ValueError, EOFError) as error:
+            raise InputError(
+                f"{path}: cannot be read as a basis vector ({error}). {repair}"
+            ) from error
+    return columns
+
+
+def load_basis(folder: str | Path) -> np.ndarray:
+    """The basis V (size, N) that training left in a pair's folder (`keep_bases`)."""
+    return np.stack(basis_columns(folder), axis=1)
+
+
 def _orthonormalise_within(
-    space: Space, vectors: np.ndarray, image: np.ndarray, least: np.ndarray
+    space: InnerProductSpace, vectors: np.ndarray, image: np.ndarray, least: np.ndarray
 ) -> tuple[list[int], np.ndarray]:
     # The leading columns of `vectors` become orthonormal, in place, and `image` what M makes
     # of them; those no longer than `least` are left out. Returns the kept columns and T with

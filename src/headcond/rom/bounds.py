@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from headcond.rom.basis import Space, orthonormalise
+from headcond.rom.basis import InnerProductSpace, orthonormalise
 
 NORMS = ("energy", "euclidean")
 
@@ -42,7 +42,7 @@ class Riesz:
     tolerance : true relative residual of the solves.
     """
 
-    def __init__(self, space: Space, matrix: sparse.csr_matrix, solver: Any,
+    def __init__(self, space: InnerProductSpace, matrix: sparse.csr_matrix, solver: Any,
                  coercivity: float, tolerance: float) -> None:  # fmt: skip
         self.space, self._solver, self._tolerance = space, solver, tolerance
         self._weight = 1.0 / space.local(matrix.diagonal()) / coercivity
@@ -51,11 +51,11 @@ class Riesz:
         """Representers (rows, k) of local loads (rows, k), their errors and iterations (k,)."""
         whole = self.space.whole(loads)
         whole = whole - whole.mean(axis=0)  # round-off of A_q 1 = 0
-        found = self._solver.solve(whole, tolerance=self._tolerance, name=name)
-        local = np.array(self.space.local(found.x), order="F")
+        solution = self._solver.solve(whole, tolerance=self._tolerance, name=name)
+        local = np.array(self.space.local(solution.x), order="F")
         defect = self.space.local(whole) - self.space.apply(local)
         error = np.sqrt(self.space.sum(self._weight @ defect**2))
-        return local, error, np.asarray(found.iterations)
+        return local, error, np.asarray(solution.iterations)
 
 
 class ResidualBasis:
@@ -66,7 +66,7 @@ class ResidualBasis:
     `defect` (1 + n Q,) bounds the dual norm of what each column lacks.
     """
 
-    def __init__(self, space: Space, rows: int, capacity: int) -> None:
+    def __init__(self, space: InnerProductSpace, rows: int, capacity: int) -> None:
         self.space = space
         self._vectors = np.empty((rows, capacity), order="F")
         self._count = 0
@@ -100,7 +100,7 @@ class ResidualBasis:
 
 
 def residual_loads(images: Sequence[np.ndarray], reference: np.ndarray) -> np.ndarray:
-    """Local loads (rows, Q - 1) theta_bar_q A_q v, q < Q - 1, whose representers are wanted.
+    """Local loads (rows, Q - 1) theta_bar_q A_q v, q < Q - 1, whose representers are needed.
 
     Parameters
     ----------
@@ -127,22 +127,10 @@ def residual_norm(
     Returns
     -------
     norm : (S,), of b - sum_q theta_q A_q V z.
-    slack : (S,), the true dual norm lies within norm +- slack.
+    slack : (S,), the true dual norm is within norm +- slack.
     """
     weights = _column_weights(ratio, solution)
     return np.linalg.norm(weights @ factor.T, axis=1), np.abs(weights) @ defect
-
-
-def residual_norm_by_gram(
-    factor: np.ndarray, ratio: np.ndarray, solution: np.ndarray
-) -> np.ndarray:
-    """Residual norm (S,) the classical way, sqrt(c - 2 d'z + z'Ez): stagnates near 1e-8 of b.
-
-    Shown beside `residual_norm` in Experiment 1; arguments as there.
-    """
-    weights = _column_weights(ratio, solution)
-    squares = np.einsum("si,ij,sj->s", weights, factor.T @ factor, weights, optimize=True)
-    return np.sqrt(np.maximum(squares, 0.0))
 
 
 def energy_bounds(

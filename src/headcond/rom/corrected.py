@@ -1,4 +1,4 @@
-"""Readings corrected by the dual, and the blocks between two pairs' bases that they need.
+"""Readings corrected by the dual solution, and the blocks between two bases that they need.
 
 With u_i = A^-1 b_i, b_i = I (e_i - e_sink), the transfer T_im = b_m' u_i has the other pair's
 solution as its dual. From the reduced z_i and z_m
@@ -22,8 +22,8 @@ import numpy as np
 
 from headcond.checks import InputError, check_positive
 from headcond.fem.operator import AffineOperator
+from headcond.rom.basis import basis_columns
 from headcond.rom.bounds import chunks
-from headcond.rom.pair_checkpoint import basis_columns
 from headcond.rom.pair_model import PairModel
 from headcond.rom.parameters import Box
 
@@ -37,7 +37,7 @@ class _Column(NamedTuple):
     size: int
 
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _LEAST_ROWS = 64
 _PART = 0.4  # of the work space for the product, as much for the bands; the rest: temporaries
 
@@ -99,9 +99,7 @@ class CrossBlocks:
             group[f"{number:04d}"] = row
 
     @classmethod
-    def read(
-        cls, group: h5py.Group, sources: Sequence[str], counts: Sequence[int]
-    ) -> CrossBlocks:  # fmt: skip
+    def read(cls, group: h5py.Group, sources: Sequence[str], counts: Sequence[int]) -> CrossBlocks:
         """Read what `write` wrote for pairs with these sources and numbers of vectors."""
         rows = tuple(group[f"{number:04d}"][:] for number in range(len(sources)))
         return cls(tuple(sources), tuple(counts), rows)
@@ -169,7 +167,7 @@ def form_cross(
         for k in range(last - first):
             own = slice(starts[k], starts[k + 1])
             rows.append(product[:, own, starts[k + 1] :].copy())
-        _logger.info("cross blocks: %d of %d pairs", len(rows), len(sources))
+        logger.info("cross blocks: %d of %d pairs", len(rows), len(sources))
     return CrossBlocks(tuple(sources), tuple(counts), tuple(rows))
 
 
@@ -202,21 +200,21 @@ def corrected_potentials(
     width = max(len(theta[0]), 4) * sum(cross.counts) * (parameters + 1)
     for part in chunks(len(theta), int(np.ceil(np.sqrt(width)))):
         if parameters:
-            found = [pair.derivative(theta[part], parameters) for pair in pairs]
-            values, wanted = [value for value, _ in found], [slope for _, slope in found]
+            solved = [pair.derivative(theta[part], parameters) for pair in pairs]
+            values, outputs = [value for value, _ in solved], [slope for _, slope in solved]
         else:
-            values = wanted = [pair.solve(theta[part]) for pair in pairs]
-        own = [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(wanted, pairs, strict=True)]
+            values = outputs = [pair.solve(theta[part]) for pair in pairs]
+        own = [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(outputs, pairs, strict=True)]
         plain = [
             np.moveaxis(np.tensordot(z, rows, (1, 1)), -1, 1)
-            for z, rows in zip(wanted, against, strict=True)
+            for z, rows in zip(outputs, against, strict=True)
         ]
         own, plain = np.stack(own, axis=1), np.stack(plain, axis=1)
         if parameters:
-            made = corrected_slope(cross, own, plain, theta[part], values, wanted)
+            potentials = corrected_slope(cross, own, plain, theta[part], values, outputs)
         else:
-            made = corrected_transfer(cross, own, plain, theta[part], values)
-        out[part][:, :, place] = made / current
+            potentials = corrected_transfer(cross, own, plain, theta[part], values)
+        out[part][:, :, place] = potentials / current
     return out
 
 
@@ -233,9 +231,9 @@ def corrected_rows(
 ) -> np.ndarray:
     """Corrected potentials (R, L) against the sink of single pairs, or derivatives (R, L, K).
 
-    All pairs are solved once at every point, but of the transfers only the rows asked for are
-    formed. Arguments as of `corrected_potentials`, and per row its point (R,), a row of `theta`,
-    and the number (R,) of its pair.
+    All pairs are solved once at every point, but only these rows of the transfers are formed.
+    Arguments as of `corrected_potentials`, and per row its point (R,), a row of `theta`, and
+    the number (R,) of its pair.
     """
     tail = (parameters,) if parameters else ()
     out = np.zeros((len(points), len(place) + 1, *tail))
@@ -243,24 +241,24 @@ def corrected_rows(
     bases = np.concatenate([pair.electrode_basis for pair in pairs], axis=1) * current
     for part in chunks(len(theta), int(np.ceil(np.sqrt(bases.shape[1] * (parameters + 1))))):
         if parameters:
-            found = [pair.derivative(theta[part], parameters) for pair in pairs]
-            values = [value for value, _ in found]
-            moves = np.concatenate([slope for _, slope in found], axis=1)  # (S, all N, K)
+            solved = [pair.derivative(theta[part], parameters) for pair in pairs]
+            values = [value for value, _ in solved]
+            moves = np.concatenate([slope for _, slope in solved], axis=1)  # (S, all N, K)
         else:
             values = [pair.solve(theta[part]) for pair in pairs]
         others = np.concatenate(values, axis=1)  # (S, all N)
         inside = (points >= part.start) & (points < part.stop)
         for i in np.unique(numbers[inside]):
-            asked = np.flatnonzero(inside & (numbers == i))
-            here = points[asked] - part.start
-            own, row, at = values[i][here], cross.row(i), theta[points[asked], :, None]
+            chosen = np.flatnonzero(inside & (numbers == i))
+            here = points[chosen] - part.start
+            own, row, at = values[i][here], cross.row(i), theta[points[chosen], :, None]
             ahead = (pairs[i].electrode_basis[place] - pairs[i].electrode_basis[sink]) * current
             flat = row.reshape(-1, row.shape[2])
             image = bases[place[i]] - bases[sink]  # b_i' V_m - z_i' V_i' A V_m, for all m
             image = image - (at * own[:, None, :]).reshape(len(here), -1) @ flat
             rows = np.empty((len(here), len(pairs), *tail))
             if parameters:
-                slope = found[i][1][here]
+                slope = solved[i][1][here]
                 for k in range(parameters):
                     change = (at * slope[:, None, :, k]).reshape(len(here), -1) @ flat
                     product = image * moves[here, :, k] - (change + own @ row[k]) * others[here]
@@ -270,7 +268,7 @@ def corrected_rows(
             else:
                 rows[:] = np.add.reduceat(image * others[here], starts, axis=1) + own @ ahead.T
             rows[:, i] = np.tensordot(own, pairs[i].b_N, (1, 0))
-            out[np.ix_(asked, place)] = rows
+            out[np.ix_(chosen, place)] = rows
     return out / current
 
 
@@ -335,8 +333,8 @@ def corrected_slope(
         moved = np.concatenate(slopes[i + 1 :], axis=1)  # (S, M, K)
         for k in range(parameters):
             change = theta[:, :, None] * slopes[i][:, None, :, k]
-            turned = change.reshape(points, -1) @ flat + solutions[i] @ row[k]
-            product = np.add.reduceat(turned * later + image * moved[..., k], starts, axis=1)
+            image_slope = change.reshape(points, -1) @ flat + solutions[i] @ row[k]
+            product = np.add.reduceat(image_slope * later + image * moved[..., k], starts, axis=1)
             out[:, i, i + 1 :, k] -= product
             out[:, i + 1 :, i, k] -= product
     return out
@@ -370,15 +368,15 @@ def _products(
         needed = _neighbours(blocks, first, last)
         # What is held at once: the neighbours' and the band's rows, and one image.
         entries = max(block.indptr[last] - block.indptr[first] for block in blocks)
-        room = 8 * (len(needed) * len(left) + (last - first) * (len(left) + len(right)))
-        room += 40 * entries  # a band of a block, sliced twice
-        if room > memory and last - first > _LEAST_ROWS:
+        size_held = 8 * (len(needed) * len(left) + (last - first) * (len(left) + len(right)))
+        size_held += 40 * entries  # a band of a block, sliced twice
+        if size_held > memory and last - first > _LEAST_ROWS:
             rows = max(_LEAST_ROWS, (last - first) // 2)
             continue
-        around = _read(left, needed)
+        neighbourhood = _read(left, needed)
         band = _read(right, slice(first, last))
         for q, block in enumerate(blocks):
-            image = block[first:last][:, needed] @ around
+            image = block[first:last][:, needed] @ neighbourhood
             total[q] += image.T @ band
         first = last
     return total
@@ -392,7 +390,7 @@ def _neighbours(blocks: Sequence, first: int, last: int) -> np.ndarray:
 def _read(columns: Sequence[_Column], rows: slice | np.ndarray) -> np.ndarray:
     # Column by column from disk into one array (rows, columns) in Fortran order.
     length = rows.stop - rows.start if isinstance(rows, slice) else len(rows)
-    found = np.empty((length, len(columns)), order="F")
+    values = np.empty((length, len(columns)), order="F")
     for number, (path, offset, dtype, size) in enumerate(columns):
-        found[:, number] = np.memmap(path, dtype, "r", offset, (size,))[rows]
-    return found
+        values[:, number] = np.memmap(path, dtype, "r", offset, (size,))[rows]
+    return values

@@ -1,6 +1,4 @@
-"""Greedy training of reduced models: certified, parallel, resumable.
-
-    bound the error over the sample; small enough? else solve where it is largest; extend
+"""Greedy training of reduced models: certified, parallel, resumable (paper, section 2.2, Fig. 2).
 
 One loop serves one pair and many, serial and parallel: these differ only by the solver and
 the communicator handed in.
@@ -9,9 +7,8 @@ the communicator handed in.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +16,10 @@ import numpy as np
 
 from headcond.fem.operator import AffineOperator
 from headcond.rom.model import PairModel
-from headcond.rom.pair_checkpoint import saved_snapshots
-from headcond.rom.pair_training import GrowingPair, Problem
+from headcond.rom.pair_checkpoint import load_checkpoint, save_checkpoint, saved_snapshots
+from headcond.rom.pair_training import PairTraining, TrainingProblem
 from headcond.rom.parameters import Box
 from headcond.rom.settings import Settings
-
-_logger = logging.getLogger(__name__)
 
 
 def train(
@@ -38,10 +33,7 @@ def train(
     communicator: Any = None,
     state: str | Path | None = None,
 ) -> PairModel:
-    """Train one pair's reduced model by the greedy algorithm (paper, section 2.2, Fig. 2).
-
-    The first snapshot is taken at the box centre, each next one at the training point with
-    the largest bound, solved from the reduced solution there.
+    """Train one pair's reduced model by the greedy algorithm.
 
     Parameters
     ----------
@@ -52,80 +44,105 @@ def train(
     solver_factory : matrix -> solver, as `headcond.fem.solvers.make_solver`; its tolerance
         is that of the snapshots. On several ranks it makes distributed solvers.
     communicator : ranks that share the rows of the long vectors; this process by default.
-    state : folder for checkpoints; a run that was cut short goes on from there.
+    state : folder for checkpoints; an interrupted run resumes from there.
 
     Returns
     -------
     PairModel with its basis V; its `end` says why training ended.
+
+    See Also
+    --------
+    headcond.rom.training.train_pairs : many pairs, over MPI ranks.
     """
-    problem = Problem(operator, box, settings, solver_factory, communicator)
-    pair = GrowingPair(problem, source, sink)
+    problem = TrainingProblem(operator, box, settings, solver_factory, communicator)
+    pair = PairTraining(problem, source, sink)
     folder = None if state is None else Path(state)
     if folder is not None:
-        pair.load_state(folder, saved_snapshots(folder, problem.digest))
-    finished: list[PairModel] = []
-
-    def finish(ended: GrowingPair) -> None:
-        whole = problem.space.whole(ended.basis)
-        finished.append(dataclasses.replace(ended.model(), basis=np.array(whole)))
-
-    grow(problem, [pair], {source: folder}, finish)
+        load_checkpoint(pair, folder, saved_snapshots(folder, problem.digest))
+    greedy(problem, [pair], {source: folder})
+    basis = np.array(problem.space.whole(pair.basis))
     problem.close()
-    return finished[0]
+    return dataclasses.replace(pair.model(), basis=basis)
 
 
-def grow(
-    problem: Problem,
-    pairs: Sequence[GrowingPair],
-    folders: dict[str, Path | None],
-    finish: Callable[[GrowingPair], None],
+def greedy(
+    problem: TrainingProblem,
+    pairs: Sequence[PairTraining],
+    folders: Mapping[str, Path | None],
+    finish: Callable[[PairTraining], None] | None = None,
     world: Any = None,
 ) -> None:
-    """Grow pairs by common snapshot points until each has ended."""
-    # Grow pairs by common snapshot points until each has ended. The points are common to all
-    # ranks of `world` too, so that they do not depend on how its groups split the pairs.
-    active = list(pairs)
+    """Extend the bases of pairs by snapshots at common points until each pair has ended.
+
+    The first snapshot is taken at the box centre, each next one at the training point where
+    the largest bound of all active pairs is largest: the relative bound, or the absolute one
+    where readings are to be certified (`Settings.reading_noise`).
+
+    Parameters
+    ----------
+    problem : shared by the pairs: sample, operator, inner product, settings.
+    pairs : pairs with as many snapshots as their checkpoints hold.
+    folders : checkpoint folder by source electrode, or None.
+    finish : called with each pair when its training ends, for the reason in `end`.
+    world : ranks whose pairs share the points too, so that the points do not depend on how
+        the ranks split the pairs; collective.
+    """
+    settings, active = problem.settings, list(pairs)
     while True:
-        wanted = np.full(len(problem.sample), -np.inf)
+        largest = np.full(len(problem.sample), -np.inf)
         for pair in active:
-            np.maximum(wanted, pair.sweep(), out=wanted)
+            absolute, relative = pair.estimate()
+            bound = relative if settings.reading_noise is None else absolute
+            certified = absolute.max() ** 2 / settings.current  # error of the drive voltage, V
+            if settings.tolerance is not None and relative.max() <= settings.tolerance:
+                pair.end = "tolerance"
+            elif settings.reading_noise is not None and certified <= settings.reading_noise:
+                pair.end = "noise"
+            elif pair.dependent or int(np.argmax(bound)) in pair.chosen:
+                pair.end = "floor"  # there is a snapshot here already: the rest is round-off
+            elif pair.count >= settings.max_snapshots:
+                pair.end = "snapshots"
+            else:
+                np.maximum(largest, bound, out=largest)
+            pair.log_progress(relative.max(), certified)
         if world is not None:
-            wanted = np.max(world.allgather(wanted), axis=0)
+            largest = np.max(world.allgather(largest), axis=0)
         for pair in active:
-            if pair.end is not None:
+            if pair.end and finish is not None:
                 finish(pair)
-        active = [pair for pair in active if pair.end is None]
-        index = int(np.argmax(wanted))
-        if wanted[index] == -np.inf:
+        active = [pair for pair in active if not pair.end]
+        index = int(np.argmax(largest))
+        if largest[index] == -np.inf:
             return
-        if active:
-            _extend(problem, active, index)
-        for pair in active:
-            if folders[pair.source] is not None and pair.end is None:
-                pair.save(folders[pair.source])
+        for pair in _extend(problem, active, index):
+            save_checkpoint(pair, folders[pair.source])
 
 
-def _extend(problem: Problem, pairs: Sequence[GrowingPair], index: int) -> None:
-    # One snapshot for every pair at sample point `index`, and its share of the residual basis.
+def _extend(
+    problem: TrainingProblem, pairs: Sequence[PairTraining], index: int
+) -> list[PairTraining]:
+    # One snapshot for every pair at sample point `index`, and its part of the residual basis.
+    # Returns the pairs whose basis it extends.
+    if not pairs:
+        return []
     names = ", ".join(pair.label for pair in pairs)
     start = time.perf_counter()
     solver = problem.solver(index)
     loads = np.stack([pair.load for pair in pairs], axis=1)
-    guess = np.stack([pair.guess(index) for pair in pairs], axis=1)
-    found = solver.solve(loads, guess=guess, name=f"snapshot of {names}")
+    guess = np.stack([pair.reduced_solution(index) for pair in pairs], axis=1)
+    solution = solver.solve(loads, guess=guess, name=f"snapshot of {names}")
     solver.close()
     seconds = (time.perf_counter() - start) / len(pairs)
-    grown = [
+    extended = [
         pair
-        for number, pair in enumerate(pairs)
-        if pair.add_snapshot(
-            index, found.x[:, number], int(np.atleast_1d(found.iterations)[number]), seconds
-        )
+        for pair, snapshot, iterations in zip(pairs, solution.x.T, solution.iterations, strict=True)
+        if pair.add_snapshot(index, snapshot, int(iterations), seconds)
     ]
     start = time.perf_counter()
     representers = problem.representers(
-        [pair.residual_loads() for pair in grown], f"Riesz representers of {names}"
+        [pair.residual_loads() for pair in extended], f"Riesz representers of {names}"
     )
-    seconds = (time.perf_counter() - start) / max(len(grown), 1)
-    for pair, (local, error, iterations) in zip(grown, representers, strict=True):
+    seconds = (time.perf_counter() - start) / max(len(extended), 1)
+    for pair, (local, error, iterations) in zip(extended, representers, strict=True):
         pair.add_residual(local, error, iterations, seconds)
+    return extended

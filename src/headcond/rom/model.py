@@ -1,4 +1,4 @@
-"""Reduced models: what training leaves behind, on disk and at query time."""
+"""Reduced models: voltages, Jacobians and error bounds at any parameters, and their file."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ from headcond.rom.stability import Stability
 _FORMAT = "headcond-rom-2"
 _KNOWN = ("headcond-rom-1", _FORMAT)  # 1 has neither cross blocks nor a Riesz spread
 _PAIR_ARRAYS = ("A_N", "b_N", "electrode_basis", "residual_factor", "residual_defect")
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class ReducedModel:
-    """Reduced models of pairs with one sink, as they stand in one file.
+    """Reduced models of the pairs with one sink; one file.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class ReducedModel:
             raise InputError("The pairs of one reduced model must share their sink electrode.")
         sources = self.sources
         if len(set(sources)) < len(sources):
-            raise InputError("A pair stands twice in the reduced model.")
+            raise InputError("A pair is twice in the reduced model.")
         if self.cross is not None and (
             self.cross.sources != self.sources
             or self.cross.counts != tuple(pair.snapshots for pair in self.pairs)
@@ -91,7 +91,7 @@ class ReducedModel:
     def lighter(
         self, snapshots: int | None = None, *, cross: bool = True, bounds: bool = True
     ) -> ReducedModel:
-        """A smaller model to hand on: fewer snapshots, or without what not everyone asks for.
+        """A smaller model to hand on: fewer snapshots, no cross blocks or no bounds.
 
         Parameters
         ----------
@@ -120,8 +120,8 @@ class ReducedModel:
         ----------
         sigma : (..., P) parameters, S/m.
         snapshots : use the first so many basis vectors; all by default.
-        outside : "refuse" points outside the box, or "flag" them (a warning is logged and
-            `box.inside` tells which; nothing was trained there).
+        outside : "refuse" points outside the box, or "flag" them (a warning is logged;
+            see `box.inside`; nothing was trained there).
         corrected : corrected by the dual solutions, V against the sink: nearer to the truth by
             orders, and with `reading_bound`. Every electrode must be a trained pair's.
         """
@@ -190,12 +190,12 @@ class ReducedModel:
         Delta_i Delta_m / I for pair i and electrode m, 0 at the sink. A reading between two
         electrodes m and m' is off by at most the sum of theirs, Delta_i (Delta_m + Delta_m') / I.
         """
-        place = self.dual_places()
+        sources = self.source_indices()
         if self.norm != "energy":
             raise InputError("Only the energy bound certifies readings: train with norm 'energy'.")
         bound = self.bound(sigma, snapshots, outside)
         out = np.zeros((*bound.shape, len(self.electrodes)))
-        out[..., place] = bound[..., :, None] * bound[..., None, :] / self.current
+        out[..., sources] = bound[..., :, None] * bound[..., None, :] / self.current
         return out
 
     def write(self, path: str | Path) -> None:
@@ -265,16 +265,16 @@ class ReducedModel:
         if outside == "flag":
             left = int(np.count_nonzero(~self.box.inside(sigma)))
             if left:
-                _logger.warning("%d points lie outside the trained box", left)
+                logger.warning("%d points are outside the trained box", left)
         return theta.reshape(-1, theta.shape[-1]), theta.shape[:-1]
 
-    def dual_places(self) -> list[int]:
+    def source_indices(self) -> list[int]:
         """Number of each pair's source among the electrodes.
 
         Raises
         ------
         InputError
-            If there are no cross blocks, or an electrode but the sink is no pair's source.
+            If there are no cross blocks, or an electrode other than the sink is not a source.
         """
         if self.cross is None:
             raise InputError(
@@ -290,7 +290,7 @@ class ReducedModel:
         return [self.electrodes.index(source) for source in self.sources]
 
     def _corrected(self, theta: np.ndarray, snapshots: int | None, slope: bool) -> np.ndarray:
-        place, pairs = self.dual_places(), list(self._first(snapshots))
+        place, pairs = self.source_indices(), list(self._first(snapshots))
         return corrected_potentials(
             pairs, self.cross.first(snapshots), place, self.electrodes.index(self.sink),
             self.current, theta, len(self.box.names) if slope else 0,
@@ -308,7 +308,7 @@ class ReducedModel:
 
 
 def merge(models: Sequence[ReducedModel]) -> ReducedModel:
-    """One reduced model of several batches' pairs, in the order given.
+    """Merge the reduced models of several batches of pairs, in their order.
 
     Raises
     ------

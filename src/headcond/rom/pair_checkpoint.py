@@ -1,4 +1,9 @@
-"""A pair's checkpoint and its kept basis on disk: what of them is sound."""
+"""Checkpoints of a pair's training on disk.
+
+A folder holds, per snapshot, `basis-NNN.npy` and `residual-NNN.npy` (columns of the two
+orthonormal bases), and `state.npz`, written last, with the small arrays and the checksums of
+all columns.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +13,51 @@ from pathlib import Path
 import numpy as np
 
 from headcond.checks import InputError
+from headcond.files.results import atomic
 from headcond.files.untrusted import archive_damage, file_checksum
+from headcond.rom.pair_training import PairTraining
 
-COLUMNS = ("basis", "residual")
-_logger = logging.getLogger(__name__)
+_COLUMNS = ("basis", "residual")
+logger = logging.getLogger(__name__)
+
+
+def save_checkpoint(pair: PairTraining, folder: Path | None) -> None:
+    """Write the newest snapshot's columns, then the state; no folder, no checkpoint. Collective."""
+    if folder is None:
+        return
+    space = pair.problem.space
+    columns = [space.whole(part) for part in pair.newest_columns()]
+    if space.communicator.Get_rank() != 0:
+        return
+    checksums = []
+    for name, values in zip(_COLUMNS, columns, strict=True):
+        with atomic(folder / f"{name}-{pair.count - 1:03d}.npy") as temporary:
+            np.save(temporary, values)
+            checksums.append(file_checksum(temporary))
+    pair.checksums.append(checksums)
+    with atomic(folder / "state.npz") as temporary:
+        np.savez(temporary, digest=pair.problem.digest, **pair.state())
+
+
+def load_checkpoint(pair: PairTraining, folder: Path, count: int) -> None:
+    """Restore the first `count` snapshots of a checkpoint (see `saved_snapshots`)."""
+    if count == 0:
+        return
+    basis, residual = (
+        [
+            pair.problem.space.local(np.load(folder / f"{name}-{n:03d}.npy", mmap_mode="r"))
+            for n in range(count)
+        ]
+        for name in _COLUMNS
+    )
+    with np.load(folder / "state.npz") as state:
+        pair.restore(state, basis, residual)
 
 
 def saved_snapshots(folder: Path, digest: str) -> int:
-    """Number of snapshots that a checkpoint folder holds, sound to the last byte; 0 if none.
+    """Number of undamaged snapshots in a checkpoint folder; 0 without one.
 
-    A damaged file costs what was computed after it, which the training computes again; a
-    warning says so.
+    Snapshots from a damaged file on are computed again; a warning says so.
 
     Raises
     ------
@@ -33,48 +72,22 @@ def saved_snapshots(folder: Path, digest: str) -> int:
         with np.load(path) as state:
             missing = {"digest", "chosen", "checksums"} - set(state.files)
             if not missing:
-                found, chosen, checksums = (state[k] for k in ("digest", "chosen", "checksums"))
+                saved, chosen, checksums = (state[k] for k in ("digest", "chosen", "checksums"))
         damage = f"it has no {min(missing)}" if missing else None
     if damage is not None:
-        _logger.warning("%s is damaged (%s): the pair is trained from its beginning", path, damage)
+        logger.warning("%s is damaged (%s): the pair is trained from its beginning", path, damage)
         return 0
-    if str(found) != digest:
+    if str(saved) != digest:
         raise InputError(
             f"{folder}: holds the state of another training (operator, box or settings differ); "
             "remove it or name another folder."
         )
     for number, written in enumerate(checksums):
-        for name, checksum in zip(COLUMNS, written, strict=True):
+        for name, checksum in zip(_COLUMNS, written, strict=True):
             column = folder / f"{name}-{number:03d}.npy"
             if file_checksum(column) != checksum:
-                _logger.warning(
+                logger.warning(
                     "%s is damaged: the pair is trained again from snapshot %d", column, number + 1
                 )
                 return number
     return len(chosen)
-
-
-def basis_columns(folder: str | Path) -> list[np.ndarray]:
-    """The vectors (size,) of a kept basis, mapped from their files, in the order of snapshots.
-
-    Raises
-    ------
-    InputError
-        If there are none, one is absent, or one is cut short.
-    """
-    folder = Path(folder)
-    paths = sorted(folder.glob("basis-*.npy"))
-    if not paths:
-        raise InputError(f"{folder}: holds no basis; train with keep_bases.")
-    mend = f"Remove {folder} and, where it is, {folder}.h5; the next run trains the pair again."
-    columns = []
-    for number, path in enumerate(paths):
-        if path.name != f"basis-{number:03d}.npy":
-            raise InputError(f"{folder}: basis-{number:03d}.npy is absent. {mend}")
-        try:
-            columns.append(np.load(path, mmap_mode="r"))
-        except (OSError, ValueError, EOFError) as error:
-            raise InputError(
-                f"{path}: cannot be read as a basis vector ({error}). {mend}"
-            ) from error
-    return columns

@@ -30,8 +30,8 @@ class PairModel:
         that snapshot; solver `iterations`, `riesz_iterations`; `orthogonality` |V'XV - I|;
         `seconds_solve`, `seconds_riesz`, `seconds_orthogonal`, `seconds_sweep`.
     end : why training ended: "snapshots", "tolerance", "noise" or "floor".
-    spread : largest over smallest eigenvalue of the Riesz map times X, 1 for solves: what
-        sharpness the bound has lost by it, squared.
+    spread : largest over smallest eigenvalue of the Riesz map times X, 1 for solves: the
+        bound's loss of sharpness by it, squared.
     basis : (n, N) the basis V itself, where it was kept; never in the model's file.
     """
 
@@ -91,7 +91,7 @@ class PairModel:
         Raises
         ------
         InputError
-            If the model was written without bounds: a missing factor is no residual of zero.
+            If the model was written without bounds.
         """
         if not len(self.residual_factor):
             raise InputError(

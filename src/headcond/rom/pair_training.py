@@ -1,4 +1,4 @@
-"""One pair's reduced model while it grows: snapshots, residual basis, checkpoints."""
+"""Training of one pair: snapshots, reduced blocks, residual basis, error bounds."""
 
 from __future__ import annotations
 
@@ -6,43 +6,39 @@ import itertools
 import logging
 import re
 import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from headcond.checks import InputError
 from headcond.fem.operator import AffineOperator
-from headcond.files.results import atomic
-from headcond.files.untrusted import file_checksum
 from headcond.random import generator
 from headcond.rom.basis import (
     AccuracyError,
-    Space,
+    InnerProductSpace,
     classical_gram_schmidt,
     orthonormalise,
 )
 from headcond.rom.bounds import ResidualBasis, Riesz, energy_bounds, residual_loads
-from headcond.rom.pair_checkpoint import COLUMNS
 from headcond.rom.pair_model import PairModel
 from headcond.rom.parameters import Box, latin_hypercube
-from headcond.rom.riesz import CycleSpace, accelerated, spectral_bounds
+from headcond.rom.riesz import DualSpace, chebyshev_accelerated, spectral_bounds
 from headcond.rom.settings import Settings, training_digest
 from headcond.rom.stability import second_eigenvalue
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _ORTHOGONAL = 1e-12
 # Measured at 219 thousand nodes, four pairs: 1.2 times the iterations at 3.9, 1.5 to 2 at 5.
-_NEAR = 4.0
-_COLUMNS = 32  # right-hand sides of one call of the Riesz solver: bounds its memory
+_REUSE_RATIO = 4.0
+_RIESZ_COLUMNS = 32  # right-hand sides of one call of the Riesz solver: bounds its memory
 _HISTORY = ("mu", "maximum", "mean", "absolute", "iterations", "riesz_iterations",
             "orthogonality", "seconds_solve", "seconds_riesz", "seconds_orthogonal",
             "seconds_sweep")  # fmt: skip
 
 
-class Problem:
-    """What all pairs of one training share: blocks, inner product, Riesz map, sample.
+class TrainingProblem:
+    """Blocks, inner product, Riesz map and training sample, shared by the pairs of a training.
 
     Collective on `communicator`, whose ranks share the rows of all long vectors.
     """
@@ -67,16 +63,16 @@ class Problem:
         self.spread = 1.0
         if settings.norm == "energy":
             matrix = self.matrix(self.reference[: len(box.names)])
-            self.space = Space(matrix, operator.size, communicator)
+            self.space = InnerProductSpace(matrix, operator.size, communicator)
             self._solver = solver_factory(matrix)
             self._prepare_riesz(matrix)
         else:
-            self.space = self.residual_space = Space(None, operator.size, communicator)
+            self.space = self.residual_space = InnerProductSpace(None, operator.size, communicator)
             self.stability_factor = settings.stability.evaluate(box, self.sample)
         self.blocks = [self.space.local(block) for block in box.blocks(operator)]
         ranks, rank = self.space.communicator.Get_size(), self.space.communicator.Get_rank()
         count = len(self.sample)
-        self.share = slice(count * rank // ranks, count * (rank + 1) // ranks)
+        self.own_points = slice(count * rank // ranks, count * (rank + 1) // ranks)
 
     def matrix(self, sigma: np.ndarray) -> Any:
         """A at the parameters sigma (P,)."""
@@ -85,11 +81,11 @@ class Problem:
     def solver(self, index: int) -> Any:
         """Solver at sample point `index`, to be closed.
 
-        Near the reference its preconditioner serves here too: a few iterations more cost less
-        than to set up another. Further away they would not.
+        Near the reference its preconditioner is used here too: a few more iterations cost less
+        than the set-up of another. Further away they do not.
         """
         matrix, ratio = self.matrix(self.sample[index]), self.theta[index] / self.reference
-        near = ratio.max() <= _NEAR * ratio.min()
+        near = ratio.max() <= _REUSE_RATIO * ratio.min()
         if near and self._solver is not None and self._solver.reusable:
             return self.solver_factory(matrix, reuse=self._solver)
         return self.solver_factory(matrix)
@@ -108,14 +104,14 @@ class Problem:
         settings, solver = self.settings, self._solver
         if settings.riesz == "cycle":
             lowest, highest = spectral_bounds(matrix, solver.apply_preconditioner)
-            cycle, lowest, highest = accelerated(
+            cycle, lowest, highest = chebyshev_accelerated(
                 matrix, solver.apply_preconditioner, lowest, highest, settings.cycles
             )
             self.spread = highest / lowest
-            self.residual_space = CycleSpace(
+            self.residual_space = DualSpace(
                 cycle, lowest, len(matrix.indptr) - 1, self.space.communicator
             )
-            _logger.info(
+            logger.info(
                 "Riesz map by cycles, %d: spectrum %.4f to %.4f", settings.cycles, lowest, highest
             )
             return
@@ -123,9 +119,7 @@ class Problem:
         if residual >= value:
             raise AccuracyError("second eigenvalue at the reference", residual, value)
         self.residual_space = self.space
-        self._riesz = Riesz(
-            self.space, matrix, solver, value - residual, settings.riesz_tolerance
-        )  # fmt: skip
+        self._riesz = Riesz(self.space, matrix, solver, value - residual, settings.riesz_tolerance)
 
     def representers(
         self, loads: Sequence[np.ndarray], name: str
@@ -133,33 +127,46 @@ class Problem:
         """Per array of local loads: Riesz representers, their errors, solver iterations."""
         if self._riesz is None:
             return [(load, np.zeros(load.shape[1]), 0) for load in loads]
-        found, first = [], 0
+        results, first = [], 0
         while first < len(loads):
             last, columns = first + 1, loads[first].shape[1]
-            while last < len(loads) and columns + loads[last].shape[1] <= _COLUMNS:
+            while last < len(loads) and columns + loads[last].shape[1] <= _RIESZ_COLUMNS:
                 columns += loads[last].shape[1]
                 last += 1
             local, error, iterations = self._riesz(np.concatenate(loads[first:last], axis=1), name)
             ends = np.cumsum([0] + [load.shape[1] for load in loads[first:last]])
-            found += [
+            results += [
                 (local[:, a:b], error[a:b], int(iterations[a:b].sum()))
                 for a, b in itertools.pairwise(ends)
             ]
             first = last
-        return found
+        return results
 
 
-class GrowingPair:
-    """Basis, reduced blocks and residual basis of one pair, snapshot by snapshot."""
+class PairTraining:
+    """One pair in training: its basis, reduced blocks and residual basis.
 
-    def __init__(self, problem: Problem, source: str, sink: str) -> None:
+    Attributes
+    ----------
+    problem : shared by all pairs.
+    source, sink : electrode labels.
+    load : (size,) right-hand side b.
+    count : number of snapshots.
+    chosen : sample point of each snapshot.
+    dependent : whether the last snapshot was in the span of the others and was left out.
+    end : why training ended: "tolerance", "noise", "floor", "snapshots"; None before.
+    history : see `PairModel`.
+    checksums : per snapshot, of its files in the checkpoint.
+    """
+
+    def __init__(self, problem: TrainingProblem, source: str, sink: str) -> None:
         operator, limit = problem.operator, problem.settings.max_snapshots
         if source == sink:
             raise InputError(f"Pair {source}-{sink}: source and sink must be two electrodes.")
         self.problem, self.source, self.sink = problem, source, sink
         self.load = operator.load(source, sink, problem.settings.current)
         self.end: str | None = None
-        self.count = 0
+        self.dependent, self.count = False, 0
         self.chosen: list[int] = []
         self.history: dict[str, list] = {key: [] for key in _HISTORY}
         blocks = len(problem.blocks)
@@ -170,7 +177,7 @@ class GrowingPair:
         self._electrodes = np.zeros((len(operator.electrodes), limit))
         self._residual = ResidualBasis(problem.residual_space, rows, 1 + limit * blocks)
         self._ranks: list[int] = []
-        self._checksums: list[list[int]] = []  # of the files of every snapshot
+        self.checksums: list[list[int]] = []
         self._images: list[np.ndarray] = []
 
     @property
@@ -184,7 +191,7 @@ class GrowingPair:
         return self._basis[:, : self.count]
 
     def model(self) -> PairModel:
-        """The reduced model as it stands, without the basis."""
+        """The reduced model so far, without the basis."""
         n = self.count
         return PairModel(
             self.source, self.sink, self._reduced[:, :n, :n].copy(), self._reduced_load[:n].copy(),
@@ -193,57 +200,54 @@ class GrowingPair:
             self.problem.spread,
         )  # fmt: skip
 
-    def sweep(self) -> np.ndarray:
-        """Judge the pair by its bound over the sample: set `end` if it is done.
+    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+        """Absolute and relative error bounds (S,), (S,) over the training sample; recorded.
 
-        Returns
-        -------
-        (S,) what the next snapshot shall reduce, -inf where the pair has ended. Without any
-        snapshot the box centre (sample point 0) is asked for.
+        Both are infinite before the first snapshot.
         """
-        problem, settings = self.problem, self.problem.settings
-        wanted = np.full(len(problem.sample), -np.inf)
-        if self.end is not None:
-            return wanted
         if self.count == 0:
-            wanted[0] = np.inf
-            return wanted
+            return (np.full(len(self.problem.sample), np.inf),) * 2
         start = time.perf_counter()
         absolute, relative = self._bounds()
         self._record(maximum=relative.max(), mean=relative.mean(), absolute=absolute.max(),
                      seconds_sweep=time.perf_counter() - start)  # fmt: skip
-        wanted = relative if settings.reading_noise is None else absolute
-        certified = absolute.max() ** 2 / settings.current
-        if settings.tolerance is not None and relative.max() <= settings.tolerance:
-            self.end = "tolerance"
-        elif settings.reading_noise is not None and certified <= settings.reading_noise:
-            self.end = "noise"
-        elif int(np.argmax(wanted)) in self.chosen:
-            self.end = "floor"  # a snapshot stands there already: what is left is round-off
-        elif self.count >= settings.max_snapshots:
-            self.end = "snapshots"
-        if problem.space.communicator.Get_rank() == 0:
-            self._log(relative.max(), certified)
-        return wanted if self.end is None else np.full(len(wanted), -np.inf)
+        return absolute, relative
 
-    def guess(self, index: int) -> np.ndarray:
-        """Whole reduced solution (size,) at sample point `index`, to start a solve from."""
+    def log_progress(self, relative: float, certified: float) -> None:
+        """Log the largest relative bound, the drive voltage's error in V and the time left."""
+        settings = self.problem.settings
+        if self.count == 0 or self.problem.space.communicator.Get_rank() != 0:
+            return
+        spent = sum(np.nansum(self.history[key]) for key in _HISTORY if key.startswith("seconds"))
+        left = spent / self.count * (settings.max_snapshots - self.count)
+        energy = settings.norm == "energy"
+        logger.info(
+            "pair %s: snapshot %d of %d, relative bound %.3e%s, %d iterations, %s", self.label,
+            self.count, settings.max_snapshots, relative,
+            f", drive voltage to {1e6 * certified:.3g} uV" if energy else "",
+            self.history["iterations"][-1],
+            f"ended by {self.end}" if self.end else f"at most {left:.0f} s left",
+        )  # fmt: skip
+
+    def reduced_solution(self, index: int) -> np.ndarray:
+        """Whole reduced solution (size,) at sample point `index`; zero before any snapshot."""
         if self.count == 0:
             return np.zeros(self.problem.space.size)
         solution = self.model().solve(self.problem.theta[index : index + 1])[0]
         return self.problem.space.whole(self.basis @ solution)
 
-    def add_snapshot(self, index: int, snapshot: np.ndarray, iterations: int,
-                     seconds: float) -> bool:  # fmt: skip
-        """Extend the basis by a whole snapshot (size,); False, and the end, if it adds nothing."""
+    def add_snapshot(
+        self, index: int, snapshot: np.ndarray, iterations: int, seconds: float
+    ) -> bool:
+        """Extend the basis by a whole snapshot (size,); False if it depends on the basis."""
         problem, n, start = self.problem, self.count, time.perf_counter()
         space, settings = problem.space, problem.settings
-        method = orthonormalise if settings.orthogonalisation == "repeated" else (
-            classical_gram_schmidt
-        )  # fmt: skip
+        method = (
+            orthonormalise if settings.orthogonalisation == "repeated" else (classical_gram_schmidt)
+        )
         added, _, _ = method(space, self.basis, space.local(snapshot)[:, None])
         if not added.shape[1]:
-            self.end = "floor"
+            self.dependent = True
             return False
         self._basis[:, n] = added[:, 0]
         self.count = n + 1
@@ -275,8 +279,9 @@ class GrowingPair:
             return loads
         return np.concatenate((self.problem.space.local(self.load)[:, None], loads), axis=1)
 
-    def add_residual(self, representers: np.ndarray, errors: np.ndarray, iterations: int,
-                     seconds: float) -> None:  # fmt: skip
+    def add_residual(
+        self, representers: np.ndarray, errors: np.ndarray, iterations: int, seconds: float
+    ) -> None:
         """Extend the residual basis by the representers of `residual_loads`."""
         start = time.perf_counter()
         reference, newest = self.problem.reference, self._basis[:, self.count - 1]
@@ -289,64 +294,55 @@ class GrowingPair:
         spent = self.history["seconds_orthogonal"][-1] + time.perf_counter() - start
         self._record(riesz_iterations=iterations, seconds_riesz=seconds, seconds_orthogonal=spent)
 
-    def save(self, folder: Path) -> None:
-        """Write the newest snapshot's columns and, last, the small state; collective."""
-        space, number = self.problem.space, self.count - 1
-        first = self._ranks[-2] if number else 0
-        values = self._basis[:, number], self._residual.vectors[:, first:]
-        columns = {name: space.whole(part) for name, part in zip(COLUMNS, values, strict=True)}
-        if space.communicator.Get_rank() != 0:
-            return
-        checksums: list[int] = []
-        for name, values in columns.items():
-            with atomic(folder / f"{name}-{number:03d}.npy") as temporary:
-                np.save(temporary, values)
-                checksums.append(file_checksum(temporary))
-        self._checksums.append(checksums)
-        model = self.model()
-        with atomic(folder / "state.npz") as temporary:
-            np.savez(temporary, digest=self.problem.digest, chosen=self.chosen, ranks=self._ranks,
-                     checksums=self._checksums,
-                     A_N=model.A_N, b_N=model.b_N, electrode_basis=model.electrode_basis,
-                     factor=model.residual_factor, defect=model.residual_defect,
-                     **{f"history_{k}": v for k, v in model.history.items()})  # fmt: skip
+    def newest_columns(self) -> tuple[np.ndarray, np.ndarray]:
+        """Local columns of the basis (rows,) and the residual basis (rows, k), newest snapshot."""
+        first = self._ranks[-2] if self.count > 1 else 0
+        return self._basis[:, self.count - 1], self._residual.vectors[:, first:]
 
-    def load_state(self, folder: Path, count: int) -> None:
-        """Take up the first `count` snapshots of what `save` wrote."""
-        if count == 0:
-            return
-        space, n = self.problem.space, count
-        with np.load(folder / "state.npz") as state:
-            self.chosen = [int(index) for index in state["chosen"][:n]]
-            self._ranks = [int(rank) for rank in state["ranks"][:n]]
-            self._checksums = state["checksums"][:n].tolist()
-            self._reduced[:, :n, :n] = state["A_N"][:, :n, :n]
-            self._reduced_load[:n] = state["b_N"][:n]
-            self._electrodes[:, :n] = state["electrode_basis"][:, :n]
-            self.history = {key: list(state[f"history_{key}"][:n]) for key in _HISTORY}
-            columns, rank = 1 + n * len(self.problem.blocks), self._ranks[-1]
-            factor, defect = state["factor"][:rank, :columns], state["defect"][:columns]
-        for number in range(n):
-            column = np.load(folder / f"basis-{number:03d}.npy", mmap_mode="r")
-            self._basis[:, number] = space.local(column)
-        vectors = [
-            space.local(np.load(folder / f"residual-{number:03d}.npy", mmap_mode="r"))
-            for number in range(n)
-        ]
-        self._residual.restore(vectors, factor, defect)
+    def state(self) -> dict[str, Any]:
+        """All of the training but the long vectors, as arrays to save."""
+        model = self.model()
+        return {
+            "chosen": self.chosen, "ranks": self._ranks, "checksums": self.checksums,
+            "A_N": model.A_N, "b_N": model.b_N, "electrode_basis": model.electrode_basis,
+            "factor": model.residual_factor, "defect": model.residual_defect,
+            **{f"history_{key}": values for key, values in model.history.items()},
+        }  # fmt: skip
+
+    def restore(
+        self,
+        state: Mapping[str, np.ndarray],
+        basis: Sequence[np.ndarray],
+        residual: Sequence[np.ndarray],
+    ) -> None:
+        """Restore the first snapshots of a saved `state`, from their `newest_columns`."""
+        n = len(basis)
+        self.chosen = [int(index) for index in state["chosen"][:n]]
+        self._ranks = [int(rank) for rank in state["ranks"][:n]]
+        self.checksums = state["checksums"][:n].tolist()
+        self._reduced[:, :n, :n] = state["A_N"][:, :n, :n]
+        self._reduced_load[:n] = state["b_N"][:n]
+        self._electrodes[:, :n] = state["electrode_basis"][:, :n]
+        self.history = {key: list(state[f"history_{key}"][:n]) for key in _HISTORY}
+        for number, column in enumerate(basis):
+            self._basis[:, number] = column
+        columns, rank = 1 + n * len(self.problem.blocks), self._ranks[-1]
+        self._residual.restore(
+            residual, state["factor"][:rank, :columns], state["defect"][:columns]
+        )
         self.count = n
 
     def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
         # Absolute and relative bound over the sample, which the ranks share.
         problem = self.problem
-        share, model = problem.share, self.model()
-        theta = problem.theta[share]
+        points, model = problem.own_points, self.model()
+        theta = problem.theta[points]
         solution, norm, slack = model.residual(theta, problem.reference)
         if problem.stability_factor is None:
             _, absolute = energy_bounds(norm, slack, theta / problem.reference)
             relative = absolute / np.sqrt(model.energy(solution))
         else:
-            absolute = (norm + slack) / problem.stability_factor[share]
+            absolute = (norm + slack) / problem.stability_factor[points]
             relative = absolute / np.linalg.norm(solution, axis=1)  # as the paper's eq. 10
         parts = problem.space.communicator.allgather((absolute, relative))
         absolute, relative = (np.concatenate(values) for values in zip(*parts, strict=True))
@@ -360,19 +356,6 @@ class GrowingPair:
         for key, value in entries.items():
             self.history[key][-1] = value
 
-    def _log(self, relative: float, certified: float) -> None:
-        spent = [np.nansum(self.history[k]) for k in self.history if k.startswith("seconds")]
-        left = sum(spent) / self.count * (self.problem.settings.max_snapshots - self.count)
-        drive = f", drive voltage to {1e6 * certified:.3g} uV" if (
-            self.problem.settings.norm == "energy"
-        ) else ""  # fmt: skip
-        rest = f"ended by {self.end}" if self.end else f"at most {left:.0f} s left"
-        _logger.info(
-            "pair %s: snapshot %d of %d, relative bound %.3e%s, %d iterations, %s", self.label,
-            self.count, self.problem.settings.max_snapshots, relative, drive,
-            self.history["iterations"][-1], rest,
-        )  # fmt: skip
-
 
 def pair_folder(operator: AffineOperator, source: str) -> str:
     """Name of a pair's folder or file: number and label of its injecting electrode."""
@@ -381,5 +364,5 @@ def pair_folder(operator: AffineOperator, source: str) -> str:
 
 
 def file_label(source: str) -> str:
-    """An electrode's label as it stands in names of files."""
+    """An electrode's label as part of a file's name."""
     return re.sub(r"[^A-Za-z0-9]+", "_", source)

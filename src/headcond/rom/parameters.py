@@ -39,7 +39,7 @@ class Box:
     Raises
     ------
     InputError
-        If an end is not above zero, min >= max, a name stands twice, or a coefficient is
+        If an end is not above zero, min >= max, a name is used twice, or a coefficient is
         not above zero.
     """
 
@@ -68,7 +68,7 @@ class Box:
             if low >= high:
                 raise InputError(
                     f"Box of {name}: the minimum {low} is not below the maximum {high}; "
-                    "give it as a fixed coefficient if it shall not vary."
+                    "give it as a fixed coefficient if it does not vary."
                 )
         fixed = {key: check_positive(f"fixed {key}", self.fixed[key]) for key in self.fixed}
         lower.flags.writeable = upper.flags.writeable = False
@@ -101,26 +101,26 @@ class Box:
         return np.concatenate((sigma, np.ones((*sigma.shape[:-1], 1))), axis=-1)
 
     def inside(self, sigma: ArrayLike) -> np.ndarray:
-        """Whether each point of sigma (..., P) lies in the box, up to 1e-12 of its width."""
+        """Whether each point of sigma (..., P) is in the box, up to 1e-12 of its width."""
         sigma = self._points(sigma)
         slack = _ROUND_OFF * (self.upper - self.lower)
         return np.all((sigma >= self.lower - slack) & (sigma <= self.upper + slack), axis=-1)
 
     def check(self, sigma: ArrayLike) -> np.ndarray:
-        """Return sigma (..., P) if all its points lie in the box, else raise `InputError`."""
+        """Return sigma (..., P) if all its points are in the box, else raise `InputError`."""
         sigma = self._points(sigma)
         outside = ~self.inside(sigma)
         if np.any(outside):
             point = sigma[outside][0]
             slack = _ROUND_OFF * (self.upper - self.lower)
-            for value, name, low, high, room in zip(
+            for value, name, low, high, margin in zip(
                 point, self.names, self.lower, self.upper, slack, strict=True
             ):
-                if not low - room <= value <= high + room:
+                if not low - margin <= value <= high + margin:
                     raise InputError(
-                        f"{int(outside.sum())} of {outside.size} points lie outside the trained "
+                        f"{int(outside.sum())} of {outside.size} points are outside the trained "
                         f"box: {name} = {value:.6g}, trained from {low:.6g} to {high:.6g}. "
-                        "Train on a wider box, or ask with outside='flag'."
+                        "Train on a wider box, or pass outside='flag'."
                     )
         return sigma
 
@@ -207,7 +207,7 @@ def named_box(
         one skull between compact bone's lower and spongy bone's upper quartile).
     parameters : tissues that vary, in the order of sigma's last axis; `skull` is both bones
         as one, `<tissue>_radial` and `<tissue>_tangential` have the tissue's range,
-        `contact` the one given.
+        `contact` the range given.
     fixed : coefficients of the operator's other blocks.
     contact : least and largest 1/z, 1/(Ohm m^2), where `contact` varies.
     """
@@ -233,21 +233,21 @@ def operator_box(
     impedances : least and largest z where `contact` is a trained parameter; empty otherwise.
     fixed : conductivity, S/m, of blocks that do not vary.
     """
-    known = dict(fixed or {})
-    for block in known:
+    fixed = dict(fixed or {})
+    for block in fixed:
         check_option("fixed conductivity", block, [b for b in blocks if b != _CONTACT])
-    parameters = [block for block in blocks if block != _CONTACT and block not in known]
+    parameters = [block for block in blocks if block != _CONTACT and block not in fixed]
     if name == "merged_skull":
         parameters = _merged(parameters)
     if not len(impedances):
-        return named_box(name, parameters, fixed={**known, _CONTACT: 1.0 / impedance})
+        return named_box(name, parameters, fixed={**fixed, _CONTACT: 1.0 / impedance})
     if len(impedances) != 2 or not 0 < impedances[0] < impedances[1]:
         raise InputError(
             "A trained contact impedance needs its least and largest value, Ohm m^2, in that "
             f"order; got {list(impedances)}."
         )
     ends = (1.0 / impedances[1], 1.0 / impedances[0])
-    return named_box(name, [*parameters, _CONTACT], fixed=known, contact=ends)
+    return named_box(name, [*parameters, _CONTACT], fixed=fixed, contact=ends)
 
 
 def _merged(parameters: Sequence[str]) -> list[str]:
@@ -277,16 +277,6 @@ def latin_hypercube(box: Box, count: int, generator: np.random.Generator) -> np.
         raise InputError(f"A training sample needs at least one point, got {count}.")
     unit = qmc.LatinHypercube(len(box.names), rng=generator).random(count)
     return np.concatenate((box.centre[None], qmc.scale(unit, box.lower, box.upper)))
-
-
-def min_theta(theta: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Lower constant alpha = min_q theta_q / theta_bar_q of A(theta) in A(theta_bar), (...)."""
-    return np.min(theta / reference, axis=-1)
-
-
-def max_theta(theta: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Upper constant gamma = max_q theta_q / theta_bar_q of A(theta) in A(theta_bar), (...)."""
-    return np.max(theta / reference, axis=-1)
 
 
 def _range(box: str, parameter: str, contact: tuple[float, float] | None) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Symmetric V-cycles as Riesz map of the energy norm, and how far they are from X^-1.
+"""Symmetric V-cycles as Riesz map of the energy norm, with bounds of their spectrum.
 
 For a symmetric positive B on the quotient by constants and any residual r
 
@@ -17,16 +17,16 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sparse
 
-from headcond.rom.basis import AccuracyError, Space
+from headcond.rom.basis import AccuracyError, InnerProductSpace
 
 _SAFETY = 0.98
-_ROOM = 1e-6  # 1e-10 times ten thousand vectors
+_MARGIN = 1e-6  # 1e-10 times ten thousand vectors
 _LEAST_STEPS, _STEPS = 30, 200  # a small residual after a few steps may be of another value
-_ENOUGH = 0.005  # of the Ritz value: residual of the smallest one at which Lanczos ends
+_RITZ_TOLERANCE = 0.005  # of the Ritz value: residual of the smallest one at which Lanczos ends
 _CHECK_EVERY = 10
 
 
-def accelerated(
+def chebyshev_accelerated(
     matrix: sparse.csr_matrix,
     cycle: Callable[[np.ndarray], np.ndarray],
     lowest: float,
@@ -37,7 +37,7 @@ def accelerated(
 
     From zero, `steps` of the iteration for X x = f leave x = p(B X) B f: symmetric as B is, with
     the eigenvalues 1 - T(t) / T(t0) of its product with X, T Chebyshev's polynomial of that degree,
-    t in [-1, 1] where those of B X lie within their bounds.
+    t in [-1, 1] where those of B X are within their bounds.
 
     Parameters
     ----------
@@ -65,18 +65,18 @@ def accelerated(
     return apply, 1.0 - left, 1.0 + left
 
 
-class CycleSpace(Space):
+class DualSpace(InnerProductSpace):
     """Loads, shared by rows among ranks, with the inner product f' B g / `lowest`.
 
     Round-off of this product grows with the mesh, and a third pass of Gram-Schmidt is a third more
     cycles; so a basis need be orthonormal to 1e-10 only. A norm taken from its coefficients is
-    then off by 1e-10 times the number of its vectors at most, for which `lowest` makes room.
+    then off by 1e-10 times the number of its vectors at most, for which `lowest` leaves a margin.
 
     Parameters
     ----------
     cycle : whole vectors (size, k) -> B times them; collective where ranks share it.
     lowest : lower bound of the smallest eigenvalue of B X.
-    size, communicator : as for `Space`.
+    size, communicator : as for `InnerProductSpace`.
     """
 
     accuracy = 1e-10
@@ -89,7 +89,7 @@ class CycleSpace(Space):
         communicator: Any = None,
     ) -> None:
         super().__init__(None, size, communicator)
-        self._cycle, self._lowest = cycle, (1.0 - _ROOM) * lowest
+        self._cycle, self._lowest = cycle, (1.0 - _MARGIN) * lowest
 
     def apply(self, local: np.ndarray) -> np.ndarray:
         """Local rows of B / lowest times the loads whose local rows are given; collective."""
@@ -98,14 +98,13 @@ class CycleSpace(Space):
 
 
 def spectral_bounds(
-    matrix: sparse.csr_matrix,
-    cycle: Callable[[np.ndarray], np.ndarray],
+    matrix: sparse.csr_matrix, cycle: Callable[[np.ndarray], np.ndarray]
 ) -> tuple[float, float]:
     """Lower bound of the smallest eigenvalue of B X, upper one of the largest, by Lanczos.
 
-    B X is self-adjoint in the inner product of X. A Ritz value lies above the smallest
+    B X is self-adjoint in the inner product of X. A Ritz value is above the smallest
     eigenvalue, and an eigenvalue within its residual: the bound is 0.98 times the value, less
-    the residual. The 0.98 stands for what a finite Krylov space may have missed.
+    the residual. The 0.98 allows for what a finite Krylov space may have missed.
 
     Parameters
     ----------
@@ -124,7 +123,7 @@ def spectral_bounds(
     image = matrix @ vector
     norm = np.sqrt(vector @ image)
     basis, images = [vector / norm], [image / norm]
-    diagonal, beside = [], []
+    diagonal, off_diagonal = [], []
     low = high = miss = over = np.nan
     for step in range(steps):
         new = cycle(images[-1])
@@ -144,13 +143,13 @@ def spectral_bounds(
         beta = float(np.sqrt(max(new @ image, 0.0)))
         last = step + 1 == steps or beta <= 1e-12 * max(map(abs, diagonal))
         if last or (step + 1 >= _LEAST_STEPS and (step + 1) % _CHECK_EVERY == 0):
-            tridiagonal = np.diag(diagonal) + np.diag(beside, 1) + np.diag(beside, -1)
+            tridiagonal = np.diag(diagonal) + np.diag(off_diagonal, 1) + np.diag(off_diagonal, -1)
             values, vectors = np.linalg.eigh(tridiagonal)
             low, high = values[0], values[-1]
             miss, over = beta * abs(vectors[-1, 0]), beta * abs(vectors[-1, -1])
-            if last or miss <= _ENOUGH * low:
+            if last or miss <= _RITZ_TOLERANCE * low:
                 break
-        beside.append(beta)
+        off_diagonal.append(beta)
         basis.append(new / beta)
         images.append(image / beta)
     lowest = _SAFETY * low - miss

@@ -1,4 +1,4 @@
-"""Settings of a training, and digests that tell one training from another."""
+"""Settings of a training, and digests that identify a training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RIESZ = ("solve", "cycle")
 
 @dataclass(frozen=True)
 class Settings:
-    """How a training goes and when a pair's training ends.
+    """Sample, norm, Riesz map and stop rules of a training.
 
     Attributes
     ----------
@@ -70,11 +70,11 @@ class Settings:
         if self.norm == "euclidean" and self.reading_noise is not None:
             raise InputError("Only the energy bound certifies readings: leave out reading_noise.")
         if self.norm == "energy" and self.orthogonalisation == "classical":
-            raise InputError("The energy bound stands on an orthonormal basis: use 'repeated'.")
+            raise InputError("The energy bound needs an orthonormal basis: use 'repeated'.")
 
 
 def operator_digest(operator: AffineOperator) -> str:
-    """Digest of an operator's blocks, pattern and electrodes, to know it again."""
+    """Digest of an operator's blocks, pattern and electrodes, to recognise it."""
     digest = hashlib.sha256(repr((operator.names, operator.electrodes, operator.nodes)).encode())
     for array in (operator.indptr, operator.indices, operator.data):
         digest.update(np.ascontiguousarray(array))
@@ -88,6 +88,6 @@ def training_digest(operator: AffineOperator, box: Box, settings: Settings) -> s
     unused = {"stability"} | ({"cycles"} if settings.riesz == "solve" else set())
     facts += [getattr(settings, f.name) for f in fields(settings) if f.name not in unused]
     if settings.stability is not None:
-        known = settings.stability
-        facts += [known.method, known.sigma.tolist(), known.values.tolist()]
+        stability = settings.stability
+        facts += [stability.method, stability.sigma.tolist(), stability.values.tolist()]
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]

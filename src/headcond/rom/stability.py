@@ -24,7 +24,7 @@ from headcond.rom.parameters import Box
 
 METHODS = ("rbf", "concave")
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _RITZ_TOLERANCE = 1e-8
 
 
@@ -37,7 +37,8 @@ class Stability:
     sigma : (J, P) points, S/m.
     theta : (J, Q) their affine coefficients.
     values : (J,) second smallest eigenvalues of A(theta).
-    residuals : (J,) ||A x - beta x|| of the unit Ritz vectors: an eigenvalue lies that near.
+    residuals : (J,) ||A x - beta x|| of the unit Ritz vectors: there is an eigenvalue within
+        this distance.
     method : "rbf" (log beta as Gaussians exp(-r^2), r in raw S/m, plus a linear term; the
         paper's way, no bound) or "concave" (the largest sum w_j (beta_j - residual_j) over
         w >= 0 with sum w_j theta_j <= theta, by a linear programme: beta is concave,
@@ -86,7 +87,7 @@ class Stability:
 
     def _rbf_weights(self) -> np.ndarray:
         # Gaussians of width 1 S/m are nearly constant over a box: the least-squares solution
-        # drops what double precision cannot tell apart.
+        # drops what double precision cannot resolve.
         features = self._features(self.sigma)
         linear = features[:, len(self.sigma) :]
         system = np.block([[features], [linear.T, np.zeros((linear.shape[1],) * 2)]])
@@ -98,12 +99,14 @@ class Stability:
         # weights are shrunk until they obey the constraint to the last bit.
         lower = self.values - self.residuals
         ratio = (self.theta / theta).T
-        found = linprog(-lower / lower.max(), A_ub=ratio, b_ub=np.ones(len(theta)), method="highs")
-        if not found.success:
+        programme = linprog(
+            -lower / lower.max(), A_ub=ratio, b_ub=np.ones(len(theta)), method="highs"
+        )
+        if not programme.success:
             raise RuntimeError(
-                f"stability lower bound: the linear programme failed: {found.message}"
+                f"stability lower bound: the linear programme failed: {programme.message}"
             )
-        weights = np.maximum(found.x, 0.0)
+        weights = np.maximum(programme.x, 0.0)
         return float(lower @ weights / max(1.0, (ratio @ weights).max()))
 
 
@@ -125,14 +128,14 @@ def stability_factors(
     """
     check_option("stability method", method, METHODS)
     points = box.check(check_shape("stability points", points, (None, len(box.names))))
-    found = []
+    eigenvalues = []
     for number, point in enumerate(points):
         matrix = operator.combine(box.coefficients(operator, point))
         solver = solver_factory(matrix)
-        found.append(second_eigenvalue(matrix, solver))
+        eigenvalues.append(second_eigenvalue(matrix, solver))
         solver.close()
-        _logger.info("stability factor %d of %d: %.4e", number + 1, len(points), found[-1][0])
-    values, residuals = np.array(found).T
+        logger.info("stability factor %d of %d: %.4e", number + 1, len(points), eigenvalues[-1][0])
+    values, residuals = np.array(eigenvalues).T
     return Stability(points, box.theta(points), values, residuals, method)
 
 
@@ -161,8 +164,8 @@ def second_eigenvalue(
     def scaled_inverse(vector: np.ndarray) -> np.ndarray:
         vector = vector.ravel()
         load = root * (vector - kernel * (kernel @ vector))
-        found = root * solver.solve(load - load.mean(), name="stability factor").x
-        return found - kernel * (kernel @ found)
+        image = root * solver.solve(load - load.mean(), name="stability factor").x
+        return image - kernel * (kernel @ image)
 
     inverse = LinearOperator((size, size), matvec=scaled_inverse, dtype=float)
     start = scaled_inverse(np.random.default_rng(0).standard_normal(size))

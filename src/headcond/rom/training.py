@@ -9,20 +9,18 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from headcond.checks import InputError, check_option
 from headcond.fem.operator import AffineOperator
 from headcond.files.results import write_sidecar
 from headcond.parallel import SerialCommunicator, my_share
-from headcond.rom.greedy import grow
+from headcond.rom.greedy import greedy
 from headcond.rom.model import PairModel, ReducedModel
-from headcond.rom.pair_checkpoint import basis_columns, saved_snapshots
-from headcond.rom.pair_training import GrowingPair, Problem, pair_folder
+from headcond.rom.pair_checkpoint import load_checkpoint, saved_snapshots
+from headcond.rom.pair_training import PairTraining, TrainingProblem, pair_folder
 from headcond.rom.parameters import Box
 from headcond.rom.settings import Settings, operator_digest, training_digest
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 MODES = ("each", "joint")
 
 
@@ -60,7 +58,7 @@ def train_pairs(
 
     Returns
     -------
-    ReducedModel with the pairs in the order given, on every rank.
+    ReducedModel with the pairs in their order, on every rank.
     """
     check_option("mode", mode, MODES)
     world = SerialCommunicator() if communicator is None else communicator
@@ -96,23 +94,24 @@ def train_pairs(
     new: dict[str, PairModel] = {}
     start = time.perf_counter()
 
-    def finish(ended: GrowingPair) -> None:
-        folder = folders[ended.source]
-        if leads:
-            new[ended.source] = ended.model()
-            if folder is not None:
-                path = folder.with_suffix(".h5")
-                assemble([new[ended.source]]).write(path)
-                write_sidecar(path)  # its checksum: `_finished` reads no damaged model
-                _clear(folder, keep_bases)
-            left = (time.perf_counter() - start) / len(new) * (len(mine) - len(new))
-            _logger.info(
-                "pair %s ended by %s at %d snapshots; %d of %d pairs done, about %.0f s left",
-                ended.label, ended.end, ended.count, len(new), len(mine), left,
-            )  # fmt: skip
+    def finish(pair: PairTraining) -> None:
+        if not leads:
+            return
+        folder = folders[pair.source]
+        new[pair.source] = pair.model()
+        if folder is not None:
+            path = folder.with_suffix(".h5")
+            assemble([new[pair.source]]).write(path)
+            write_sidecar(path)  # its checksum: `_finished` reads no damaged model
+            _clear(folder, keep_bases)
+        left = (time.perf_counter() - start) / len(new) * (len(mine) - len(new))
+        logger.info(
+            "pair %s ended by %s at %d snapshots; %d of %d pairs done, about %.0f s left",
+            pair.label, pair.end, pair.count, len(new), len(mine), left,
+        )  # fmt: skip
 
     if mine or mode == "joint":
-        problem = Problem(operator, box, settings, solver_factory, group)
+        problem = TrainingProblem(operator, box, settings, solver_factory, group)
         _train_share(problem, mine, folders, finish, mode, world)
         problem.close()
     for other in world.allgather(new if leads else {}):
@@ -120,16 +119,11 @@ def train_pairs(
     return assemble([done[source] for source, _ in pairs])
 
 
-def load_basis(folder: str | Path) -> np.ndarray:
-    """The basis V (size, N) that training left in a pair's folder (`keep_bases`)."""
-    return np.stack(basis_columns(folder), axis=1)
-
-
 def _train_share(
-    problem: Problem,
+    problem: TrainingProblem,
     pairs: Sequence[tuple[str, str]],
     folders: dict[str, Path | None],
-    finish: Callable[[GrowingPair], None],
+    finish: Callable[[PairTraining], None],
     mode: str,
     world: Any,
 ) -> None:
@@ -139,16 +133,16 @@ def _train_share(
 
     if mode == "each":
         for source, sink in pairs:
-            pair = GrowingPair(problem, source, sink)
-            pair.load_state(folders[source], saved(source))
-            grow(problem, [pair], folders, finish)
+            pair = PairTraining(problem, source, sink)
+            load_checkpoint(pair, folders[source], saved(source))
+            greedy(problem, [pair], folders, finish)
         return
-    growing = [GrowingPair(problem, source, sink) for source, sink in pairs]
+    training = [PairTraining(problem, source, sink) for source, sink in pairs]
     counts = world.allgather([saved(source) for source, _ in pairs])
     common = min((count for group in counts for count in group), default=0)
-    for pair in growing:
-        pair.load_state(folders[pair.source], common)
-    grow(problem, growing, folders, finish, world)
+    for pair in training:
+        load_checkpoint(pair, folders[pair.source], common)
+    greedy(problem, training, folders, finish, world)
 
 
 def _check_pairs(operator: AffineOperator, pairs: Sequence[tuple[str, str]]) -> None:
@@ -168,7 +162,7 @@ def _check_pairs(operator: AffineOperator, pairs: Sequence[tuple[str, str]]) -> 
 
 
 def _finished(folders: dict[str, Path | None], attributes: dict[str, Any]) -> dict[str, PairModel]:
-    found = {}
+    finished = {}
     for source, folder in folders.items():
         path = None if folder is None else folder.with_suffix(".h5")
         if path is None or not path.exists():
@@ -176,19 +170,19 @@ def _finished(folders: dict[str, Path | None], attributes: dict[str, Any]) -> di
         try:
             model = ReducedModel.read(path)
         except InputError as error:
-            _logger.warning("%s The pair is trained again now", error)
+            logger.warning("%s The pair is trained again now", error)
             continue
         if dict(model.attributes) != attributes:
             raise InputError(
                 f"{path}: holds a pair of another training (operator, box or settings differ); "
                 "remove it or name another folder."
             )
-        found[source] = model.pairs[0]
-    return found
+        finished[source] = model.pairs[0]
+    return finished
 
 
 def _clear(folder: Path, keep_bases: bool) -> None:
-    # A finished pair's checkpoint; its small model lies beside the folder by now.
+    # A finished pair's checkpoint: its small model has been written next to the folder.
     for path in folder.glob("*.np[yz]"):
         if not (keep_bases and path.name.startswith("basis-")):
             path.unlink()

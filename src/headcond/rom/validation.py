@@ -17,7 +17,7 @@ from headcond.rom.model import PairModel, ReducedModel
 from headcond.rom.settings import operator_digest
 from headcond.rom.stability import second_eigenvalue
 
-_logger = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _CONTACT = "contact"
 _TRUTH = 1e-13
 _ROUND_OFF = 1e-15  # of |||u|||^2 = b'u, what the energy identity loses by cancellation
@@ -39,11 +39,11 @@ def validate(
     Parameters
     ----------
     model : reduced model of `operator`.
-    solver_factory : matrix -> solver; truths are asked for to 1e-13.
+    solver_factory : matrix -> solver; truths are solved to 1e-13.
     points : (S, P) parameters in the box, S/m.
     bases : basis V (size, N) by injecting electrode. Without them the energy error comes
-        from |||u|||^2 - |||u_N|||^2, which cannot tell errors below about 1e-7 of |||u|||.
-    snapshots : numbers of snapshots to judge; all of a pair's by default.
+        from |||u|||^2 - |||u_N|||^2, which cannot resolve errors below about 1e-7 of |||u|||.
+    snapshots : numbers of snapshots to compare; all of a pair's by default.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def compare(
 
     Parameters
     ----------
-    models : reduced models (of different norms, say), each with its bases or None.
+    models : reduced models (of different norms, for example), each with its bases or None.
     """
     first = models[0][0]
     for model, bases in models:
@@ -93,7 +93,7 @@ def compare(
         model.box.check(check_shape("points", points, (None, len(model.box.names))))
     points = np.asarray(points, float)
     scales = [_scale(model, operator, solver_factory) for model, _ in models]
-    asked = [_reduced(model, points, snapshots) for model, _ in models]
+    reduced_models = [_reduced(model, points, snapshots) for model, _ in models]
     loads = np.stack(
         [operator.load(pair.source, pair.sink, first.current) for pair in first.pairs], axis=1
     )
@@ -115,13 +115,13 @@ def compare(
         defect = loads - matrix @ truths
         touch = 0.0 if contact is None else coefficients[operator.names.index(_CONTACT)]
         for (model, bases), (weight, smallest), reduced, table, known_grams in zip(
-            models, scales, asked, rows, grams, strict=True
+            models, scales, reduced_models, rows, grams, strict=True
         ):
             ratio = model.box.theta(sigma) / model.box.reference
             lacks = np.linalg.norm(defect / np.sqrt(weight)[:, None], axis=0)
             coercivity = smallest * ratio.min()  # of A(mu), in the norm of `weight`
             accuracy = lacks / (np.sqrt(coercivity) if model.norm == "energy" else coercivity)
-            known = len(table)
+            first_row = len(table)
             for k, pair in enumerate(model.pairs):
                 squares = None
                 if bases is not None:
@@ -129,12 +129,12 @@ def compare(
                         reduced[pair.source], number, model.box.theta(sigma), truths[:, k],
                         bases[pair.source], known_grams[pair.source], matrix, touch, contact,
                     )  # fmt: skip
-                found = _compare(model, reduced[pair.source], number, loads[:, k], truths[:, k],
+                compared = _compare(model, reduced[pair.source], number, loads[:, k], truths[:, k],
                                  accuracy[k], squares)  # fmt: skip
-                table += [{"source": pair.source, "point": number, **row} for row in found]
+                table += [{"source": pair.source, "point": number, **row} for row in compared]
             if model.cross is not None:
-                _judge_readings(model, sigma, table[known:], truths[operator.nodes :].T)
-        _logger.info("point %d of %d compared", number + 1, len(points))
+                _compare_readings(model, sigma, table[first_row:], truths[operator.nodes :].T)
+        logger.info("point %d of %d compared", number + 1, len(points))
     return [pd.DataFrame(table) for table in rows]
 
 
@@ -153,7 +153,7 @@ def _check(
 def _scale(
     model: ReducedModel, operator: AffineOperator, solver_factory: Callable[[Any], Any]
 ) -> tuple[np.ndarray, float]:
-    # Diagonal that a truth's residual is weighted by, and the least eigenvalue beside it.
+    # Diagonal that weights a truth's residual, and the least eigenvalue of the scaled matrix.
     reference = operator.combine(
         model.box.coefficients(operator, model.box.reference[: len(model.box.names)])
     )
@@ -164,7 +164,7 @@ def _scale(
     return weight, value - residual
 
 
-def _judge_readings(
+def _compare_readings(
     model: ReducedModel, sigma: np.ndarray, rows: list[dict[str, Any]], truth: np.ndarray
 ) -> None:
     # Corrected potentials between passive electrodes, and their product bounds, into the rows.
@@ -194,7 +194,7 @@ def passive(potentials: np.ndarray, electrodes: Sequence[str], pair: PairModel) 
 
 @dataclass(frozen=True)
 class _Reduced:
-    # What the reduced model of one pair says at all points (S), by its first `count` snapshots.
+    # Results of the reduced model of one pair at all points (S), by its first `count` snapshots.
     pair: PairModel
     count: int
     solution: np.ndarray  # (S, n)
@@ -208,10 +208,10 @@ class _Reduced:
 def _reduced(
     model: ReducedModel, points: np.ndarray, snapshots: Sequence[int] | None
 ) -> dict[str, list[_Reduced]]:
-    theta, found = model.box.theta(points), {}
+    theta, results = model.box.theta(points), {}
     ratio = theta / model.box.reference
     for whole in model.pairs:
-        alone, rows = model.select([whole.source]), []
+        single, rows = model.select([whole.source]), []
         for count in snapshots or [whole.snapshots]:
             pair = whole.first(count)
             solution, norm, slack = pair.residual(theta, model.box.reference)
@@ -221,11 +221,11 @@ def _reduced(
                 limit = np.sqrt(pair.spread * ratio.max(axis=1) / ratio.min(axis=1))
             rows.append(_Reduced(
                 pair, count, solution, solution @ pair.electrode_basis.T,
-                alone.bound(points, snapshots=count)[:, 0],
-                alone.bound(points, snapshots=count, relative=True)[:, 0], lower, limit,
+                single.bound(points, snapshots=count)[:, 0],
+                single.bound(points, snapshots=count, relative=True)[:, 0], lower, limit,
             ))  # fmt: skip
-        found[whole.source] = rows
-    return found
+        results[whole.source] = rows
+    return results
 
 
 def _gram(
@@ -239,11 +239,11 @@ def _gram(
 
 
 def _squares(
-    asked: Sequence[_Reduced], point: int, theta: np.ndarray, truth: np.ndarray,
+    reduced: Sequence[_Reduced], point: int, theta: np.ndarray, truth: np.ndarray,
     basis: np.ndarray, gram: tuple[np.ndarray | None, np.ndarray | None], matrix: Any,
     touch: float, contact: Any,
 ) -> tuple[np.ndarray, np.ndarray, float]:  # fmt: skip
-    """Squares of the errors by all asked numbers of snapshots, from one long vector.
+    """Squares of the errors for all numbers of snapshots, from one long vector.
 
     An error is e_n = w + V d, with w = u - V z what the largest of them leaves and d = z - z_n,
     so e_n' M e_n = w'Mw + 2 d'V'Mw + d'(V'MV)d: w and d are small, nothing cancels.
@@ -253,19 +253,19 @@ def _squares(
     Squares (k,) in the model's norm (energy, or the Euclidean one where there is its Gram
     matrix), of the energy in the head (k,), and the truth's energy in the head.
     """
-    most = max(asked, key=lambda one: one.pair.snapshots)
+    most = max(reduced, key=lambda one: one.pair.snapshots)
     solution, blocks = most.solution[point], most.pair.A_N
     size = len(solution)
     euclidean, touched = (None if part is None else part[:size, :size] for part in gram)
-    steps = np.repeat(solution[:, None], len(asked), axis=1)
-    for column, one in enumerate(asked):
+    steps = np.repeat(solution[:, None], len(reduced), axis=1)
+    for column, one in enumerate(reduced):
         steps[: one.pair.snapshots, column] -= one.solution[point]
     vectors = basis[:, :size]
     lack = truth - vectors @ solution
 
     def square(image: np.ndarray, reduced: np.ndarray) -> np.ndarray:
-        beside = 2 * ((image @ vectors) @ steps)
-        return lack @ image + beside + np.einsum("ik,ij,jk->k", steps, reduced, steps)
+        mixed = 2 * ((image @ vectors) @ steps)
+        return lack @ image + mixed + np.einsum("ik,ij,jk->k", steps, reduced, steps)
 
     energies = square(matrix @ lack, np.tensordot(theta, blocks, axes=1))
     heads, head = energies, truth @ (matrix @ truth)
@@ -278,20 +278,20 @@ def _squares(
 
 
 def _compare(
-    model: ReducedModel, asked: Sequence[_Reduced], point: int, load: np.ndarray,
+    model: ReducedModel, reduced: Sequence[_Reduced], point: int, load: np.ndarray,
     truth: np.ndarray, accuracy: float, squares: tuple[np.ndarray, np.ndarray, float] | None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    # One row per number of snapshots; without `squares`, there is no basis.
-    energy, head_errors = load @ truth, np.full(len(asked), np.nan)
+    # One row per number of snapshots; without a basis `squares` is None.
+    energy, head_errors = load @ truth, np.full(len(reduced), np.nan)
     scale = np.sqrt(energy) if model.norm == "energy" else np.linalg.norm(truth)
     if squares is None:
-        energies = np.array([one.pair.energy(one.solution[point]) for one in asked])
+        energies = np.array([one.pair.energy(one.solution[point]) for one in reduced])
         errors = np.sqrt(np.maximum(energy - energies, 0.0))
         accuracy = max(accuracy, np.sqrt(_ROUND_OFF * energy))
     else:
         errors, head_errors = np.sqrt(squares[0]), np.sqrt(squares[1] / squares[2])
     nodes, rows = len(truth) - len(model.electrodes), []
-    for one, error, head_error in zip(asked, errors, head_errors, strict=True):
+    for one, error, head_error in zip(reduced, errors, head_errors, strict=True):
         bound = one.bound[point]
         wrong = passive(one.potentials[point] - truth[nodes:], model.electrodes, one.pair)
         judged = bool(error >= _JUDGED * accuracy)

@@ -1,6 +1,6 @@
-"""The network as a sparse matrix, and the algebraic multigrid of PyAMG and PETSc on it.
+"""The network as a sparse matrix, for the algebraic multigrid of PyAMG and PETSc.
 
-One node of each component is pinned to zero, which makes the matrix positive definite: both
+One node of each component is grounded, which makes the matrix positive definite: both
 libraries call the singular system with several null vectors indefinite otherwise.
 """
 
@@ -12,13 +12,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse
 
+from headcond.fem.backends import Backend, PyAMG
+from headcond.fem.petsc import Petsc
 from headcond.tms.stencil import Network
 
+# (right-hand side, relative tolerance, most iterations) -> (potential, iterations)
 Solve = Callable[[np.ndarray, float, int], tuple[np.ndarray, int]]
-
-
-class MissingBackend(ImportError):
-    """A solver library that was asked for and is not installed."""
 
 
 def matrix(network: Network, labels: np.ndarray) -> tuple[scipy.sparse.csr_matrix, np.ndarray]:
@@ -55,64 +54,27 @@ def matrix(network: Network, labels: np.ndarray) -> tuple[scipy.sparse.csr_matri
     return scipy.sparse.csr_matrix(full), unknowns
 
 
-def pyamg_solver(system: scipy.sparse.csr_matrix) -> Solve:
-    """Conjugate gradients with a Ruge-Stueben cycle of PyAMG; set up once, solve often."""
-    try:
-        import pyamg
-    except ImportError as error:
-        raise MissingBackend("The back end 'pyamg' needs the package pyamg.") from error
-    hierarchy = pyamg.ruge_stuben_solver(system)
-    preconditioner = hierarchy.aspreconditioner(cycle="V")
-
-    def solve(b: np.ndarray, tolerance: float, limit: int) -> tuple[np.ndarray, int]:
-        history: list[float] = []
-        x, _ = pyamg.krylov.cg(system, b, tol=tolerance, criteria="rr", maxiter=limit,
-                               M=preconditioner, residuals=history)  # fmt: skip
-        return x, len(history) - 1
-
-    return solve
-
-
-def petsc_solver(system: scipy.sparse.csr_matrix, communicator: Any = None) -> Solve:
-    """Conjugate gradients with GAMG of PETSc; set up once, solve often.
+def algebraic_solver(
+    system: scipy.sparse.csr_matrix, backend: str, communicator: Any = None
+) -> Solve:
+    """Conjugate gradients with the algebraic multigrid of a back end; set up once, solve often.
 
     Parameters
     ----------
-    communicator : MPI communicator; this process alone by default. Collective: every rank
-        passes the same system and right-hand sides, holds a run of rows, and gets the whole
-        solution.
+    system : float64, symmetric positive definite.
+    backend : "pyamg" (Ruge-Stuben) or "petsc" (GAMG).
+    communicator : MPI communicator of "petsc"; this process alone by default. Collective: every
+        rank passes the same system and right-hand sides, holds a part of the rows, and gets the
+        whole solution.
     """
-    try:
-        from petsc4py import PETSc
-    except ImportError as error:
-        raise MissingBackend("The back end 'petsc' needs the package petsc4py.") from error
-    if communicator is None or communicator.Get_size() == 1:
-        communicator, rank, ranks = PETSc.COMM_SELF, 0, 1
+    library: Backend
+    if backend == "pyamg":
+        library = PyAMG(system, singular=False)
     else:
-        rank, ranks = communicator.Get_rank(), communicator.Get_size()
-    count = system.shape[0]
-    first, last = count * rank // ranks, count * (rank + 1) // ranks
-    own, index = system[first:last] if ranks > 1 else system, PETSc.IntType
-    operator = PETSc.Mat().createAIJ(
-        ((last - first, count), (last - first, count)), comm=communicator,
-        csr=(own.indptr.astype(index), own.indices.astype(index), own.data),
-    )  # fmt: skip
-    operator.setOption(PETSc.Mat.Option.SPD, True)
-    krylov = PETSc.KSP().create(communicator)
-    krylov.setOperators(operator)
-    krylov.setType("cg")
-    krylov.setNormType(PETSc.KSP.NormType.UNPRECONDITIONED)
-    krylov.getPC().setType("gamg")
-    krylov.setUp()
-    left, right = operator.createVecs()
+        alone = communicator is None or communicator.Get_size() == 1
+        library = Petsc(system, "gamg", None if alone else communicator, singular=False)
 
     def solve(b: np.ndarray, tolerance: float, limit: int) -> tuple[np.ndarray, int]:
-        krylov.setTolerances(rtol=tolerance, atol=0.0, max_it=limit)
-        right.setArray(b[first:last])
-        krylov.solve(right, left)
-        part, iterations = left.getArray().copy(), krylov.getIterationNumber()
-        if ranks > 1:
-            part = np.concatenate(communicator.allgather(part))
-        return part, iterations
+        return library.solve(b, tolerance, limit)[:2]
 
     return solve

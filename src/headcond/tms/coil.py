@@ -31,7 +31,7 @@ class Coil:
     positions : (D, 3) positions of magnetic dipoles, m.
     moments : (D, 3) their moments per ampere of coil current, A m^2 / A.
     grids : vector potentials sampled on grids.
-    name : what the coil is called in tables.
+    name : of the coil, for tables.
     """
 
     starts: np.ndarray = field(default_factory=_NONE.copy)
@@ -101,7 +101,7 @@ class Coil:
         Raises
         ------
         InputError
-            If the matrix is no proper rotation with a translation (a mirror image would turn
+            If the matrix is not a proper rotation with a translation (a mirror image would turn
             the moments of dipoles against those of wires).
         """
         matrix = check_finite("placement", check_shape("placement", matrix, (4, 4))).astype(float)
@@ -109,10 +109,10 @@ class Coil:
         if not np.allclose(rotation.T @ rotation, np.eye(3), atol=1e-5):
             raise InputError("The placement's axes are not orthonormal (is it in millimetres?).")
         if np.linalg.det(rotation) < 0 or not np.allclose(matrix[3], [0, 0, 0, 1]):
-            raise InputError("The placement is a mirror image or no affine: x, y, z of the coil "
+            raise InputError("The placement is a mirror image or not affine: x, y, z of the coil "
                              "must be right-handed.")  # fmt: skip
         if np.abs(shift).max() > 10:
-            raise InputError(f"The placement lies {np.abs(shift).max():.0f} m away: give metres "
+            raise InputError(f"The placement is {np.abs(shift).max():.0f} m away: give metres "
                              "(placement.from_simnibs converts millimetres).")  # fmt: skip
         return replace(
             self,
@@ -126,7 +126,7 @@ class Coil:
     def source_points(self, spacing: float = 2e-3) -> np.ndarray:
         """Points (N, 3) along the wires, at most `spacing` m apart, and the dipoles' positions.
 
-        Sampled fields have none: where their windings lie is not known.
+        Sampled fields have none: the positions of their windings are unknown.
         """
         lengths = np.linalg.norm(self.ends - self.starts, axis=1)
         pieces = [self.positions]
@@ -181,7 +181,7 @@ def circular(diameter: float = 0.09, turns: int = 1, inner: float | None = None,
     if turns < 1 or corners < 3:
         raise InputError("A coil needs at least 1 turn and 3 corners per turn.")
     if inner > outer or (turns > 1 and inner == outer):
-        raise InputError(f"inner ({inner} m) must lie below the outer diameter ({outer} m).")
+        raise InputError(f"inner ({inner} m) must be below the outer diameter ({outer} m).")
     angle = 2 * np.pi * np.arange(corners + 1) / corners
     stretch = np.sqrt(2 * np.pi / corners / np.sin(2 * np.pi / corners))
     circle = np.stack([np.cos(angle), np.sin(angle), np.zeros_like(angle)], axis=1)
@@ -292,8 +292,9 @@ class PotentialGrid:
         values = check_shape("A-field grid", self.values, (None, None, None, 3))
         values = np.ascontiguousarray(check_finite("A-field grid", values), np.float32)
         if min(values.shape[:3]) < 2:
-            raise InputError(f"The A-field grid has {values.shape[:3]} points: two or more per "
-                             "axis are needed.")  # fmt: skip
+            raise InputError(
+                f"The A-field grid has {values.shape[:3]} points: two or more per axis are needed."
+            )
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "affine", check_affine("A-field grid's affine", self.affine))
         object.__setattr__(self, "placement", np.asarray(self.placement, float))
@@ -308,7 +309,7 @@ class PotentialGrid:
         Raises
         ------
         InputError
-            If a point lies outside the grid: nothing is known of the field there.
+            If a point lies outside the grid, where the field is unknown.
         """
         points = np.asarray(points, float)
         rotation, shift = self.placement[:3, :3], self.placement[:3, 3]
@@ -318,11 +319,11 @@ class PotentialGrid:
         # Half a step past the outermost points is rounding in the caller's choice of grid.
         outside = np.any((index < -0.5) | (index > last + 0.5), axis=1)
         if outside.any():
-            raise InputError(f"{np.count_nonzero(outside)} of {len(points)} points lie outside the "
+            raise InputError(f"{np.count_nonzero(outside)} of {len(points)} points are outside the "
                              "coil's A-field grid: it does not reach over the head.")  # fmt: skip
         place = np.clip(index, 0, last).T
-        found = np.stack([
+        potential = np.stack([
             ndimage.map_coordinates(self.values[..., k], place, order=1, output=float)
             for k in range(3)
         ], axis=1)  # fmt: skip
-        return found @ rotation.T
+        return potential @ rotation.T

@@ -19,7 +19,7 @@ from headcond.checks import InputError, check_finite
 from headcond.files.results import read_image
 from headcond.tms.coil import Coil, PotentialGrid, combine, from_dipoles
 
-_LARGEST = 2.0  # m: no coil reaches farther from its own origin
+_LARGEST = 2.0  # m: no coil extends farther from its own origin
 _SMALLEST = 1e-3  # m: none keeps within this of it; metres read as millimetres do
 _MOMENT = 10.0  # A m^2 per A: a hundred turns around a square of 30 cm stay below it
 _STRONGEST = 1e-3  # T m / A: A of a thousand turns right on the wire stays below it
@@ -31,7 +31,7 @@ def read(path: str | Path) -> Coil:
     Raises
     ------
     InputError
-        If the file is absent or of no known kind, a count does not match, a row is
+        If the file is absent or of an unknown kind, a count does not match, a row is
         incomplete, or the numbers cannot be in the format's units.
     """
     path = Path(path)
@@ -51,7 +51,7 @@ def read_dipoles(path: Path) -> Coil:
     except (IndexError, ValueError) as error:
         raise InputError(f"{path}: expected a count, then rows of six numbers.") from error
     if table.shape != (count, 6):
-        raise InputError(f"{path}: {count} dipoles announced, found a table of {table.shape}.")
+        raise InputError(f"{path}: {count} dipoles announced, but the table is {table.shape}.")
     check_finite(str(path), table)
     _check_reach(str(path), table[:, :3])
     _check_moments(str(path), table[:, 3:])
@@ -67,7 +67,7 @@ def read_definition(path: Path) -> Coil:
     try:
         content = json.loads(_text(path))
     except json.JSONDecodeError as error:
-        raise InputError(f"{path}: is no JSON ({error}).") from error
+        raise InputError(f"{path}: is not JSON ({error}).") from error
     elements = content.get("coilElementList") if isinstance(content, Mapping) else None
     if not isinstance(elements, list) or not elements:
         raise InputError(f"{path}: holds no coilElementList.")
@@ -75,8 +75,10 @@ def read_definition(path: Path) -> Coil:
         raise InputError(f"{path}: coilElementList must hold mappings, one per element.")
     stimulators = {str(element.get("stimulator")) for element in elements}
     if len(stimulators) > 1:
-        raise InputError(f"{path}: its elements hang on {len(stimulators)} stimulators; write one "
-                         "file per stimulator.")  # fmt: skip
+        raise InputError(
+            f"{path}: its elements belong to {len(stimulators)} stimulators; write one file per "
+            "stimulator."
+        )
     _refuse_deformed(path, content, elements)
     coils = [_element(f"{path}, element {n}", element) for n, element in enumerate(elements)]
     return combine(*coils, name=str(content.get("name") or path.stem))
@@ -108,30 +110,34 @@ def _text(path: Path) -> str:
 def _check_reach(where: str, positions: np.ndarray) -> None:
     reach = np.abs(positions).max(initial=0)
     if reach > _LARGEST or (len(positions) > 1 and reach < _SMALLEST):
-        raise InputError(f"{where}: positions reach {reach:.3g} m, so they are not in the "
-                         "format's units.")  # fmt: skip
+        raise InputError(
+            f"{where}: positions reach {reach:.3g} m, so they are not in the format's units."
+        )
 
 
 def _check_moments(where: str, moments: np.ndarray) -> None:
     most = np.abs(moments).max(initial=0)
     if most > _MOMENT:
-        raise InputError(f"{where}: moments reach {most:.3g} A m^2 per A, so they are not in the "
-                         "format's units.")  # fmt: skip
+        raise InputError(
+            f"{where}: moments reach {most:.3g} A m^2 per A, so they are not in the format's units."
+        )
 
 
 def _array(where: str, element: Mapping[str, Any], key: str, columns: int | None) -> np.ndarray:
     if key not in element:
         raise InputError(f"{where}: {key!r} is missing.")
     if isinstance(element[key], str):
-        raise InputError(f"{where}: {key!r} is stored as compressed binary; save the coil as "
-                         "plain text.")  # fmt: skip
+        raise InputError(
+            f"{where}: {key!r} is stored as compressed binary; save the coil as plain text."
+        )
     try:
         values = np.array(element[key], float)
     except (TypeError, ValueError) as error:
-        raise InputError(f"{where}: {key!r} is no array of numbers.") from error
+        raise InputError(f"{where}: {key!r} is not an array of numbers.") from error
     if columns is not None and (values.ndim != 2 or values.shape[1] != columns):
-        raise InputError(f"{where}: {key!r} must have {columns} numbers per row, its shape is "
-                         f"{values.shape}.")  # fmt: skip
+        raise InputError(
+            f"{where}: {key!r} must have {columns} numbers per row, its shape is {values.shape}."
+        )
     return check_finite(f"{where}, {key}", values)
 
 
@@ -141,7 +147,7 @@ def _element(where: str, element: Mapping[str, Any]) -> Coil:
         values, affine = (_array(where, element, key, None) for key in ("data", "affine"))
         return _grid(where, values, affine, str(element.get("name", "grid")))
     if kind not in (1, 2):
-        raise InputError(f"{where}: type {kind!r} is none of 1 (dipoles), 2 (lines), 3 (grid).")
+        raise InputError(f"{where}: type {kind!r} is not one of 1 (dipoles), 2 (lines), 3 (grid).")
     points, values = (_array(where, element, key, 3) for key in ("points", "values"))
     if len(points) != len(values):
         raise InputError(f"{where}: {len(points)} points but {len(values)} values.")
@@ -156,12 +162,14 @@ def _element(where: str, element: Mapping[str, Any]) -> Coil:
 
 def _grid(where: str, values: np.ndarray, affine: np.ndarray, name: str) -> Coil:
     if values.ndim != 4 or values.shape[3] != 3:
-        raise InputError(f"{where}: an A-field grid has the shape (nx, ny, nz, 3), not "
-                         f"{values.shape}.")  # fmt: skip
+        raise InputError(
+            f"{where}: an A-field grid has the shape (nx, ny, nz, 3), not {values.shape}."
+        )
     check_finite(where, values)
     if np.abs(values).max() > _STRONGEST:
-        raise InputError(f"{where}: A reaches {np.abs(values).max():.3g} T m per A, so it is not "
-                         "that of 1 A/s.")  # fmt: skip
+        raise InputError(
+            f"{where}: A reaches {np.abs(values).max():.3g} T m per A, so it is not that of 1 A/s."
+        )
     return Coil(grids=(PotentialGrid(values, affine, np.eye(4)),), name=name)
 
 
@@ -174,5 +182,6 @@ def _refuse_deformed(path: Path, content: Mapping[str, Any], elements: list) -> 
         where = deform.get("deformRange")
         held = ranges[where] if where is not None and 0 <= where < len(ranges) else deform
         if held.get("initial", 0) != 0:
-            raise InputError(f"{path}: deformation {index} does not start at 0; save the coil in "
-                             "the shape that is wanted.")  # fmt: skip
+            raise InputError(
+                f"{path}: deformation {index} does not start at 0; save the coil undeformed."
+            )

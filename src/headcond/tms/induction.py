@@ -2,8 +2,8 @@
 
 Away from the windings A is smooth, so it is summed on a coarse lattice and brought to the
 edges by local six-point Lagrange polynomials along each axis in turn. Edges near the windings
-are summed directly, and how near is found by comparing samples of both: the interpolation
-never enters unchecked.
+are summed directly, within a distance that samples of both determine: no interpolation
+is used unchecked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from headcond.random import generator
 from headcond.tms.coil import Coil
 from headcond.tms.stencil import Grid, Network
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 _SPACING = 3e-3  # m, of the lattice
 _POINTS = 6  # of the Lagrange polynomials
 _SAMPLES = 400  # nodes per check, each with up to three edges
@@ -45,7 +45,7 @@ def dadt_edges(coil: Coil, didt: float, grid: Grid, network: Network,
     three float32 node arrays, V; 0 where the edge does not conduct.
     """
     check_option("method", method, ("interpolated", "direct"))
-    if coil.grids:  # sampled already; how near its windings are is not known
+    if coil.grids:  # sampled already; the positions of its windings are unknown
         method = "direct"
     emf = tuple(np.zeros(grid.nodes, np.float32) for _ in range(3))
     if method == "direct" or grid.step.min() > _SPACING / 1.5:
@@ -58,16 +58,18 @@ def dadt_edges(coil: Coil, didt: float, grid: Grid, network: Network,
     return emf
 
 
-def _midpoints(grid: Grid, axis: int, i: np.ndarray | int, j: np.ndarray,
-               k: np.ndarray) -> np.ndarray:  # fmt: skip
+def _midpoints(
+    grid: Grid, axis: int, i: np.ndarray | int, j: np.ndarray, k: np.ndarray
+) -> np.ndarray:
     """World positions (N, 3) of the midpoints of edges (i, j, k) along `axis`, m."""
     index = np.stack(np.broadcast_arrays(i, j, k), axis=-1).astype(float)
     index[:, axis] += 0.5
     return grid.origin + (index * grid.step) @ grid.axes.T
 
 
-def _sum_directly(coil: Coil, didt: float, grid: Grid, axis: int, plane: int, where: tuple,
-                  out: np.ndarray) -> None:  # fmt: skip
+def _sum_directly(
+    coil: Coil, didt: float, grid: Grid, axis: int, plane: int, where: tuple, out: np.ndarray
+) -> None:
     j, k = where
     along = grid.axes[:, axis] * grid.step[axis]
     for first in range(0, len(j), _CHUNK):
@@ -77,10 +79,11 @@ def _sum_directly(coil: Coil, didt: float, grid: Grid, axis: int, plane: int, wh
 
 
 class _Interpolation:
-    """The lattice, its samples, and which of its points lie near the windings."""
+    """The lattice, its samples, and which of its points are near the windings."""
 
-    def __init__(self, coil: Coil, didt: float, grid: Grid, network: Network,
-                 emf: tuple[np.ndarray, ...]) -> None:  # fmt: skip
+    def __init__(
+        self, coil: Coil, didt: float, grid: Grid, network: Network, emf: tuple[np.ndarray, ...]
+    ) -> None:
         self.coil, self.didt, self.grid, self.network, self.emf = coil, didt, grid, network, emf
         self.pitch = np.maximum(1, np.round(_SPACING / grid.step).astype(int))  # nodes per point
         # Lattice point p sits at node (p - margin) * pitch: the polynomials reach past the box.
@@ -144,12 +147,12 @@ class _Interpolation:
         return matrix
 
     def fill(self, accuracy: float) -> None:
-        """Interpolate everywhere, then sum directly what lies nearer than samples agree."""
+        """Interpolate everywhere, then sum directly within the distance where samples disagree."""
         for axis in range(3):
             self._interpolate(axis)
         radius = 2 * _SPACING
         while (error := self._sampled_error(radius)) > accuracy:
-            _log.debug("dA/dt: error %.2g at %.0f mm from the windings", error, radius * 1e3)
+            logger.debug("dA/dt: error %.2g at %.0f mm from the windings", error, radius * 1e3)
             radius += _SPACING
         self._replace(radius)
 
@@ -176,14 +179,15 @@ class _Interpolation:
         return self.distance[i][np.ix_(j, k)]
 
     def _replace(self, radius: float) -> None:
-        """Sum edges directly whose lattice point lies nearer than `radius` to a source."""
+        """Sum edges directly whose lattice point is nearer than `radius` to a source."""
         for plane in range(self.grid.nodes[0]):
             close = self._nearest(plane) <= radius
             if close.any():
                 for axis in range(3):
                     where = np.nonzero(close & (self.network.edges[axis][plane] > 0))
-                    _sum_directly(self.coil, self.didt, self.grid, axis, plane, where,
-                                  self.emf[axis])  # fmt: skip
+                    _sum_directly(
+                        self.coil, self.didt, self.grid, axis, plane, where, self.emf[axis]
+                    )
 
     def _sampled_error(self, radius: float) -> float:
         """Largest error of interpolated edges beyond `radius`, half of them just beyond it."""

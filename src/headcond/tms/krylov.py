@@ -1,36 +1,37 @@
 """Conjugate gradients on the network in float64, and the outer loop that certifies a result.
 
-Whoever found a potential, its residual is computed here, in float64 on the whole network, and
-the iteration starts again from there while it is too large.
+Whichever solver computes a potential, its residual is computed here, in float64 on the whole
+network, and the iteration starts again from there while it is too large.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 
 import numba
 import numpy as np
 
 from headcond.tms import stencil
+from headcond.tms.algebraic import Solve
 from headcond.tms.multigrid import Hierarchy
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 LIMIT = 400  # iterations
 RESTARTS = 4
-# Energies, relative to the largest, of combinations that float32 potentials do not tell apart.
-_ALIKE = 1e-11
-
-# (right-hand side, relative tolerance, most iterations) -> (potential, iterations)
-Correct = Callable[[np.ndarray, float, int], tuple[np.ndarray, int]]
+# Energies, relative to the largest, of combinations that float32 does not resolve.
+_DEPENDENT = 1e-11
 
 
-def multigrid_cg(network: stencil.Network, hierarchy: Hierarchy, b: np.ndarray,
-                 tolerance: float, start: np.ndarray | None = None,
-                 ) -> tuple[np.ndarray, int, float]:  # fmt: skip
+def multigrid_cg(
+    network: stencil.Network,
+    hierarchy: Hierarchy,
+    b: np.ndarray,
+    tolerance: float,
+    start: np.ndarray | None = None,
+) -> tuple[np.ndarray, int, float]:
     """Conjugate gradients in float64, preconditioned by one float32 V-cycle.
 
-    The recursive residual may drift from the true one, so convergence is judged on the true
+    The recursive residual may drift from the true one, so convergence is checked on the true
     one. Vectors are touched only between the bounds of rows, so the air of the box takes no
     memory.
 
@@ -48,21 +49,21 @@ def multigrid_cg(network: stencil.Network, hierarchy: Hierarchy, b: np.ndarray,
     """
     bounds, rhs = network.bounds, hierarchy.right_hand_side
     psi = np.zeros(b.shape) if start is None else start.copy()
-    wanted = float(np.linalg.norm(b))
-    if wanted == 0:
+    load = float(np.linalg.norm(b))
+    if load == 0:
         return np.zeros(b.shape), 0, 0.0
     r, p, q = (np.zeros(b.shape) for _ in range(3))
     partial = np.zeros(b.shape[0])
-    iterations, scale, norm = 0, wanted, np.inf  # the cycle sees r / scale, whatever the units
+    iterations, scale, norm = 0, load, np.inf  # the cycle sees r / scale, whatever the units
     for turn in range(RESTARTS + 1):
         if turn or start is not None:
             stencil.apply(network, psi, q)
         _begin(b, q, r, p, bounds, rhs, 1 / scale, partial)
         norm = float(np.sqrt(partial.sum()))
-        if norm <= tolerance * wanted or iterations >= LIMIT or turn == RESTARTS:
+        if norm <= tolerance * load or iterations >= LIMIT or turn == RESTARTS:
             break
         rz = 0.0
-        while norm > tolerance * wanted and iterations < LIMIT:
+        while norm > tolerance * load and iterations < LIMIT:
             z = hierarchy.cycle()
             _inner(r, z, bounds, partial)
             rz, before = float(partial.sum()) * scale, rz
@@ -72,18 +73,23 @@ def multigrid_cg(network: stencil.Network, hierarchy: Hierarchy, b: np.ndarray,
             _advance(psi, r, p, q, alpha, bounds, rhs, 1 / scale, partial)
             norm = float(np.sqrt(partial.sum()))
             iterations += 1
-            _log.debug("iteration %d: %.3g", iterations, norm / wanted)
-    return psi, iterations, norm / wanted
+            logger.debug("iteration %d: %.3g", iterations, norm / load)
+    return psi, iterations, norm / load
 
 
-def corrected(network: stencil.Network, correct: Correct, unknowns: np.ndarray, b: np.ndarray,
-              tolerance: float,
-              start: np.ndarray | None = None) -> tuple[np.ndarray, int, float]:  # fmt: skip
-    """Potential by another solver's corrections, judged on the whole network, pins included.
+def refined(
+    network: stencil.Network,
+    solve: Solve,
+    unknowns: np.ndarray,
+    b: np.ndarray,
+    tolerance: float,
+    start: np.ndarray | None = None,
+) -> tuple[np.ndarray, int, float]:
+    """Iterative refinement of another solver's potential, by the residual of the whole network.
 
     Parameters
     ----------
-    correct : the solver, on the nodes `unknowns`.
+    solve : the solver, on the nodes `unknowns`.
     unknowns : flat indices in the node array.
     b, tolerance, start : see `multigrid_cg`.
 
@@ -92,30 +98,31 @@ def corrected(network: stencil.Network, correct: Correct, unknowns: np.ndarray, 
     psi, iterations, residual : see `multigrid_cg`.
     """
     psi = np.zeros(b.shape) if start is None else start.copy()
-    q, wanted, iterations = np.zeros(b.shape), float(np.linalg.norm(b)), 0
-    if wanted == 0:
+    q, load, iterations = np.zeros(b.shape), float(np.linalg.norm(b)), 0
+    if load == 0:
         return np.zeros(b.shape), 0, 0.0
     for turn in range(RESTARTS + 1):
         stencil.apply(network, psi, q)
         r = b - q
-        residual = float(np.linalg.norm(r)) / wanted
+        residual = float(np.linalg.norm(r)) / load
         if residual <= tolerance or iterations >= LIMIT or turn == RESTARTS:
             break
-        part, count = correct(r.ravel()[unknowns], 0.5 * tolerance / residual, LIMIT)
+        part, count = solve(r.ravel()[unknowns], 0.5 * tolerance / residual, LIMIT)
         psi.ravel()[unknowns] += part
         iterations += count
     return psi, iterations, residual
 
 
-class Recycled:
-    """Starts from what earlier right-hand sides of one network had in common with a new one.
+class ProjectedGuess:
+    """Initial guesses by projection onto the solutions of earlier right-hand sides.
 
-    Keeps the latest potentials psi_i and their energies G_ij = psi_i . A psi_j; the start for a
+    Keeps the latest potentials psi_i and their energies G_ij = psi_i . A psi_j; the guess for a
     new b is the best of their span in the energy norm, sum of c_i psi_i with G c = (psi_i . b).
 
     Parameters
     ----------
-    most : potentials kept, in float32 on the conducting nodes; of more the oldest goes.
+    network : of all right-hand sides.
+    most : potentials kept, in float32 on the conducting nodes; further ones replace the oldest.
 
     References
     ----------
@@ -128,21 +135,21 @@ class Recycled:
         self._kept: list[np.ndarray] = []
         self._energies = np.zeros((0, 0))
 
-    def start(self, b: np.ndarray) -> np.ndarray | None:
+    def guess(self, b: np.ndarray) -> np.ndarray | None:
         """Best potential (float64 node array, V) for the load b, A; None before the first."""
         if not self._kept:
             return None
         load, psi = b.ravel()[self._nodes], np.zeros(b.shape)
         scale = 1 / np.sqrt(np.diag(self._energies))
         values, vectors = np.linalg.eigh(scale[:, None] * self._energies * scale)
-        vectors = scale[:, None] * vectors[:, values > _ALIKE]
-        known = np.array([float(one @ load) for one in self._kept])
-        share = vectors @ ((vectors.T @ known) / values[values > _ALIKE])
+        vectors = scale[:, None] * vectors[:, values > _DEPENDENT]
+        right = np.array([float(one @ load) for one in self._kept])
+        share = vectors @ ((vectors.T @ right) / values[values > _DEPENDENT])
         psi.ravel()[self._nodes] = sum(c * one for c, one in zip(share, self._kept, strict=True))
         return psi
 
-    def keep(self, psi: np.ndarray) -> None:
-        """Add a potential; one that carries no current says nothing and is left out."""
+    def add(self, psi: np.ndarray) -> None:
+        """Add a potential, unless it carries no current."""
         flow = np.zeros(psi.shape)
         energy = stencil.apply(self._network, psi, flow)
         if energy <= 0:

@@ -45,7 +45,7 @@ class Level:
 
     @property
     def operator(self) -> tuple[np.ndarray, ...]:
-        """The four arrays of `sweeps`."""
+        """The four arrays of an operator in `multigrid_kernels`."""
         if self.network is not None:
             return *self.network.edges, _NO_POINTS
         return _NO_EDGES, _NO_EDGES, _NO_EDGES, self.points
@@ -57,7 +57,7 @@ class Hierarchy:
     Parameters
     ----------
     sigma : (n0, n1, n2) float32 S/m, the box of `stencil.crop`.
-    grid : where the box lies.
+    grid : position of the box.
     network : the fine level, from `stencil.assemble`.
     """
 
@@ -80,7 +80,7 @@ class Hierarchy:
             shape = tuple(int(n) + 3 for n in cells)
             # Weights of a row side by side, so that sweeps run in vector registers.
             points = np.zeros((*shape[:2], 27, shape[2]), np.float32)
-            # Elements are symmetric: 36 of their 64 entries say all.
+            # Elements are symmetric: 36 of their 64 entries suffice.
             half = np.ascontiguousarray(table[:, 8 * _PAIRS[0] + _PAIRS[1]])
             _coarsen(values, *(int(s) for s in span), half, _PAIRS, points, elements)
             inverse, bounds = np.zeros(shape, np.float32), np.zeros((*shape[:2], 2), np.int32)
@@ -106,8 +106,9 @@ class Hierarchy:
             multigrid_kernels.relax_from_zero(
                 fine.x, fine.b, *fine.operator, fine.inverse, fine.bounds
             )
-            multigrid_kernels.restrict_residual(fine.x, *fine.operator, fine.bounds, fine.ratio,
-                                     coarse.bounds, coarse.b, chunks)  # fmt: skip
+            multigrid_kernels.restrict_residual(
+                fine.x, *fine.operator, fine.bounds, fine.ratio, coarse.bounds, coarse.b, chunks
+            )
         last = self.levels[-1]
         last.x[self.coarse_nodes] = self.coarse_inverse @ last.b[self.coarse_nodes]
         for coarse, fine in itertools.pairwise(self.levels[::-1]):

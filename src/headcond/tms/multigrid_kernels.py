@@ -39,7 +39,7 @@ def _add_nine(rest, w, at, lo, hi, x, j):  # noqa: ANN001
             (a0[k] * a[k] + a1[k] * a[k + 1] + a2[k] * a[k + 2])
             + (b0[k] * b[k] + b1[k] * b[k + 1] + b2[k] * b[k + 2])
             + (c0[k] * c[k] + c1[k] * c[k + 1] + c2[k] * c[k + 2])
-        )  # fmt: skip
+        )
 
 
 @numba.njit(inline="always")
@@ -136,8 +136,7 @@ def relax_backward(x, b, ex, ey, ez, points, inverse, bounds):  # noqa: ANN001, 
                         rest[k] = source[k]
                     for part in range(2):
                         _add_nine(rest, points[i, j], 18 * part, lo, hi, x[i - 1 + 2 * part], j)
-                        _add_three(rest, points[i, j], 9 + 6 * part, lo, hi,
-                                   x[i, j - 1 + 2 * part])  # fmt: skip
+                        _add_three(rest, points[i, j], 9 + 6 * part, lo, hi, x[i, j - 1 + 2 * part])
                     for k in range(hi - lo):
                         new = scale[k] * (rest[k] - (back[k] * row[k] + ahead[k] * row[k + 2]))
                         kept[k + 1] = new if k & 1 else row[k + 1]

@@ -1,4 +1,4 @@
-"""Where the coil stands: a position on the scalp, the handle's direction, a distance.
+"""Placement of a coil: a position on the scalp, the handle's direction, a distance.
 
 A placement is a 4x4 matrix from the coil's frame to the world, RAS+, **in metres**. Its columns
 are the axes of `coil`: x to the right wing, y along the handle, z into the head (towards the
@@ -26,7 +26,7 @@ from headcond.checks import (
 )
 from headcond.tms.coil import Coil
 
-_FARTHEST = 50.0  # mm that an approximate position may lie off the scalp
+_FARTHEST = 50.0  # mm that an approximate position may be off the scalp
 _SMOOTHING = 4.0  # mm, standard deviation of the blur that gives the normal
 _PROJECTIONS = 4  # the foot of the normal settles within a fraction of a voxel
 _PATCH = 10.0  # mm, radius of the patch of scalp over which normals are averaged
@@ -39,7 +39,7 @@ def place(head: ArrayLike, affine: ArrayLike, position: ArrayLike, handle_toward
 
     The position is projected onto the scalp along the outward normal: the gradient of the
     blurred, filled head, averaged over the patch of scalp around the projected point. The
-    coil's centre stands `distance` off the scalp along it, and the handle is the direction to
+    coil's centre is `distance` off the scalp along it, and the handle is the direction to
     `handle_towards` within the tangent plane.
 
     Parameters
@@ -58,8 +58,8 @@ def place(head: ArrayLike, affine: ArrayLike, position: ArrayLike, handle_toward
     Raises
     ------
     InputError
-        If the position lies more than 50 mm off the scalp, the handle's direction is along
-        the normal, or the coil or its centre comes to lie inside the head.
+        If the position is more than 50 mm off the scalp, the handle's direction is along
+        the normal, or the coil or its centre is inside the head.
     """
     return place_all(head, affine, [(position, handle_towards)], distance, coil)[0]
 
@@ -72,12 +72,12 @@ def place_all(head: ArrayLike, affine: ArrayLike, places: Sequence[tuple[ArrayLi
     return [_place(filled, affine, *pair, distance, coil) for pair in places]
 
 
-def around(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike, spacing: float, steps: int,
+def scalp_grid(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike, spacing: float, steps: int,
            distance: float = 0.004,
            coil: Coil | None = None) -> list[tuple[tuple[float, float], np.ndarray]]:  # fmt: skip
     """Place a coil on a square grid over the scalp around a placement, its own one included.
 
-    The points lie `spacing` apart in the plane of the coil, along its x and y; each is projected
+    The points are `spacing` apart in the plane of the coil, along its x and y; each is projected
     onto the scalp as in `place`, and the handle keeps its direction within the new tangent plane.
 
     Parameters
@@ -97,13 +97,13 @@ def around(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike, spacing: float
         raise InputError(f"steps must be a whole number from 0 on, got {steps!r}.")
     offsets = spacing * np.arange(-int(steps), int(steps) + 1)
     middle = matrix[:3, 3] * 1e3
-    found = [(float(a), float(b)) for a in offsets for b in offsets]
-    points = [middle + a * matrix[:3, 0] + b * matrix[:3, 1] for a, b in found]
+    grid = [(float(a), float(b)) for a in offsets for b in offsets]
+    points = [middle + a * matrix[:3, 0] + b * matrix[:3, 1] for a, b in grid]
     places = [(point, point + 40 * matrix[:3, 1]) for point in points]
-    return list(zip(found, place_all(head, affine, places, distance, coil), strict=True))
+    return list(zip(grid, place_all(head, affine, places, distance, coil), strict=True))
 
 
-def turned(matrix: ArrayLike, degrees: float) -> np.ndarray:
+def rotated(matrix: ArrayLike, degrees: float) -> np.ndarray:
     """Turn a placement about the coil's z, counter-clockwise as seen from outside the head."""
     angle = np.radians(float(check_finite("degrees", degrees)))
     turn = np.eye(4)
@@ -111,8 +111,9 @@ def turned(matrix: ArrayLike, degrees: float) -> np.ndarray:
     return check_shape("matrix", np.asarray(matrix, float), (4, 4)) @ turn
 
 
-def from_matrix(head: ArrayLike, affine: ArrayLike, matsimnibs: ArrayLike,
-                coil: Coil | None = None) -> np.ndarray:  # fmt: skip
+def from_matrix(
+    head: ArrayLike, affine: ArrayLike, matsimnibs: ArrayLike, coil: Coil | None = None
+) -> np.ndarray:
     """Take a placement from a SimNIBS matrix (mm), after checking that it fits the head.
 
     Returns
@@ -123,7 +124,7 @@ def from_matrix(head: ArrayLike, affine: ArrayLike, matsimnibs: ArrayLike,
     ------
     InputError
         If the axes are not orthonormal and right-handed, z does not lead from the coil's centre
-        into the head within 100 mm, or the coil lies inside the head.
+        into the head within 100 mm, or the coil is inside the head.
     """
     filled, affine = _prepare(head, affine)
     matrix = from_simnibs(matsimnibs)
@@ -137,15 +138,16 @@ def from_matrix(head: ArrayLike, affine: ArrayLike, matsimnibs: ArrayLike,
     return matrix
 
 
-def distances(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike,
-              coil: Coil) -> dict[str, float | None]:  # fmt: skip
-    """How far a placed coil stands off the scalp.
+def distances(
+    head: ArrayLike, affine: ArrayLike, matrix: ArrayLike, coil: Coil
+) -> dict[str, float | None]:
+    """Distances of a placed coil from the scalp.
 
     Returns
     -------
     centre_to_scalp_mm : from the coil's centre along its z, None if that misses the head.
     nearest_to_scalp_mm : from the nearest winding or dipole to the nearest voxel of the scalp,
-        less half its edge; None for a coil that is known as a sampled field only.
+        less half its edge; None for a coil given as a sampled field only.
     """
     filled, affine = _prepare(head, affine)
     matrix = check_shape("matrix", np.asarray(matrix, float), (4, 4))
@@ -155,8 +157,7 @@ def distances(head: ArrayLike, affine: ArrayLike, matrix: ArrayLike,
         scalp = np.argwhere(filled & ~ndimage.binary_erosion(filled))
         tree = cKDTree(scalp @ affine[:3, :3].T + affine[:3, 3])
         nearest = float(tree.query(points)[0].min() - voxel_sizes(affine).min() / 2)
-    return {"centre_to_scalp_mm": _to_scalp(filled, affine, matrix),
-            "nearest_to_scalp_mm": nearest}  # fmt: skip
+    return {"centre_to_scalp_mm": _to_scalp(filled, affine, matrix), "nearest_to_scalp_mm": nearest}
 
 
 def from_simnibs(matrix: ArrayLike) -> np.ndarray:
@@ -174,13 +175,13 @@ def to_simnibs(matrix: ArrayLike) -> np.ndarray:
 
 
 def check_outside(head: ArrayLike, affine: ArrayLike, points: ArrayLike) -> None:
-    """Raise `InputError` if any of the world points (N, 3), m, lies in a voxel of the head."""
+    """Raise `InputError` if any of the world points (N, 3), m, is in a voxel of the head."""
     head = np.asarray(head) != 0
     index = _to_voxels(np.asarray(points, float) * 1e3, affine)
     index = index[np.all((index >= 0) & (index < head.shape), axis=1)]
     inside = int(np.count_nonzero(head[tuple(index.T)]))
     if inside:
-        raise InputError(f"{inside} points of the coil lie inside the head: raise the distance or "
+        raise InputError(f"{inside} points of the coil are inside the head: raise the distance or "
                          "move the position.")  # fmt: skip
 
 
@@ -190,8 +191,9 @@ def _prepare(head: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, np.ndarray
     affine = check_affine("affine", affine)
     axes = affine[:3, :3] / voxel_sizes(affine)
     if not np.allclose(axes.T @ axes, np.eye(3), atol=1e-3):
-        raise InputError("The affine is sheared: voxel axes must be orthogonal; resample the head "
-                         "first.")  # fmt: skip
+        raise InputError(
+            "The affine is sheared: voxel axes must be orthogonal; resample the head first."
+        )
     if not head.any():
         raise InputError("The head mask is empty.")
     return _fill(head, affine)
@@ -206,13 +208,13 @@ def _place(filled: np.ndarray, affine: np.ndarray, position: ArrayLike, handle_t
     gap = np.linalg.norm(scalp - position, axis=1)
     nearest = int(gap.argmin())
     if gap[nearest] > _FARTHEST:
-        raise InputError(f"The position {position} mm lies {gap[nearest]:.0f} mm off the scalp "
+        raise InputError(f"The position {position} mm is {gap[nearest]:.0f} mm off the scalp "
                          f"(at most {_FARTHEST:.0f}): is it in the same world?")  # fmt: skip
     surface = scalp[nearest]
     for _ in range(_PROJECTIONS):
         patch = np.linalg.norm(scalp - surface, axis=1) <= _PATCH
         if not patch.any():
-            raise InputError(f"No scalp below {position} mm along its normal: the position lies "
+            raise InputError(f"No scalp below {position} mm along its normal: the position is "
                              "over a fold or an edge of the head.")  # fmt: skip
         outward = normals[patch].sum(axis=0)
         outward /= np.linalg.norm(outward)
@@ -224,7 +226,7 @@ def _place(filled: np.ndarray, affine: np.ndarray, position: ArrayLike, handle_t
     handle = towards - surface
     flat = handle - (handle @ outward) * outward
     if np.linalg.norm(flat) < 0.05 * np.linalg.norm(handle) or not np.linalg.norm(handle):
-        raise InputError("handle_towards lies above or below the position: the direction of the "
+        raise InputError("handle_towards is above or below the position: the direction of the "
                          "handle is undetermined.")  # fmt: skip
     matrix[:3, 1] = flat / np.linalg.norm(flat)
     matrix[:3, 0] = np.cross(matrix[:3, 1], matrix[:3, 2])
@@ -254,8 +256,9 @@ def _fill(head: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     return filled, moved
 
 
-def _scalp(filled: np.ndarray, affine: np.ndarray,
-           position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def _scalp(
+    filled: np.ndarray, affine: np.ndarray, position: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Centres (N, 3) of the scalp's voxels around a position, mm, and their outward normals."""
     voxel = voxel_sizes(affine)
     scalp = np.argwhere(filled & ~ndimage.binary_erosion(filled))
@@ -269,15 +272,17 @@ def _scalp(filled: np.ndarray, affine: np.ndarray,
     window = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     # Beyond the top of the image there is air, beyond a cut neck there is none: 'nearest'
     # keeps the head going there, and the border of air is only one voxel wide.
-    blurred = ndimage.gaussian_filter(filled[window].astype(np.float32), _SMOOTHING / voxel,
-                                      mode="nearest")  # fmt: skip
+    blurred = ndimage.gaussian_filter(
+        filled[window].astype(np.float32), _SMOOTHING / voxel, mode="nearest"
+    )
     slopes = np.stack(np.gradient(blurred), axis=-1)[tuple((scalp - low).T)]
     normals = -slopes @ np.linalg.inv(affine[:3, :3])
     return world, normals / np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
 
 
-def _outermost(filled: np.ndarray, affine: np.ndarray, point: np.ndarray,
-               outward: np.ndarray) -> np.ndarray:  # fmt: skip
+def _outermost(
+    filled: np.ndarray, affine: np.ndarray, point: np.ndarray, outward: np.ndarray
+) -> np.ndarray:
     """Where the line through `point` along `outward` leaves the head last, within 20 mm."""
     step = 0.05
     along = np.arange(-20.0, 20.0, step)
@@ -286,7 +291,7 @@ def _outermost(filled: np.ndarray, affine: np.ndarray, point: np.ndarray,
     valid = np.all((index >= 0) & (index < filled.shape), axis=1)
     inside[valid] = filled[tuple(index[valid].T)]
     if not inside.any():
-        raise InputError(f"No scalp within 20 mm of {point} mm along its normal: the position lies "
+        raise InputError(f"No scalp within 20 mm of {point} mm along its normal: the position is "
                          "over a fold or an edge of the head.")  # fmt: skip
     return point + (along[np.flatnonzero(inside)[-1]] + step / 2) * outward
 

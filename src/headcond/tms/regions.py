@@ -19,7 +19,7 @@ def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
               warp: tuple[np.ndarray, np.ndarray] | None = None) -> np.ndarray:  # fmt: skip
     """Ball around the hand knob, in the subject's voxels.
 
-    The paper prints MNI (42, -13, 66) mm, which lies 110 mm from the stimulated C3; the default
+    The paper prints MNI (42, -13, 66) mm, which is 110 mm from the stimulated C3; the default
     is its mirror image over the left hemisphere, where the field is strongest.
 
     Parameters
@@ -29,8 +29,8 @@ def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
     mni : (4, 4) world to MNI, both mm. The ball is a ball in MNI space.
     centre : (3,) MNI mm.
     radius : mm.
-    warp : displacement (mx, my, mz, 3), mm, and its affine, as `mri.deform` finds them: what
-        the affine map `mni` leads to p lies at p + u(p).
+    warp : displacement (mx, my, mz, 3), mm, and its affine, of `mri.deform`: the point
+        that the affine map `mni` takes to p is at p + u(p).
 
     Returns
     -------
@@ -39,7 +39,7 @@ def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
     Raises
     ------
     InputError
-        If no voxel lies in the ball.
+        If no voxel is in the ball.
     """
     to_mni = check_affine("mni", mni) @ check_affine("affine", affine)
     centre = check_shape("centre", np.asarray(centre, float), (3,))
@@ -58,8 +58,9 @@ def hand_knob(affine: ArrayLike, shape: tuple[int, int, int], mni: ArrayLike,
         place = place if warp is None else displaced(place, *warp)
         mask[box] = np.linalg.norm(place - centre, axis=-1) <= radius
     if not mask.any():
-        raise InputError(f"No voxel lies within {radius} mm of MNI {tuple(centre)}: check the MNI "
-                         "transform.")  # fmt: skip
+        raise InputError(
+            f"No voxel is within {radius} mm of MNI {tuple(centre)}: check the MNI transform."
+        )
     return mask
 
 
@@ -91,8 +92,9 @@ def tissue_table(field: ArrayLike, labels13: ArrayLike, voxel_ml: float) -> pd.D
         size = np.linalg.norm(field[labels == index], axis=1)
         if size.size:
             middle, high, top = np.percentile(size, [50, 99, 99.9])
-            rows.append((name, size.size * voxel_ml, size.mean(), size.std(), middle, high, top,
-                         size.max()))  # fmt: skip
+            rows.append(
+                (name, size.size * voxel_ml, size.mean(), size.std(), middle, high, top, size.max())
+            )
     columns = ["tissue", "volume_ml", "mean", "std", "median", "p99", "p99.9", "max"]
     return pd.DataFrame(rows, columns=columns)
 

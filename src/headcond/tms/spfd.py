@@ -18,19 +18,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from headcond.checks import InputError, check_finite, check_option, check_positive
+from headcond.checks import ConvergenceError, InputError, check_finite, check_option, check_positive
 from headcond.tms import algebraic, krylov, stencil
 from headcond.tms.coil import Coil
 from headcond.tms.induction import dadt_edges
 from headcond.tms.multigrid import Hierarchy
 
-_log = logging.getLogger(__name__)
+logger = logging.getLogger(__name__)
 BACKENDS = ("multigrid", "torch", "pyamg", "petsc")
-_RECYCLED = 12  # potentials of earlier positions that a new one may start from
-
-
-class ConvergenceError(RuntimeError):
-    """The potential did not reach the tolerance; the message says how far it got."""
+_KEPT = 12  # potentials of earlier positions that a new one may start from
 
 
 @dataclass(frozen=True)
@@ -61,16 +57,16 @@ class EField:
 
 
 class Problem:
-    """A conductivity map made ready for any number of coils and positions.
+    """A conductivity map prepared for any number of coils and positions.
 
     Parameters
     ----------
     conductivity : (nx, ny, nz) S/m, exactly 0 in air; partial volumes (means of a finer
-        map, see `block_mean`) are welcome and more accurate than binary voxels.
+        map, `headcond.mri.resampling.block_mean`) are more accurate than binary voxels.
     affine : (4, 4) voxel-to-world, mm; any orthogonal one, voxels need not be cubes.
     backend : "multigrid" (matrix-free, numba), "torch" (the same hierarchy on a device of
         torch), "pyamg" or "petsc" (algebraic multigrid on the assembled matrix).
-    device : of "torch": "cpu", "cuda" or "cuda:1", say.
+    device : of "torch": "cpu", "cuda" or "cuda:1".
     communicator : MPI communicator of "petsc". Every rank calls with the same map and gets the
         whole field; the rows of the matrix and the solve are shared out.
 
@@ -78,7 +74,7 @@ class Problem:
     ------
     InputError
         For NaN, infinite or negative values, an empty map or a sheared affine.
-    assembled.MissingBackend
+    MissingBackend
         If the library of a back end, or the device, is not there.
     """
 
@@ -102,20 +98,18 @@ class Problem:
 
             everywhere = np.arange(self._network.inverse_diagonal.size)
             solve = torch_solver(self._network, hierarchy, device)
-            self._potential = partial(krylov.corrected, self._network, solve, everywhere)
+            self._potential = partial(krylov.refined, self._network, solve, everywhere)
         else:
             matrix, unknowns = algebraic.matrix(self._network, stencil.node_labels(labels))
-            if backend == "pyamg":
-                solve = algebraic.pyamg_solver(matrix)
-            else:
-                solve = algebraic.petsc_solver(matrix, communicator)
-            self._potential = partial(krylov.corrected, self._network, solve, unknowns)
+            solve = algebraic.algebraic_solver(matrix, backend, communicator)
+            self._potential = partial(krylov.refined, self._network, solve, unknowns)
         self._prepared = time.perf_counter() - began
-        _log.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
+        logger.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
                   self.components, self._prepared)  # fmt: skip
 
-    def solve(self, coil: Coil, didt: float, tolerance: float = 1e-6,
-              dadt: str = "interpolated") -> EField:  # fmt: skip
+    def solve(
+        self, coil: Coil, didt: float, tolerance: float = 1e-6, dadt: str = "interpolated"
+    ) -> EField:
         """Field of one coil, already placed in the world (`Coil.transformed`).
 
         Parameters
@@ -123,35 +117,36 @@ class Problem:
         coil : in world metres.
         didt : rate of change of the coil current, A/s.
         tolerance : of the true relative residual.
-        dadt : how dA/dt is summed at the edges, see `edges.dadt_edges`.
+        dadt : how dA/dt is summed at the edges, see `induction.dadt_edges`.
 
         Raises
         ------
         InputError
-            If a winding or dipole lies inside a conducting voxel.
+            If a winding or dipole is inside a conducting voxel.
         ConvergenceError
             If the residual stays above the tolerance.
         """
         return self._solve(coil, didt, tolerance, dadt, None)
 
-    def solve_each(self, coils: Iterable[Coil], didt: float,
-                   tolerance: float = 1e-6) -> Iterator[EField]:  # fmt: skip
-        """Fields of many coils or positions, one after the other as they are asked for.
+    def solve_each(
+        self, coils: Iterable[Coil], didt: float, tolerance: float = 1e-6
+    ) -> Iterator[EField]:
+        """Fields of many coils or positions, one after the other, lazily.
 
         Each starts from what the fields before it had in common with it
-        (`krylov.Recycled`), which saves iterations where positions lie close together, and
+        (`krylov.ProjectedGuess`), which saves iterations where positions are close together, and
         meets the tolerance like any other.
 
         Parameters
         ----------
         coils, didt, tolerance : see `solve`.
         """
-        recycled = krylov.Recycled(self._network, _RECYCLED)
+        earlier = krylov.ProjectedGuess(self._network, _KEPT)
         for coil in coils:
-            yield self._solve(coil, didt, tolerance, "interpolated", recycled)
+            yield self._solve(coil, didt, tolerance, "interpolated", earlier)
 
     def _solve(self, coil: Coil, didt: float, tolerance: float, dadt: str,
-               recycled: krylov.Recycled | None) -> EField:  # fmt: skip
+               earlier: krylov.ProjectedGuess | None) -> EField:  # fmt: skip
         tolerance = check_positive("tolerance", tolerance)
         didt = float(check_finite("didt", didt))
         self._refuse_inside(coil)
@@ -160,20 +155,22 @@ class Problem:
         summed = time.perf_counter()
         b = np.zeros(self._network.inverse_diagonal.shape)
         stencil.load(self._network, emf, b)
-        start = None if recycled is None else recycled.start(b)
+        start = None if earlier is None else earlier.guess(b)
         psi, iterations, residual = self._potential(b, tolerance, start)
         if not residual <= tolerance:
-            raise ConvergenceError(f"SPFD potential: relative residual {residual:.3g} after "
-                                   f"{iterations} iterations, wanted {tolerance:.3g}.")  # fmt: skip
-        if recycled is not None:
-            recycled.keep(psi)
+            raise ConvergenceError(
+                f"SPFD potential of {coil.name}", residual, tolerance,
+                f"after {iterations} iterations",
+            )  # fmt: skip
+        if earlier is not None:
+            earlier.add(psi)
         solved = time.perf_counter()
         vector = np.zeros((*self._shape, 3), np.float32)
         stencil.field(self._sigma, self._grid, psi, emf, vector[self._grid.region])
         ended = time.perf_counter()
         seconds = {"prepare": self._prepared, "dadt": summed - started,
                    "solve": solved - summed, "field": ended - solved}  # fmt: skip
-        _log.info("%s: %d iterations, residual %.2g, %.1f s", coil.name, iterations, residual,
+        logger.info("%s: %d iterations, residual %.2g, %.1f s", coil.name, iterations, residual,
                   ended - started)  # fmt: skip
         return EField(vector, iterations, residual, self.components, self.unknowns, seconds)
 
@@ -203,7 +200,7 @@ def solve_efield(conductivity: ArrayLike, affine: ArrayLike, coil: Coil, didt: f
 
     Raises
     ------
-    InputError, ConvergenceError, assembled.MissingBackend
+    InputError, ConvergenceError, MissingBackend
         See `Problem` and `Problem.solve`.
     """
     problem = Problem(conductivity, affine, backend, device, communicator)
@@ -223,11 +220,11 @@ def solve_positions(conductivity: ArrayLike, affine: ArrayLike, coils: Iterable[
 
     Returns
     -------
-    Iterator over the fields, in the order of the coils; a field is solved when asked for.
+    Iterator over the fields, in the order of the coils; each is solved when it is requested.
 
     Raises
     ------
-    InputError, ConvergenceError, assembled.MissingBackend
+    InputError, ConvergenceError, MissingBackend
         See `Problem` and `Problem.solve`; a bad map is refused before the first field.
     """
     problem = Problem(conductivity, affine, backend, device, communicator)
@@ -235,32 +232,7 @@ def solve_positions(conductivity: ArrayLike, affine: ArrayLike, coils: Iterable[
 
 
 def coil_inside(points: np.ndarray, conducting: np.ndarray, grid: stencil.Grid) -> bool:
-    """Whether any of the world points (N, 3), m, lies in a conducting voxel of the box."""
+    """Whether any of the world points (N, 3), m, is in a conducting voxel of the box."""
     index = np.floor((points - grid.origin) @ grid.axes / grid.step).astype(int) - 1
     index = index[np.all((index >= 0) & (index < conducting.shape), axis=1)]
     return bool(conducting[tuple(index.T)].any())
-
-
-def block_mean(values: ArrayLike, affine: ArrayLike,
-               factor: int) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Mean over blocks of factor^3 voxels: sub-voxel conductivity from a finer map.
-
-    Returns
-    -------
-    means : (nx/factor, ny/factor, nz/factor) float32.
-    affine : (4, 4) of the coarser voxels, mm.
-
-    Raises
-    ------
-    InputError
-        If the shape is no multiple of `factor`.
-    """
-    values, affine = np.asarray(values), np.asarray(affine, float)
-    if values.ndim != 3 or any(n % factor for n in values.shape):
-        raise InputError(f"The shape {values.shape} is no multiple of the factor {factor}.")
-    shape = [part for n in values.shape for part in (n // factor, factor)]
-    means = values.reshape(shape).mean(axis=(1, 3, 5), dtype=np.float64).astype(np.float32)
-    coarse = affine.copy()
-    coarse[:3, :3] *= factor
-    coarse[:3, 3] += affine[:3, :3] @ np.full(3, (factor - 1) / 2)
-    return means, coarse

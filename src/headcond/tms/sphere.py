@@ -9,8 +9,9 @@ from headcond.checks import InputError, check_finite, check_shape
 from headcond.tms.coil import MU0_OVER_4PI
 
 
-def dipole_efield(points: ArrayLike, position: ArrayLike, moment: ArrayLike,
-                  didt: float) -> np.ndarray:  # fmt: skip
+def dipole_efield(
+    points: ArrayLike, position: ArrayLike, moment: ArrayLike, didt: float
+) -> np.ndarray:
     """E induced in a conducting sphere centred at the origin by magnetic dipoles outside it.
 
     It holds for any conductivities of concentric layers and has no radial part. With r the
@@ -41,7 +42,7 @@ def dipole_efield(points: ArrayLike, position: ArrayLike, moment: ArrayLike,
     check_finite("moment", check_shape("moment", moments, (len(positions), 3)))
     reach = np.linalg.norm(points, axis=1).max(initial=0)
     if np.linalg.norm(positions, axis=1).min() <= reach:
-        raise InputError("A dipole lies no farther from the origin than the outermost point: the "
+        raise InputError("A dipole is no farther from the origin than the outermost point: the "
                          "formula holds outside the sphere only.")  # fmt: skip
     total = np.zeros_like(points)
     for r2, m in zip(positions, moments, strict=True):

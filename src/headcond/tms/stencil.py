@@ -22,7 +22,7 @@ _ORTHOGONAL = 1e-3  # float32 headers bring 1e-6; a shear of this size moves 0.2
 
 @dataclass(frozen=True)
 class Grid:
-    """Box of voxels that holds all conducting ones, and where it lies.
+    """Box of voxels that holds all conducting ones, and its position.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ def crop(conductivity: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, Grid]:
     Returns
     -------
     sigma : float32 conductivity of the box.
-    grid : where the box lies.
+    grid : position of the box.
 
     Raises
     ------
@@ -143,8 +143,9 @@ def apply(network: Network, psi: np.ndarray, out: np.ndarray) -> float:
     return float(partial.sum())
 
 
-def field(sigma: np.ndarray, grid: Grid, psi: np.ndarray, emf: tuple[np.ndarray, ...],
-          out: np.ndarray) -> None:  # fmt: skip
+def field(
+    sigma: np.ndarray, grid: Grid, psi: np.ndarray, emf: tuple[np.ndarray, ...], out: np.ndarray
+) -> None:
     """Write E of the conducting voxels, in world axes, into `out` (n0, n1, n2, 3), V/m.
 
     Along each axis it is the mean over the voxel's four edges of -(dpsi/h) - dA/dt.

@@ -44,9 +44,10 @@ def grey_surface(labels13: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, np
     return (points - 3) @ affine[:3, :3].T + affine[:3, 3], triangles
 
 
-def sample_inside(field: ArrayLike, mask: ArrayLike, affine: ArrayLike,
-                  points: ArrayLike) -> np.ndarray:  # fmt: skip
-    """Values of a field at points on the border of a mask, from its inside alone.
+def sample_inside(
+    field: ArrayLike, mask: ArrayLike, affine: ArrayLike, points: ArrayLike
+) -> np.ndarray:
+    """Values of a field at points on the border of a mask, from its inside only.
 
     E jumps where conductivity does, so voxels outside the mask must not enter: trilinear
     weights are taken over voxels of the mask and renormalised; where none of the eight is in
@@ -89,8 +90,9 @@ def sample_inside(field: ArrayLike, mask: ArrayLike, affine: ArrayLike,
     return total / weights[:, None]
 
 
-def gifti(points: ArrayLike, triangles: ArrayLike,
-          vector: ArrayLike) -> tuple[nibabel.GiftiImage, nibabel.GiftiImage]:  # fmt: skip
+def gifti(
+    points: ArrayLike, triangles: ArrayLike, vector: ArrayLike
+) -> tuple[nibabel.GiftiImage, nibabel.GiftiImage]:
     """Make GIFTI images of a surface and of the field on it, for viewers of surfaces.
 
     Parameters
@@ -107,8 +109,7 @@ def gifti(points: ArrayLike, triangles: ArrayLike,
     points = check_shape("points", np.asarray(points, np.float32), (None, 3))
     vector = check_shape("vector", np.asarray(vector, np.float32), (len(points), 3))
     triangles = check_shape("triangles", np.asarray(triangles, np.int32), (None, 3))
-    scanner = nifti_surface.GiftiCoordSystem("NIFTI_XFORM_SCANNER_ANAT",
-                                             "NIFTI_XFORM_SCANNER_ANAT")  # fmt: skip
+    scanner = nifti_surface.GiftiCoordSystem("NIFTI_XFORM_SCANNER_ANAT", "NIFTI_XFORM_SCANNER_ANAT")
     surface = nifti_surface.GiftiImage(darrays=[
         nifti_surface.GiftiDataArray(points, "NIFTI_INTENT_POINTSET", coordsys=scanner),
         nifti_surface.GiftiDataArray(triangles, "NIFTI_INTENT_TRIANGLE"),

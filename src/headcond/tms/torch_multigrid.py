@@ -11,7 +11,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from headcond.tms.algebraic import MissingBackend, Solve
+from headcond.checks import MissingBackend
+from headcond.tms.algebraic import Solve
 from headcond.tms.multigrid import Hierarchy
 from headcond.tms.stencil import Network
 

@@ -73,6 +73,29 @@ def test_read_scan(tmp_path):
     assert "3.3 times" in scan.warnings[0]
 
 
+@pytest.mark.parametrize("edges", [(0.7, 0.7, 1.4), (0.9, 1.8, 0.9), (0.5, 0.5, 4), (5, 2.5, 2.5)])
+@pytest.mark.parametrize("degrees", [0, 10, 25, 33])
+def test_scans_exactly_at_a_limit_pass(tmp_path, edges, degrees):
+    """A header's float32 affine of an oblique scan has edges that are off by round-off."""
+    turn = np.radians(degrees)
+    affine = np.diag([*edges, 1.0])
+    affine[:3, :3] = [
+        [np.cos(turn), -np.sin(turn), 0], [np.sin(turn), np.cos(turn), 0], [0, 0, 1]
+    ] @ affine[:3, :3]  # fmt: skip
+    tilt = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]])
+    affine[:3, :3] = tilt @ affine[:3, :3]
+    write_volume(tmp_path / "a.nii.gz", volume(np.random.default_rng(0)), affine)
+    scan = bids.read_scan(tmp_path / "a.nii.gz")
+    assert len(scan.warnings) == (max(edges) / min(edges) > 2.5)
+    affine[:3, 2] *= 1.01 * max(edges) / np.linalg.norm(affine[:3, 2])
+    write_volume(tmp_path / "b.nii.gz", volume(np.random.default_rng(0)), affine)
+    if max(edges) >= 4:
+        with pytest.raises(InputError, match="too long"):
+            bids.read_scan(tmp_path / "b.nii.gz")
+    else:
+        assert bids.read_scan(tmp_path / "b.nii.gz").warnings
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [

@@ -2,9 +2,6 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as hnp
 from scipy import ndimage
 
 from headcond import tissues
@@ -238,15 +235,6 @@ def test_refusals():
         phantom.generate_head(1, "a", 2.0, 0)
     with pytest.raises(InputError, match="no brain"):
         phantom.brain_to_mni(np.zeros((3, 3, 3), np.uint8), np.eye(4))
-
-
-@settings(max_examples=30, deadline=None)
-@given(hnp.arrays(np.uint8, (4, 2, 6), elements=st.integers(0, 5)))
-def test_majority_against_the_slow_version(classes):
-    found = phantom.majority(classes, 2)
-    blocks = classes.reshape(2, 2, 1, 2, 3, 2).transpose(0, 2, 4, 1, 3, 5).reshape(2, 1, 3, 8)
-    for index in np.ndindex(2, 1, 3):
-        assert found[index] == np.bincount(blocks[index]).argmax()
 
 
 def test_shapes_against_exact_distances():

@@ -20,11 +20,12 @@ from headcond.fem.solvers import make_solver
 from headcond.figures.rom import plot_convergence, plot_error_measures, plot_stopping
 from headcond.figures.style import save
 from headcond.reporting.rom import convergence_table
+from headcond.rom.basis import load_basis
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.parameters import latin_hypercube, named_box
 from headcond.rom.settings import Settings
 from headcond.rom.stability import stability_factors
-from headcond.rom.training import load_basis, train_pairs
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import compare, validate
 from tests.helpers import rom_synthetic
 

@@ -19,7 +19,7 @@ def resistor():
 
 
 @pytest.mark.parametrize(
-    ("theta", "told"),
+    ("theta", "message"),
     [
         ([-0.3, 0.2, 0.2], "scalp is -0.3"),
         ([0.3, np.nan, 0.2], "gm is nan"),
@@ -27,16 +27,16 @@ def resistor():
         ([0.3, 0.2, np.inf], "contact is inf"),  # a contact impedance of zero
     ],
 )
-def test_impossible_coefficients(resistor, theta, told):
-    with pytest.raises(InputError, match=told):
+def test_impossible_coefficients(resistor, theta, message):
+    with pytest.raises(InputError, match=message):
         assemble(*resistor).combine(theta)
 
 
 @pytest.mark.parametrize(
-    ("theta", "told"), [([0.0, 0.2, 0.2], "every coefficient"), ([0.3, 0.2, 0.0], "2 unknowns")]
+    ("theta", "message"), [([0.0, 0.2, 0.2], "every coefficient"), ([0.3, 0.2, 0.0], "2 unknowns")]
 )
-def test_a_tissue_or_contact_that_conducts_nothing(resistor, theta, told):
-    with pytest.raises(InputError, match=f"no positive diagonal.*{told}|{told}.*no positive"):
+def test_a_tissue_or_contact_that_conducts_nothing(resistor, theta, message):
+    with pytest.raises(InputError, match=f"no positive diagonal.*{message}|{message}.*no positive"):
         make_solver(assemble(*resistor).combine(theta))
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import scipy.sparse as sparse
 
-from headcond.checks import InputError
+from headcond.checks import ConvergenceError, InputError
 from headcond.fem import block_multigrid
 from headcond.fem.block_cg import block_conjugate_gradients
-from headcond.fem.solvers import ConvergenceError, make_solver
+from headcond.fem.solvers import make_solver
 from tests.unit.fem.test_solvers import laplacian, loads_for, petsc_or_skip
 
 BACKENDS = ("petsc", "pyamg")
@@ -138,7 +138,7 @@ def test_failure_names_the_pair(matrix):
         solver.solve(loads, name=names)
 
 
-def test_no_positive_curvature_is_told():
+def test_no_positive_curvature_is_reported():
     x, _, reason = block_conjugate_gradients(
         lambda block: -block, loads_for(laplacian(4), 4), lambda block: block, np.full(4, 1e-8), 9
     )

@@ -167,8 +167,8 @@ def test_driven_discs_have_a_finite_potential():
     ({"points": 0.9 * POINTS}, "points: the series holds on the surface"),
     ({"source": 2 * SOURCE}, "source: the series holds on the surface"),
     ({"points": SOURCE}, "infinite"),
-    ({"half_angle": -0.1}, "half_angle must lie"),
-    ({"reading_half_angle": 2.0}, "reading_half_angle must lie"),
+    ({"half_angle": -0.1}, "half_angle must be"),
+    ({"reading_half_angle": 2.0}, "reading_half_angle must be"),
 ])  # fmt: skip
 def test_bad_input_is_refused(change, match):
     good = {"points": POINTS, "radii": RADII, "sigma": SIGMA, "source": SOURCE, "sink": SINK,

@@ -41,10 +41,10 @@ def test_head_file_round_trip(head, tmp_path):
     for kind in ("faces", "weights"):
         for one, two in zip(getattr(head[1], kind), getattr(electrodes, kind), strict=True):
             np.testing.assert_array_equal(one, two)
-    beside = read_json(tmp_path / "sub-01_head.json")
-    assert beside["provenance"]["seed"] == 3
-    assert beside["cap"] == "eit32"
-    assert beside["units"]["nodes"] == "m"
+    sidecar = read_json(tmp_path / "sub-01_head.json")
+    assert sidecar["provenance"]["seed"] == 3
+    assert sidecar["cap"] == "eit32"
+    assert sidecar["units"]["nodes"] == "m"
 
 
 def test_a_failed_write_leaves_the_old_file(head, tmp_path):
@@ -91,7 +91,7 @@ def test_units_are_never_assumed(head, tmp_path):
     write_mesh(path, head[0])
     with pytest.raises(InputError, match=r"looks like mm\."):
         read_mesh(path)
-    with pytest.raises(InputError, match="no head; it looks like mm"):
+    with pytest.raises(InputError, match="not a head; it looks like mm"):
         read_mesh(path, "m")
     with pytest.raises(InputError, match="Did you mean 'mm'"):
         read_mesh(path, "mmm")

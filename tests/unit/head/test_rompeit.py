@@ -12,7 +12,7 @@ from headcond.fem.solvers import make_solver
 from headcond.head.electrodes import place_discs
 from headcond.head.formats import read_mesh
 from headcond.head.mesh import Electrodes, Mesh
-from headcond.head.rompeit import own_electrodes, renamed
+from headcond.head.rompeit import read_electrodes, rename_tissues
 from headcond.tissues import EIT_TISSUES
 from tests.helpers.fem_meshes import box, caps, direction, shells
 
@@ -51,7 +51,7 @@ def test_a_rompeit_head_brings_its_electrodes(tmp_path, newer):
     assert found.tissue_names == ("scalp", "compact_bone", "gm")
     np.testing.assert_array_equal(found.tissue, 4 - mesh.tissue)
     np.testing.assert_allclose(found.nodes, mesh.nodes, atol=1e-12)
-    own = own_electrodes(path, found)
+    own = read_electrodes(path, found)
     assert own.labels == ("E1", "E2", "E3")
     np.testing.assert_allclose(own.areas(found.nodes), electrodes.areas(mesh.nodes))
     # The same voltages, so nothing was lost on the way.
@@ -76,29 +76,29 @@ def test_rompeit_files_that_say_too_little_are_refused(tmp_path):
     bare = {**{k: content[k] for k in "pt"}, "f": content["f"] * [1, 1, 1, 0]}
     scipy.io.savemat(path, bare)
     with pytest.raises(InputError, match="mark no electrodes"):
-        own_electrodes(path, found)
+        read_electrodes(path, found)
     with pytest.raises(InputError, match="only ROMpEIT"):
-        own_electrodes(tmp_path / "head.vtu", found)
+        read_electrodes(tmp_path / "head.vtu", found)
     inside = content["f"].copy()
     inside[inside[:, 3] == 1, :3] = content["t"][:1, :3]
     scipy.io.savemat(path, {**bare, "f": inside})
     with pytest.raises(InputError, match="electrode 1 has triangles inside"):
-        own_electrodes(path, found)
+        read_electrodes(path, found)
 
 
 def test_tissues_are_renamed_merged_and_ordered():
     mesh = box((4, 1, 1), (1, 1, 1), lambda m: 1 + np.floor(4 * m[:, 0]).astype(int),
                ("brain", "skull", "eyes", "scalp"))  # fmt: skip
-    found = renamed(mesh, {**LAYERS, "eyes": "scalp"})
+    found = rename_tissues(mesh, {**LAYERS, "eyes": "scalp"})
     assert found.tissue_names == ("scalp", "compact_bone", "gm")
     assert [found.tissue_names[k - 1] for k in found.tissue[[0, -1]]] == ["gm", "scalp"]
     assert np.count_nonzero(found.tissue == 1) == 2 * np.count_nonzero(found.tissue == 2)
     with pytest.raises(InputError, match="calls a tissue brain: state in head.tissues"):
-        renamed(mesh, {"skull": "compact_bone", "eyes": "scalp"})
+        rename_tissues(mesh, {"skull": "compact_bone", "eyes": "scalp"})
     with pytest.raises(InputError, match="no tissue lens"):
-        renamed(mesh, {"lens": "scalp"})
+        rename_tissues(mesh, {"lens": "scalp"})
     six = Mesh(mesh.nodes, mesh.tetrahedra, mesh.tissue, EIT_TISSUES)
-    assert renamed(six, {}).tissue_names == EIT_TISSUES[:4]
+    assert rename_tissues(six, {}).tissue_names == EIT_TISSUES[:4]
 
 
 def test_a_cap_follows_the_fiducials(tmp_path):
@@ -135,7 +135,7 @@ def test_the_real_eidors_heads_are_solved(data_dir, tmp_path, name, nodes):
         read_mesh(tmp_path)
     mesh = read_mesh(tmp_path, "mm")
     assert len(mesh.nodes) == nodes and set(mesh.tissue_names) == {"skull", "brain", "scalp", "csf"}
-    mesh = renamed(mesh, LAYERS)
+    mesh = rename_tissues(mesh, LAYERS)
     assert mesh.tissue_names == ("scalp", "compact_bone", "csf", "gm")
     assert 3e-3 < mesh.volumes().sum() < 5e-3  # a head of 3 to 5 litres
     middle = mesh.nodes[mesh.tetrahedra[mesh.tissue == 4]].mean(axis=(0, 1))

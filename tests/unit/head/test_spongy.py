@@ -66,7 +66,7 @@ def test_cgal_says_how_it_is_installed(monkeypatch, one_skull):
 
 
 def test_cgal_is_bounded_silent_and_comes_back_in_world_coordinates(monkeypatch, capfd):
-    """pygalmesh is a stand-in here: what it is asked, and what is made of its answer."""
+    """With a substitute of pygalmesh: its arguments, and the use of its result."""
     import sys
 
     labels, affine = shells([30, 22], 2.0)

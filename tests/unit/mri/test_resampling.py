@@ -113,6 +113,22 @@ def test_majority_of_whole_blocks(factor, seed):
     for index in np.ndindex(4, 3, 2):
         block = data[tuple(slice(factor * i, factor * (i + 1)) for i in index)]
         assert out[index] == slow_majority(block)
+    plain = resampling.majority(data, factor, zero_last=False)
+    for index in np.ndindex(4, 3, 2):
+        block = data[tuple(slice(factor * i, factor * (i + 1)) for i in index)]
+        assert plain[index] == np.bincount(block.ravel()).argmax()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_block_mean_against_the_slow_version(dtype):
+    values = np.random.default_rng(0).random((4, 6, 8)).astype(np.float32)
+    slow = values.reshape(2, 2, 2, 3, 2, 4).mean(axis=(1, 3, 5))
+    found = resampling.block_mean(values, (2, 3, 4), dtype)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, slow, rtol=1e-6)
+    for wrong in (3, 0):
+        with pytest.raises(InputError, match="blocks"):
+            resampling.block_mean(values, wrong)
 
 
 def test_blocks_of_an_image_are_averaged():

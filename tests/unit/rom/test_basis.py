@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from headcond.rom.basis import (
     AccuracyError,
-    Space,
+    InnerProductSpace,
     classical_gram_schmidt,
     orthogonality,
     orthonormalise,
@@ -19,7 +19,7 @@ from tests.helpers import rom_synthetic
 def energy_space(points=6):
     operator = rom_synthetic.synthetic_operator(points)
     matrix = operator.combine([0.4, 0.005, 0.03, 1.6, 0.3, 0.1, 0.2])
-    return Space(matrix, operator.size), matrix.toarray()
+    return InnerProductSpace(matrix, operator.size), matrix.toarray()
 
 
 def mean_free(rng, size, count):
@@ -40,7 +40,7 @@ def test_basis_is_orthonormal_and_gives_the_vectors_back(seed, first, count, spr
     rng = np.random.default_rng(seed)
     space, matrix = energy_space()
     if euclidean:
-        space, matrix = Space(None, space.size), np.eye(space.size)
+        space, matrix = InnerProductSpace(None, space.size), np.eye(space.size)
     basis = orthonormalise(space, np.empty((space.size, 0)), mean_free(rng, space.size, first))[0]
     shared = mean_free(rng, space.size, 1)
     vectors = shared + 10.0**-spread * mean_free(rng, space.size, count)
@@ -73,7 +73,7 @@ def test_a_vector_in_the_span_adds_nothing():
 
 
 def test_classical_gram_schmidt_loses_what_the_repeated_one_keeps():
-    space = Space(None, 60)
+    space = InnerProductSpace(None, 60)
     nodes = np.linspace(0, 1, 60)
     vectors = nodes[:, None] ** np.arange(14)
     classical = repeated = np.empty((60, 0))
@@ -85,7 +85,7 @@ def test_classical_gram_schmidt_loses_what_the_repeated_one_keeps():
 
 
 def test_an_indefinite_inner_product_is_an_error_with_a_number():
-    space = Space(sparse.diags([1.0, -1.0, 1.0]).tocsr(), 3)
+    space = InnerProductSpace(sparse.diags([1.0, -1.0, 1.0]).tocsr(), 3)
     with pytest.raises(AccuracyError, match=r"\|V'MV - I\| is") as caught:
         orthonormalise(space, np.empty((3, 0)), np.array([[1.0, 1.0], [0.9, 2.0], [0.3, 0.1]]))
     assert caught.value.error > 1e-13

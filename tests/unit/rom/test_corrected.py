@@ -13,12 +13,13 @@ from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.inverse.reduced import ReducedForward
 from headcond.rom import corrected
+from headcond.rom.basis import load_basis
 from headcond.rom.corrected import form_cross
 from headcond.rom.model import ReducedModel, merge
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.parameters import named_box
 from headcond.rom.settings import Settings
-from headcond.rom.training import load_basis, train_pairs
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import validate
 from tests.helpers import rom_synthetic
 

@@ -10,11 +10,12 @@ import pytest
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
 from headcond.random import generator
+from headcond.rom.basis import load_basis
 from headcond.rom.greedy import train
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.parameters import Box, latin_hypercube, named_box
 from headcond.rom.settings import Settings, training_digest
-from headcond.rom.training import load_basis, train_pairs
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import validate
 from tests.helpers import rom_synthetic
 from tests.helpers.damages import DAMAGES
@@ -356,7 +357,7 @@ def test_bad_requests_are_refused(pairs, options, message):
     [
         ({"norm": "l2"}, "Invalid value for norm"),
         ({"norm": "euclidean"}, "needs stability factors"),
-        ({"orthogonalisation": "classical"}, "stands on an orthonormal basis"),
+        ({"orthogonalisation": "classical"}, "needs an orthonormal basis"),
         ({"max_snapshots": 0}, "max_snapshots must be"),
         ({"tolerance": -1.0}, "tolerance must be"),
     ],

@@ -149,7 +149,7 @@ def test_points_outside_are_refused_or_flagged(model, points, caplog):
         with pytest.raises(InputError, match="compact_bone = 0.018, trained from 0.002 to 0.009"):
             call(beyond)
     voltages = model.voltages(beyond, outside="flag")
-    assert "1 points lie outside the trained box" in caplog.text
+    assert "1 points are outside the trained box" in caplog.text
     assert np.all(np.isfinite(voltages))
     assert np.all(model.bound(beyond, outside="flag") > model.bound(points).max(axis=0))
     with pytest.raises(InputError, match="Allowed are 'refuse', 'flag'"):
@@ -173,7 +173,7 @@ def test_file_round_trip(model, points, tmp_path):
         assert first.end == second.end
         for name, values in first.history.items():
             assert np.array_equal(values, second.history[name])
-    with h5py.File(path) as file:  # self-describing for whoever opens it without headcond
+    with h5py.File(path) as file:  # self-describing without headcond
         assert list(file.attrs["affine_names"]) == [*TISSUES, "fixed"]
         assert file["pairs/E1/A_N"].shape == (7, 22, 22)
         assert np.allclose(file.attrs["reference"][:6], np.sqrt(BOX.lower * BOX.upper))
@@ -219,7 +219,7 @@ def test_merge_joins_batches_of_one_training_only(model, points):
     batches = [model.select(["E1"]), model.select(["E4", "E7"])]
     whole = merge(batches)
     assert np.array_equal(whole.voltages(points), model.voltages(points))
-    with pytest.raises(InputError, match="stands twice"):
+    with pytest.raises(InputError, match="is twice"):
         merge([batches[0], batches[0]])
     for change, message in (
         ({"current": 1e-3}, "different current"),
@@ -237,7 +237,7 @@ def test_a_model_of_another_operator_is_not_validated(model, points):
 
 
 def test_a_wrong_bound_would_be_called_a_violation(model, points):
-    """The judge itself is judged: bounds cut to a tenth must be found out."""
+    """Bounds cut to a tenth must be reported as violated."""
     cut = tuple(
         dataclasses.replace(pair, residual_factor=0.1 * pair.residual_factor)
         for pair in model.pairs

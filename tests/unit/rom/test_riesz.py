@@ -8,13 +8,13 @@ import pytest
 
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
-from headcond.rom.basis import AccuracyError
+from headcond.rom.basis import AccuracyError, load_basis
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.parameters import latin_hypercube, named_box
-from headcond.rom.riesz import accelerated, spectral_bounds
+from headcond.rom.riesz import chebyshev_accelerated, spectral_bounds
 from headcond.rom.settings import Settings
-from headcond.rom.training import load_basis, train_pairs
+from headcond.rom.training import train_pairs
 from headcond.rom.validation import validate
 from tests.helpers import rom_synthetic
 
@@ -60,7 +60,7 @@ def test_several_cycles_lie_within_their_bounds_and_stay_symmetric(steps):
     solver = AMG(MATRIX)
     size = MATRIX.shape[0]
     given = spectral_bounds(MATRIX, solver.apply_preconditioner)
-    apply, low, high = accelerated(MATRIX, solver.apply_preconditioner, *given, steps)
+    apply, low, high = chebyshev_accelerated(MATRIX, solver.apply_preconditioner, *given, steps)
     values, vectors = np.linalg.eigh(MATRIX.toarray())
     root = vectors[:, 1:] * np.sqrt(values[1:])
     dense = apply(np.eye(size))

@@ -41,10 +41,10 @@ CASES = {
         "reaches into conducting voxels",
     ),
     "placed coil inside the head": (
-        lambda: placement.from_matrix(HEAD, AFFINE, matrix(r2c3=20.0)), "lie inside the head"),
+        lambda: placement.from_matrix(HEAD, AFFINE, matrix(r2c3=20.0)), "are inside the head"),
     "windings inside the head": (
         lambda: placement.from_matrix(HEAD, AFFINE, INTO, coil.circular(0.02).transformed(
-            placement.from_simnibs(matrix(r2c2=1, r1c1=1, r2c3=10)))), "lie inside the head"),
+            placement.from_simnibs(matrix(r2c2=1, r1c1=1, r2c3=10)))), "are inside the head"),
     "z away from the head": (
         lambda: placement.from_matrix(HEAD, AFFINE, matrix(r2c2=1.0, r1c1=1.0)),
         "z does not lead into the head"),
@@ -85,10 +85,10 @@ CASES = {
     "no distance": (
         lambda: placement.place(HEAD, AFFINE, [0, 0, 40], [0, 30, 40], distance=0), "distance"),
     "half a grid": (
-        lambda: placement.around(HEAD, AFFINE, placement.from_simnibs(INTO), 10, 0.5), "steps"),
+        lambda: placement.scalp_grid(HEAD, AFFINE, placement.from_simnibs(INTO), 10, 0.5), "steps"),
 }  # fmt: skip
 FILES = {
-    "count.ccd": ("2\n0 0 0.1 0 0 1\n", "2 dipoles announced, found a table of"),
+    "count.ccd": ("2\n0 0 0.1 0 0 1\n", "2 dipoles announced, but the table is"),
     "millimetres.ccd": ("1\n0 0 40 0 0 1\n", "not in the format's units"),
     "words.ccd": ("one\n", "expected a count"),
     "count.tcd": ('{"coilElementList": [{"type": 1, "points": [[0, 0, 1]], "values": []}]}',

@@ -84,7 +84,7 @@ def test_magstim_file_resembles_the_wire_model(data_dir):
     a, b = file.dadt(points, 1e6), wire.dadt(points, 1e6)
     cosine = (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
     assert cosine > 0.98
-    assert 0.6 < np.linalg.norm(a) / np.linalg.norm(b) < 1.1  # its windings lie 3-18 mm higher
+    assert 0.6 < np.linalg.norm(a) / np.linalg.norm(b) < 1.1  # its windings are 3-18 mm higher
 
 
 @settings(max_examples=20, deadline=None)

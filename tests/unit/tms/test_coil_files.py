@@ -85,8 +85,8 @@ def test_field_of_a_sampled_coil_is_that_of_its_dipoles(tmp_path):
         ({"values": [[0, 0], [1, 1]]}, "must have 3 numbers per row"),
         ({"points": [[1e4, 0, 0], [0, 0, 0]]}, "not in the format's units"),
         ({"points": "eJxjYGBg"}, "compressed binary"),
-        ({"points": [["a", 0, 0]]}, "no array of numbers"),
-        ({"type": 4}, "type 4 is none of"),
+        ({"points": [["a", 0, 0]]}, "not an array of numbers"),
+        ({"type": 4}, "type 4 is not one of"),
         ({"values": [[0, 0, float("nan")], [0, 0, 1]]}, "values"),
         ({"deformations": [0]}, "no deformation 0"),
         ({"type": 3, "data": [[[[5, 0, 0]] * 2] * 2] * 2, "affine": np.eye(4).tolist()}, "1 A/s"),
@@ -111,7 +111,7 @@ def test_files_that_say_too_little_are_refused(tmp_path):
     with pytest.raises(InputError, match="no coilElementList"):
         coil_files.read(tmp_path / "empty.tcd")
     (tmp_path / "text.tcd").write_text("hello")
-    with pytest.raises(InputError, match="no JSON"):
+    with pytest.raises(InputError, match="not JSON"):
         coil_files.read(tmp_path / "text.tcd")
     with pytest.raises(InputError, match="cannot be read"):
         coil_files.read(tmp_path / "absent.nii.gz")

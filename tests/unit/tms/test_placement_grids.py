@@ -1,4 +1,4 @@
-"""Placements by matrix, turned and on grids, and how far they stand off the scalp."""
+"""Placements by matrix, rotated and on grids, and their distances from the scalp."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def top(ball):
 
 def test_turning_is_counter_clockwise_from_outside(top):
     np.testing.assert_allclose(top[:3, 2], [0, 0, -1], atol=0.03)  # into the head
-    quarter = placement.turned(top, 90)
+    quarter = placement.rotated(top, 90)
     # Seen from above with the nose up the handle points down, then, turned, to the right.
     np.testing.assert_allclose(quarter[:3, 1], [1, 0, 0], atol=0.03)
     np.testing.assert_allclose(quarter[:, 2:], top[:, 2:], atol=1e-12)
-    np.testing.assert_allclose(placement.turned(quarter, -90), top, atol=1e-12)
+    np.testing.assert_allclose(placement.rotated(quarter, -90), top, atol=1e-12)
 
 
 def test_grid_lies_on_the_scalp_around_the_middle(ball, top):
     wire = coil.circular(0.02)
-    found = placement.around(*ball, top, 15.0, 1, 0.006, wire)
+    found = placement.scalp_grid(*ball, top, 15.0, 1, 0.006, wire)
     assert len(found) == 9
     for (across, along), matrix in found:
         centre = matrix[:3, 3] * 1e3

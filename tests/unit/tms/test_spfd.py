@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from headcond.checks import InputError
+from headcond.checks import ConvergenceError, InputError, MissingBackend
 from headcond.tms import coil, induction, krylov, spfd, sphere, stencil
-from headcond.tms.algebraic import MissingBackend
 from headcond.tms.multigrid import Hierarchy
 
 SOURCE = coil.from_dipoles([[0.01, 0.02, 0.06], [-0.05, 0.03, 0.02]], [[0.2, 0.1, 0.5], [1, 0, 0]])
@@ -219,6 +220,13 @@ def test_an_absent_device_is_named():
         spfd.Problem(blob(), voxels((20, 18, 22)), backend="torch", device="cuda")
 
 
+@pytest.mark.parametrize(("backend", "library"), [("pyamg", "pyamg"), ("petsc", "petsc4py")])
+def test_a_missing_library_is_named(monkeypatch, backend, library):
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingBackend, match=f"'{backend}' is not"):
+        spfd.Problem(blob(), voxels((20, 18, 22)), backend)
+
+
 @pytest.mark.parametrize("backend", ["multigrid", "pyamg"])
 def test_positions_share_the_set_up_and_start_from_each_other(backend):
     sigma = blob()
@@ -245,18 +253,18 @@ def test_positions_share_the_set_up_and_start_from_each_other(backend):
 def test_recycling_forgets_the_oldest():
     sigma = blob()
     _, _, network = network_of(sigma, voxels(sigma.shape))
-    recycled, rng = krylov.Recycled(network, 2), np.random.default_rng(0)
+    earlier, rng = krylov.ProjectedGuess(network, 2), np.random.default_rng(0)
     potentials = rng.normal(size=(3, *network.inverse_diagonal.shape))
     loads = np.zeros_like(potentials)
     for psi, b in zip(potentials, loads, strict=True):
         psi[network.inverse_diagonal == 0] = 0
         stencil.apply(network, psi, b)
-    assert recycled.start(loads[0]) is None
+    assert earlier.guess(loads[0]) is None
     for psi in potentials:
-        recycled.keep(psi)
+        earlier.add(psi)
     left = np.zeros_like(loads[0])
     for number, b in enumerate(loads):
-        stencil.apply(network, recycled.start(b), left)
+        stencil.apply(network, earlier.guess(b), left)
         known = np.linalg.norm(b - left) < 1e-5 * np.linalg.norm(b)
         assert known == (number > 0)
 
@@ -359,16 +367,6 @@ def test_interpolated_dadt_keeps_its_accuracy(source):
         np.testing.assert_array_equal(fast[axis][network.edges[axis] == 0], 0)
 
 
-def test_block_mean_keeps_world_positions_and_volume():
-    values = np.random.default_rng(0).random((4, 6, 8))
-    affine = voxels(values.shape, (1.0, 2.0, 3.0))
-    means, coarse = spfd.block_mean(values, affine, 2)
-    assert means[1, 2, 3] == pytest.approx(values[2:4, 4:6, 6:8].mean())
-    np.testing.assert_allclose(coarse @ [1, 2, 3, 1], affine @ [2.5, 4.5, 6.5, 1])
-    with pytest.raises(InputError, match="multiple"):
-        spfd.block_mean(values, affine, 4)
-
-
 def test_bad_maps_are_refused():
     sigma, affine = blob(), voxels((20, 18, 22))
     for bad, message in ((-0.1, "1 negative"), (np.nan, "NaN"), (np.inf, "infinite")):
@@ -398,5 +396,5 @@ def test_bad_coils_and_tolerances_are_refused(monkeypatch):
     with pytest.raises(InputError, match="didt"):
         problem.solve(SOURCE, np.nan)
     monkeypatch.setattr(krylov, "LIMIT", 3)
-    with pytest.raises(spfd.ConvergenceError, match="after 3 iterations"):
+    with pytest.raises(ConvergenceError, match="after 3 iterations"):
         problem.solve(SOURCE, 1e6, tolerance=1e-10)
