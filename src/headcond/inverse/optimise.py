@@ -32,6 +32,8 @@ GAIN_TOLERANCE = 1e-10
 _LEAST_GAIN = 1e-14
 # A chi-square that is nothing: a hundredth of a standard deviation.
 _LEAST_CHI_SQUARE = 1e-4
+# A chi-square that hardly changes a fit: a tenth of a standard deviation.
+SAME_MINIMUM = 1e-2
 # What a damping grows by at the next refusal after three in a row.
 _STALLED = 16.0
 _DAMPING = 1e-2
@@ -150,6 +152,7 @@ def _levenberg_marquardt(
     cost = 0.5 * np.sum(residual**2, axis=-1)
     # Differences of costs below this are rounding: of voltages to 1e-13, of the cost itself.
     rounding = 1e-26 * problem.signal(which)
+    hiding = np.zeros(len(x))
     damping, growth = np.full(len(x), _DAMPING), np.full(len(x), 2.0)
     iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
     active = np.arange(len(x))
@@ -168,6 +171,7 @@ def _levenberg_marquardt(
         converged[active[finished]] = True
         moving = ~finished & (damping[active] < 1e30)
         active, step, predicted = active[moving], step[moving], predicted[moving]
+        small = small[moving]
         if not len(active):
             break
         trial = np.clip(x[active] + step, lower, upper)
@@ -182,9 +186,18 @@ def _levenberg_marquardt(
             x[good], cost[good] = trial[better], new_cost[better]
             jacobian = problem.jacobian(x[good], which[good])
             info[good], slope[good] = normal_equations(residual[better], jacobian)
+        # A step this short changes a smooth misfit as it promises, with a wrong derivative by twice
+        # the promise at most. What is more is the rounding of the misfit; where that hides the rest
+        # and is small itself, shorter steps find nothing either.
+        change = np.abs(cost[active] - new_cost - predicted)
+        change[better | ~small | (change <= 10 * predicted)] = 0.0
+        hiding[active] = np.maximum(hiding[active], change)
+        hidden = (change > 0) & (2 * hiding[active] <= SAME_MINIMUM)
+        converged[active[hidden]] = True
         damping[good] *= np.select([ratio[better] > 0.75, ratio[better] > 0.25], [0.05, 0.3], 2.0)
         damping[bad] = np.maximum(damping[bad], 1e-4) * growth[bad]
         growth[good], growth[bad] = 2.0, 2.0 * growth[bad]
+        active = active[~hidden]
     return x, iterations, converged
 
 
