@@ -10,11 +10,9 @@ from numpy.typing import ArrayLike
 
 from headcond.checks import InputError
 from headcond.inverse.estimates import Estimates
-from headcond.inverse.optimise import InversionError, estimate
+from headcond.inverse.optimise import SAME_MINIMUM, InversionError, estimate
 from headcond.inverse.protocol import Protocol
 
-# Objectives nearer than this are one minimum: a chi-square hardly changes by so little.
-SAME_MINIMUM = 1e-2
 _MOST_STARTS = 1000
 
 
@@ -24,7 +22,7 @@ class MultiStart:
 
     Attributes
     ----------
-    best : per problem the converged estimate of the least objective.
+    best : per problem the converged estimate with the smallest objective.
     agreeing : (...) starts that converged to that minimum, within a chi-square of 0.01.
     starts : number of starts.
     """
@@ -43,18 +41,18 @@ def estimate_from_starts(
     generator: np.random.Generator,
     **options: Any,
 ) -> MultiStart:
-    """Estimate from the box centre and from random points, even in log conductivity.
+    """Estimate from the box centre and from random points, uniform in log conductivity.
 
     Parameters
     ----------
     model, data, protocol, noise, **options : as in `optimise.estimate`.
-    starts : how many, the box centre included.
+    starts : number of starts, including the box centre.
     generator : see `headcond.random.generator`.
 
     Raises
     ------
     InputError
-        For no start or more than 1000, a start among the options, or as `estimate`.
+        If `starts` is not 1 to 1000, a start is among the options, or as `estimate`.
     InversionError
         If no inversion of any start converged.
     """
@@ -74,7 +72,7 @@ def estimate_from_starts(
     for start in ({}, *({"start": point} for point in points)):
         try:
             found.append(estimate(model, data, protocol, noise, **start, **options))
-        except InversionError as error:  # of this start alone, perhaps
+        except InversionError as error:  # other starts may converge
             failure = error
     if not found:
         raise failure

@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 
 from headcond.experiments import published
-from headcond.experiments.estimation import TABLE_2, spongy_correlation
+from headcond.experiments.estimation import spongy_correlation
+from headcond.experiments.measured import clearest_frequency
+from headcond.experiments.published import TABLE_2_TRUTH
 from headcond.figures.inversion import told
-from headcond.inverse.fit import clearest_frequency
 from headcond.inverse.priors import PUBLISHED_MEANS
 from headcond.reporting.page import Part, Section
 
@@ -154,7 +155,7 @@ def references_section(
 
 
 def _reference_row(weighting: str, where: str, worst: bool, row: Any) -> dict[str, Any]:
-    truth = TABLE_2.get(row.parameter)
+    truth = TABLE_2_TRUTH.get(row.parameter)
     paper = published.TABLE_2.get(row.parameter) if worst and weighting == "plain" else None
     return {
         "weights": weighting,
@@ -162,7 +163,7 @@ def _reference_row(weighting: str, where: str, worst: bool, row: Any) -> dict[st
         "tissue": _spaced(row.parameter),
         "truth": truth
         if truth is not None
-        else f"{TABLE_2['compact_bone']} and {TABLE_2['spongy_bone']}",
+        else f"{TABLE_2_TRUTH['compact_bone']} and {TABLE_2_TRUTH['spongy_bone']}",
         "mean": row.mean,
         "deviation": row.std,
         "patterns": row.patterns,
@@ -274,7 +275,7 @@ def _measured_row(row: Any, free: bool) -> dict[str, Any]:
         "± scaled": 1e3 * row.joint_scaled_std if free and not row.joint_at_wall else "–",
         "joint at a wall": ("yes" if row.joint_at_wall else "no") if free else "–",
         "published mean": 1e3 * mean if mean else "–",
-        "the paper, other people (mS/m)": published.beside(row.variant, row.parameter) or "–",
+        "the paper, other people (mS/m)": published.experiment_5(row.variant, row.parameter) or "–",
     }
 
 

@@ -16,9 +16,8 @@ import scipy.io
 from headcond.checks import InputError
 from headcond.inverse import measurement
 from headcond.inverse.importers import read_rompeit, rompeit_conductivities
-from headcond.inverse.matching import bind
 from headcond.inverse.optimise import estimate
-from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin
+from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin, matched
 
 ROOT = Path(__file__).resolve().parents[3]
 PAIRS = np.array([(1, 9), (4, 14), (9, 18)])
@@ -116,13 +115,13 @@ def test_potentials_become_readings_against_the_passive_average(folder, solution
 
 def test_they_give_the_conductivities_back(folder, model, truth):
     """By the joint estimate, without noise and with that of the other files."""
-    exact = bind(read(folder), model, noise=STD)
-    found = estimate(model, exact.data, exact.protocol, STD, pairs="joint")
+    exact = matched(read(folder), model, noise=STD)
+    found = estimate(model, exact.readings, exact.protocol, STD, pairs="joint")
     np.testing.assert_allclose(found.sigma, truth, rtol=1e-4)
-    loud = bind(read(folder, noisy=True, noise=STD), model)
-    added = (loud.data - exact.data)[exact.protocol.mask]
+    loud = matched(read(folder, noisy=True, noise=STD), model)
+    added = (loud.readings - exact.readings)[exact.protocol.mask]
     assert 0.7 * STD < added.std() < 1.3 * STD
-    found = estimate(model, loud.data, loud.protocol, loud.noise, pairs="joint")
+    found = estimate(model, loud.readings, loud.protocol, loud.noise, pairs="joint")
     assert np.all(np.abs(found.sigma - truth) < 5 * found.std), "within five deviations"
     assert not np.allclose(found.sigma, truth, rtol=1e-7)
 
