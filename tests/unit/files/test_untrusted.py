@@ -277,11 +277,11 @@ def test_texts_of_a_file_are_bounded(tmp_path, monkeypatch):
     one = bytes(whole[start : start + 16])  # length, address and index in the heap
     whole[start : start + 64 * 16] = 64 * one
     path.write_bytes(bytes(whole))
-    monkeypatch.setattr(untrusted.trouble, "__defaults__", (256 << 20,))
-    told = "a.h5: cannot be read as a result: .*bytes of memory"
-    with pytest.raises(InputError, match=told), open_hdf5(path, "a result"):
+    monkeypatch.setattr(untrusted.failure_of, "__defaults__", (256 << 20,))
+    message = "a.h5: cannot be read as a result: .*bytes of memory"
+    with pytest.raises(InputError, match=message), open_hdf5(path, "a result"):
         pass
-    monkeypatch.setattr(untrusted.trouble, "__defaults__", (1 << 30,))
+    monkeypatch.setattr(untrusted.failure_of, "__defaults__", (1 << 30,))
     with open_hdf5(path, "a result") as file:
         assert len(file["texts"][63]) == 8 << 20
 
@@ -290,7 +290,7 @@ def test_texts_of_a_file_are_bounded(tmp_path, monkeypatch):
     "content",
     [b'\xef\xbb\xbf{"EchoTime": 0.1}', b"[]", b'{"provenance": {"bytes": "DOE", "sha256": 1}}'],
 )
-def test_a_foreign_sidecar_is_none_of_our_business(tmp_path, content):
+def test_the_sidecar_of_another_program_is_ignored(tmp_path, content):
     path = tmp_path / "scan.nii.gz"
     image()(path)
     path.with_name("scan.json").write_bytes(content)
@@ -298,12 +298,12 @@ def test_a_foreign_sidecar_is_none_of_our_business(tmp_path, content):
     assert results.read_volume(path)[0].shape == (6, 7, 8)
 
 
-def test_what_ends_a_child_is_told(tmp_path):
-    assert untrusted.trouble(lambda: None, 5) == ""
-    assert untrusted.trouble(lambda: 1 / 0, 5) == "", "an error of Python comes again in the parent"
-    assert "exit code -6" in untrusted.trouble(os.abort, 5)
+def test_the_failure_of_a_child_is_reported(tmp_path):
+    assert untrusted.failure_of(lambda: None, 5) == ""
+    assert untrusted.failure_of(lambda: 1 / 0, 5) == "", "the parent meets it again"
+    assert "exit code -6" in untrusted.failure_of(os.abort, 5)
     (tmp_path / "large").write_bytes(bytes(10**6))
-    assert untrusted.patience(tmp_path / "large") == pytest.approx(21)
+    assert untrusted.time_limit(tmp_path / "large") == pytest.approx(21)
 
 
 def test_a_result_is_known_by_its_digest(tmp_path):
