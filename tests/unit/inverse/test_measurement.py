@@ -102,7 +102,7 @@ def test_a_table_comes_back_as_it_was(model, truth, tmp_path):
         (lambda t: t.replace("voltage", "volts"), {}, "no column 'voltage'"),
         (lambda t: t.split("\n")[0] + "\n", {}, "no row"),
         (lambda t: t.replace(t.split("\n")[4].split("\t")[5], "nan"), {}, "5: voltage is 'nan'"),
-        (lambda t: t.replace(t.split("\n")[4].split("\t")[5], "1,5"), {}, "Write n/a where"),
+        (lambda t: t.replace(t.split("\n")[4].split("\t")[5], "1,5"), {}, "Write n/a for"),
         (lambda t: t + t.split("\n")[3] + "\n", {}, "read twice under pattern E1-E9 at 27 Hz"),
         (lambda t: t.replace("2e-05", "20", 1), {}, "more than one current"),
         (lambda t: t.replace("2e-05", "20"), {}, "Give it in A: 20 uA is 0.00002"),
@@ -110,7 +110,7 @@ def test_a_table_comes_back_as_it_was(model, truth, tmp_path):
         (lambda t: t.replace("\tE1\tE9\t", "\tE1\tE1\t"), {}, "injects and extracts at one"),
         (None, {"reference": "E9"}, "E1-E9 uses the reference electrode E9"),
         (None, {"reference": 3}, "reference must be an electrode's name"),
-        (None, {"format": "drop"}, "no sidecar of a measurement"),
+        (None, {"format": "drop"}, "not a measurement"),
         (None, {"noise": "drop"}, "the key 'noise' is missing"),
         (None, {"noise": "1 uV"}, "noise must be a number in V"),
         (None, {"noise": -1e-6}, "noise must be a finite number above 0"),
@@ -131,14 +131,14 @@ def test_impossible_measurements_are_refused(model, truth):
     for changes, message in (
         ({"voltages": np.full(good.voltages.shape, np.nan)}, "Every reading is missing"),
         ({"voltages": np.where(good.voltages > 0, np.inf, 0)}, "infinite"),
-        ({"voltages": 1e6 * good.voltages}, "on a scalp: voltages off by 1000"),
+        ({"voltages": 1e6 * good.voltages}, "too large for a scalp"),
         ({"voltages": good.voltages[:, :4]}, "must have shape"),
         ({"frequency": 0.0}, "frequency"),
         ({"reference": "E3"}, "readings other than 0 against itself"),
-        ({"electrodes": ("E2",) * len(good.electrodes)}, "stands twice"),
-        ({"pairs": (("E1", "E9"),) * 3}, "stands twice"),
+        ({"electrodes": ("E2",) * len(good.electrodes)}, "is in the measurement twice"),
+        ({"pairs": (("E1", "E9"),) * 3}, "is in the measurement twice"),
         ({"kind": "amplitude", "voltages": np.abs(good.voltages), "reference": "average"},
-         "lost what the average was"),
+         "cannot be referenced to an average"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             dataclasses.replace(good, **changes)
@@ -146,7 +146,7 @@ def test_impossible_measurements_are_refused(model, truth):
         measurement.write("nowhere.tsv", [good, good])
     with pytest.raises(InputError, match="different noise"):
         measurement.write("nowhere.tsv", [good, dataclasses.replace(good, noise=1e-6)])
-    with pytest.raises(InputError, match="Nothing to write"):
+    with pytest.raises(InputError, match="no measurement to write"):
         measurement.write("nowhere.tsv", [])
 
 
