@@ -162,7 +162,7 @@ def _narrowed(box: Box, limits: Mapping[str, tuple[float, float]]) -> tuple[np.n
         k = box.names.index(name)
         if not lower[k] <= least < largest <= upper[k]:
             raise InputError(
-                f"Limits of {name}: {least:g}..{largest:g} S/m must lie inside the model's box "
+                f"Limits of {name}: {least:g}..{largest:g} S/m must be inside the model's box "
                 f"{lower[k]:g}..{upper[k]:g}."
             )
         lower[k], upper[k] = least, largest

@@ -248,17 +248,17 @@ def test_damaged_files_at_length(tmp_path_factory, kind, changes, keep):
 
 
 def test_hdf5_that_would_never_end_is_refused(tmp_path, monkeypatch):
-    """A text of a heap whose size wraps round: HDF5's walk through the heap stands still."""
-    monkeypatch.setattr(untrusted, "_LEAST", 3.0)
+    """A text of a heap whose size wraps round: HDF5's walk through the heap never ends."""
+    monkeypatch.setattr(untrusted, "_MIN_SECONDS", 3.0)
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
-        file.attrs["format"] = "a text that lies in the heap"
+        file.attrs["format"] = "a text in the heap"
         file["numbers"] = np.arange(3.0)
     whole = path.read_bytes()
     heap = whole.index(b"GCOL")
     size = heap + 16 + 8  # of the first object: after the heap's header, index and references
     path.write_bytes(whole[:size] + (2**64 - 16).to_bytes(8, "little") + whole[size + 8 :])
-    with pytest.raises(InputError, match="a.h5: cannot be read as a head file: .*no end within"):
+    with pytest.raises(InputError, match="a.h5: cannot be read as a head file: .*did not end within"):
         read_head(path)
     path.write_bytes(whole)
     with open_hdf5(path, "a result") as file:

@@ -278,7 +278,7 @@ def test_fit_keeps_to_what_it_is_told(model, truth):
     assert table.loc["skull", "estimate"] == truth[1] and not table.loc["skull", "free"]
     assert table.loc["brain", "estimate"] == 0.3 and table.loc["brain", "at_wall"]
     assert found.facts["without_prior"] == ["brain"]
-    with pytest.raises(InputError, match=r"must lie inside the model's box 0\.25\.\.0\.5"):
+    with pytest.raises(InputError, match=r"must be inside the model's box 0\.25\.\.0\.5"):
         fit(one, model, Options(limits={"brain": (0.1, 0.3)}))
     with pytest.raises(InputError, match="limited tissue"):
         fit(one, model, Options(limits={"bone": (0.1, 0.3)}))
