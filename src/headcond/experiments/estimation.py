@@ -14,11 +14,11 @@ from scipy.stats import spearmanr
 from headcond.checks import InputError, check_shape
 from headcond.experiments.traditional import traditional
 from headcond.head.mesh import Mesh
-from headcond.inverse.estimates import Estimates, cramer_rao
+from headcond.inverse.estimates import cramer_rao
 from headcond.inverse.full_order import FullModel
 from headcond.inverse.noise import add_noise
 from headcond.inverse.optimise import InversionError, estimate
-from headcond.inverse.protocol import AVERAGE, make_protocol, readings
+from headcond.inverse.protocol import AVERAGE, Protocol, make_protocol, readings
 from headcond.inverse.reduced import ReducedForward
 from headcond.metrics import relative_error
 from headcond.random import generator
@@ -96,13 +96,7 @@ def sweep(
             names = forward.names if free == "all" else forward.names[:OUTER]
             fixed = {name: truth[:, [k]] for k, name in enumerate(forward.names)
                      if name not in names}  # fmt: skip
-            try:
-                found = estimate(forward, data, protocol, std, pairs=mode, fixed=fixed)
-            except InversionError:
-                rows.append({**common, "estimates": 0})
-                continue
-            bound = cramer_rao(forward, truth, protocol, std, pairs=mode, free=names)
-            rows += error_rows(forward, truth, found, bound, common)
+            rows += estimate_errors(forward, data, truth, protocol, std, common, mode, fixed)
     return pd.DataFrame(rows)
 
 
@@ -230,15 +224,15 @@ def compare_references(
         protocol = make_protocol(forward.pairs, forward.electrodes, reference)
         data = readings(noisy[kept], protocol)
         for weighting in ("plain", "covariance"):
-            found = estimate(forward, data, protocol, noise, weighting=weighting)
-            good = found.converged
+            estimates = estimate(forward, data, protocol, noise, weighting=weighting)
+            good = estimates.converged
             for k, name in enumerate(forward.names):
-                values = found.sigma[good, k]
+                values = estimates.sigma[good, k]
                 rows.append({
                     "reference": reference, "weighting": weighting, "parameter": name,
                     "asked": name == parameter, "mean": values.mean(), "std": values.std(ddof=1),
                     "patterns": len(kept), "failed": int(np.count_nonzero(~good)),
-                    "at_wall": int(found.at_wall[good, k].sum()),
+                    "at_wall": int(estimates.at_wall[good, k].sum()),
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -280,42 +274,50 @@ def spongy_fraction(mesh: Mesh, positions: np.ndarray) -> np.ndarray:
     ])  # fmt: skip
 
 
-def error_rows(
+def estimate_errors(
     forward: ReducedForward,
+    data: np.ndarray,
     truth: np.ndarray,
-    found: Estimates,
-    bound: np.ndarray,
+    protocol: Protocol,
+    noise: float,
     common: Mapping[str, Any],
+    mode: str,
+    fixed: Mapping[str, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
-    """Rows of `sweep`, one per free parameter of the estimates, each with the entries `common`.
+    """Rows of `sweep` for estimates from data (S, M, L) in V, one per free parameter.
 
     Parameters
     ----------
-    forward : model of the estimates.
     truth : (S, P) S/m.
-    found : estimates (S, M) by pair, or (S) joint.
-    bound : as `found.sigma`, Cramer-Rao deviations at the truth, S/m.
+    common : entries of every row.
+    forward, protocol, noise, mode, fixed : see `optimise.estimate`.
     """
-    true = truth[:, None] if found.sigma.ndim == 3 else truth
-    error = relative_error(found.sigma, np.broadcast_to(true, found.sigma.shape))
-    good = found.converged
-    free = good & ~np.any(found.at_wall, axis=-1)
+    try:
+        estimates = estimate(forward, data, protocol, noise, pairs=mode, fixed=fixed)
+    except InversionError:
+        return [{**common, "estimates": 0}]
+    names = tuple(name for name in forward.names if name not in (fixed or {}))
+    bound = cramer_rao(forward, truth, protocol, noise, pairs=mode, free=names)
+    true = truth[:, None] if estimates.sigma.ndim == 3 else truth
+    error = relative_error(estimates.sigma, np.broadcast_to(true, estimates.sigma.shape))
+    good = estimates.converged
+    free = good & ~np.any(estimates.at_wall, axis=-1)
     width = forward.upper - forward.lower
     rows = []
-    for k in np.flatnonzero(found.free):
+    for k in np.flatnonzero(estimates.free):
         name = forward.names[k]
         judged = free & (bound[..., k] < DECISIVE * width[k])
-        score = (found.sigma - true)[..., k][judged] / bound[..., k][judged]
+        score = (estimates.sigma - true)[..., k][judged] / bound[..., k][judged]
         row = {**common, "parameter": name, "estimates": int(good.sum()),
                "failed": int(np.count_nonzero(~good)),
-               "misfit": float(np.mean((found.chi_square / found.dof)[good]))}  # fmt: skip
+               "misfit": float(np.mean((estimates.chi_square / estimates.dof)[good]))}  # fmt: skip
         values = error[..., k][good]
         row["mean"], row["median"], row["largest"] = values.mean(), np.median(values), values.max()
         row["bound"] = 100 * np.median(bound[..., k] / true[..., k])
-        row["at_wall"] = found.at_wall[..., k][good].mean()
+        row["at_wall"] = estimates.at_wall[..., k][good].mean()
         row["variation"] = np.nan
-        if found.sigma.ndim == 3 and found.sigma.shape[1] > 1:
-            each = np.where(good, found.sigma[..., k], np.nan)
+        if estimates.sigma.ndim == 3 and estimates.sigma.shape[1] > 1:
+            each = np.where(good, estimates.sigma[..., k], np.nan)
             row["variation"] = 100 * np.nanmean(
                 np.nanstd(each, axis=1, ddof=1) / np.nanmean(each, axis=1)
             )

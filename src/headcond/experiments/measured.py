@@ -74,12 +74,12 @@ def fit_variants(
         for one in measurements:
             _log.info("fit %d of %d: %s, %g Hz", len(facts) + 1, len(options) * len(measurements),
                       name, one.frequency)  # fmt: skip
-            found = fit(one, model, replace(chosen, noise=noise_level(one, chosen.noise)))
+            one_fit = fit(one, model, replace(chosen, noise=noise_level(one, chosen.noise)))
             labels = {"frequency": one.frequency, "variant": name}
-            tables["estimates"].append(found.estimates.assign(**labels))
-            tables["residuals"].append(found.residuals.assign(**labels))
+            tables["estimates"].append(one_fit.estimates.assign(**labels))
+            tables["residuals"].append(one_fit.residuals.assign(**labels))
             tables["summary"].append(summary_table(tables["estimates"][-1]).assign(variant=name))
-            facts.append({**found.facts, "variant": name})
+            facts.append({**one_fit.facts, "variant": name})
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
     return VariantFits(joined["estimates"], joined["summary"], joined["residuals"], facts)
 

@@ -10,14 +10,12 @@ import numpy as np
 import pandas as pd
 
 from headcond.checks import InputError, check_option, check_shape
-from headcond.experiments.estimation import error_rows
+from headcond.experiments.estimation import estimate_errors
 from headcond.head.electrodes import displace_discs, place_discs
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.head.meshing import build_mesh
 from headcond.head.spongy import erode_skull
-from headcond.inverse.estimates import cramer_rao
 from headcond.inverse.noise import add_noise
-from headcond.inverse.optimise import InversionError, estimate
 from headcond.inverse.protocol import AVERAGE, make_protocol, readings
 from headcond.inverse.reduced import ReducedForward
 from headcond.random import generator
@@ -186,11 +184,5 @@ def compare_disturbances(
         data = readings(noisy[:, use], protocol)
         for mode in modes:
             common = {"change": change, "electrodes": len(here), "pairs": len(use), "mode": mode}
-            try:
-                found = estimate(forward, data, protocol, noise, pairs=mode)
-            except InversionError:
-                rows.append({**common, "estimates": 0})
-                continue
-            bound = cramer_rao(forward, truth, protocol, noise, pairs=mode)
-            rows += error_rows(forward, truth, found, bound, common)
+            rows += estimate_errors(forward, data, truth, protocol, noise, common, mode)
     return pd.DataFrame(rows)

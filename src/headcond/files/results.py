@@ -192,11 +192,11 @@ def _stated_digest(path: Path) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Versions of headcond, Python and the packages it is built on, where installed."""
-    found = {"headcond": __version__, "python": platform.python_version()}
+    entries = {"headcond": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            entries[name] = importlib.metadata.version(name)
+    return entries
 
 
 def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:

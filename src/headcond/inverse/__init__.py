@@ -17,8 +17,8 @@ potentials fall with the square root of two conductivities:
 >>> model, truth = Model(), np.array([0.4, 0.01])
 >>> protocol = make_protocol(model.pairs, model.electrodes)  # passive electrodes, their average
 >>> data = readings(model.voltages(truth), protocol)
->>> found = estimate(model, data, protocol, noise=1e-6)
->>> found.sigma.round(6), bool(found.converged[0]), int(found.dof[0])
+>>> estimates = estimate(model, data, protocol, noise=1e-6)
+>>> estimates.sigma.round(6), bool(estimates.converged[0]), int(estimates.dof[0])
 (array([[0.4 , 0.01]]), True, 1)
 
 Measured tables are read by `measurement.read`, or by `importers`; `fit.fit` screens a

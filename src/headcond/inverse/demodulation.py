@@ -161,15 +161,15 @@ def demodulate(
                 f"Pattern {name} injects from {interval.start:g} to {interval.stop:g} s, the "
                 f"recording lasts {signal.shape[1] / rate:g} s (the first {skip:g} s are skipped)."
             )
-        found = lock_in(signal[:, first:last], rate, frequency, window)
+        phasors = lock_in(signal[:, first:last], rate, frequency, window)
         ends = [labels.index(end) if end in labels else -1
                 for end in (interval.source, interval.sink)]  # fmt: skip
         passive = np.array([n not in ends and labels[n] != reference for n in range(len(labels))])
-        errors.append(found.std[passive])
+        errors.append(phasors.std[passive])
         if kind == "amplitude":
-            row = np.abs(found.values)
+            row = np.abs(phasors.values)
         else:
-            row = _in_phase(found.values, passive, ends, name)
+            row = _in_phase(phasors.values, passive, ends, name)
         row[labels.index(reference) if reference in labels else slice(0, 0)] = 0.0
         values.append(row)
     # A channel against one electrode has the noise of both; against the average, nearly its own.

@@ -92,9 +92,9 @@ def fit(measurement: Measurement, model: ReducedModel, options: Options) -> Fit:
         )  # fmt: skip
     data = match(measurement, model, bad, noise)
     forward = ReducedForward(model, data.protocol.pairs, limits=options.limits)
-    found = {mode: _estimate(forward, data, mode, options) for mode in options.modes}
-    joint = found.get("joint") or _estimate(forward, data, "joint", options)
-    estimates = estimate_table(found, forward, model, data, _prior(forward, options))
+    by_mode = {mode: _estimate(forward, data, mode, options) for mode in options.modes}
+    joint = by_mode.get("joint") or _estimate(forward, data, "joint", options)
+    estimates = estimate_table(by_mode, forward, model, data, _prior(forward, options))
     facts = _facts(measurement, data, bad, estimates)
     without = set(forward.names) - set(published(forward.names))
     facts["without_prior"] = sorted(without) if options.prior else None

@@ -194,40 +194,40 @@ def _labels(path: Path) -> tuple[str, ...]:
 
 def _sinks(path: str | Path, count: int) -> np.ndarray:
     """Indices (P, 2) from 0 of injecting and extracting electrodes."""
-    found = matlab.numbers(path, ["sinks"]).get("sinks")
-    if found is None:
+    sinks = matlab.numbers(path, ["sinks"]).get("sinks")
+    if sinks is None:
         raise InputError(f"{path}: has no variable sinks.")
-    check_shape(f"{path}: sinks", found, (None, None))
-    if found.shape[1] > 2:
+    check_shape(f"{path}: sinks", sinks, (None, None))
+    if sinks.shape[1] > 2:
         raise InputError(
-            f"{path}: its patterns extract at {found.shape[1] - 1} electrodes at once; only one is "
+            f"{path}: its patterns extract at {sinks.shape[1] - 1} electrodes at once; only one is "
             "supported. Measure or compute pairs of electrodes."
         )
-    check_shape(f"{path}: sinks", found, (None, 2))
-    wrong = ~np.isin(found, np.arange(1, count + 1))
+    check_shape(f"{path}: sinks", sinks, (None, 2))
+    wrong = ~np.isin(sinks, np.arange(1, count + 1))
     if np.any(wrong):
         raise InputError(
             f"{path}: row {np.argwhere(wrong)[0][0] + 1} of sinks names electrode "
-            f"{found[wrong][0]:g}; the labels are of electrodes 1 to {count}."
+            f"{sinks[wrong][0]:g}; the labels are of electrodes 1 to {count}."
         )
-    return found.astype(int) - 1
+    return sinks.astype(int) - 1
 
 
 def _pattern_files(folder: Path, noisy: bool) -> list[Path]:
     suffix = "_noise" if noisy else ""
-    found = {}
+    files = {}
     for path in folder.glob(f"pattern_*{suffix}.mat"):
         if match := re.fullmatch(rf"pattern_([1-9]\d*){suffix}\.mat", path.name):
-            found[int(match[1])] = path
-    if not found:
+            files[int(match[1])] = path
+    if not files:
         raise InputError(f"{folder}: has no pattern_1{suffix}.mat, pattern_2{suffix}.mat, ...")
-    for number, present in enumerate(sorted(found), start=1):
+    for number, present in enumerate(sorted(files), start=1):
         if present != number:
             raise InputError(
                 f"{folder}: pattern_{number}{suffix}.mat is missing, but there is "
-                f"{found[present].name}."
+                f"{files[present].name}."
             )
-    return [found[number] for number in sorted(found)]
+    return [files[number] for number in sorted(files)]
 
 
 def _pattern(path: Path) -> tuple[np.ndarray, np.ndarray]:

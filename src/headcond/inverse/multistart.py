@@ -68,33 +68,33 @@ def estimate_from_starts(
         np.clip(np.exp(low + (high - low) * generator.random(len(low))), box.lower, box.upper)
         for _ in range(starts - 1)
     ]
-    found, failure = [], None
+    estimates, failure = [], None
     for start in ({}, *({"start": point} for point in points)):
         try:
-            found.append(estimate(model, data, protocol, noise, **start, **options))
+            estimates.append(estimate(model, data, protocol, noise, **start, **options))
         except InversionError as error:  # other starts may converge
             failure = error
-    if not found:
+    if not estimates:
         raise failure
     prior = options.get("prior") or {}
-    cost = np.stack([np.where(f.converged, _objective(f, prior), np.inf) for f in found])
+    cost = np.stack([np.where(f.converged, _objective(f, prior), np.inf) for f in estimates])
     winner = np.argmin(cost, axis=0)
     agreeing = np.sum(cost <= np.min(cost, axis=0) + SAME_MINIMUM, axis=0)
     agreeing = np.where(np.isfinite(np.min(cost, axis=0)), agreeing, 0)
     chosen = {
-        field.name: _choose([getattr(f, field.name) for f in found], winner)
+        field.name: _choose([getattr(f, field.name) for f in estimates], winner)
         for field in fields(Estimates)
         if field.name not in ("names", "free")
     }
-    best = Estimates(found[0].names, found[0].free, **chosen)
+    best = Estimates(estimates[0].names, estimates[0].free, **chosen)
     return MultiStart(best, agreeing, starts)
 
 
-def _objective(found: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:
-    cost = found.chi_square.copy()
+def _objective(estimates: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:
+    cost = estimates.chi_square.copy()
     for name, (mean, std) in prior.items():
-        if found.free[k := found.names.index(name)]:
-            cost += ((np.log(found.sigma[..., k]) - mean) / std) ** 2
+        if estimates.free[k := estimates.names.index(name)]:
+            cost += ((np.log(estimates.sigma[..., k]) - mean) / std) ** 2
     return cost
 
 

@@ -31,21 +31,6 @@ def add_noise(potentials: np.ndarray, std: float, generator: np.random.Generator
     return potentials + std * generator.standard_normal(np.shape(potentials))
 
 
-def covariance(protocol: Protocol, std: float | np.ndarray) -> np.ndarray:
-    """Covariance (pairs, L, L) of the readings in V^2, zero outside the protocol's mask.
-
-    With electrode noise of standard deviation s it is s^2 (I + 1 1^T) against one
-    electrode and s^2 (I - 1 1^T / R) against the average of R passive ones (singular: those
-    readings sum to zero).
-    """
-    variance = check_noise(std, protocol)[:, None, None] ** 2
-    mask = protocol.mask.astype(float)
-    outer = mask[:, :, None] * mask[:, None, :]
-    if protocol.reference == AVERAGE:
-        outer /= -mask.sum(axis=1)[:, None, None]
-    return variance * (mask[:, :, None] * np.eye(mask.shape[1]) + outer)
-
-
 @dataclass(frozen=True)
 class Whitener:
     """Linear map that turns reading noise into independent standard normal numbers.

@@ -326,11 +326,11 @@ def _check_unit(problem: Objective) -> None:
     centre = np.sqrt(np.asarray(model.lower, float) * np.asarray(model.upper, float))
     expected = np.abs(readings(model.voltages(centre), problem.protocol))
     mask = problem.protocol.mask
-    found, wanted = np.median(np.abs(problem.data[:, mask])), np.median(expected[mask])
-    ratio = found / wanted
+    typical, wanted = np.median(np.abs(problem.data[:, mask])), np.median(expected[mask])
+    ratio = typical / wanted
     if not 1 / _UNIT_FACTOR < ratio < _UNIT_FACTOR:
         raise InputError(
-            f"The median reading is {found:.3g} V, the model expects {wanted:.3g} V at "
+            f"The median reading is {typical:.3g} V, the model expects {wanted:.3g} V at "
             f"{model.current:g} A, {ratio:.2g} times as much: check the units of voltages (V) "
             f"and current (A).{_unit_hint(ratio)}"
         )

@@ -109,29 +109,29 @@ def estimate(
         raise InputError(f"data must have shape (..., pairs, electrodes), got {data.shape}.")
     lead = data.shape[:-2]
     shape = (*lead, len(protocol.pairs)) if pairs == "each" else lead
+    each = pairs == "each"
     problem = make_objective(
         model, data.reshape(-1, *data.shape[-2:]), protocol, noise, pairs=pairs,
-        fixed={name: _flat(name, value, shape, pairs == "each")
+        fixed={name: _flat(f"fixed[{name!r}]", value, shape, each)
                for name, value in (fixed or {}).items()},
-        start=None if start is None else _flat_start(start, shape, len(model.names),
-                                                     pairs == "each"),
+        start=None if start is None else _flat("start", start, shape, each, len(model.names)),
         amplitude=amplitude, prior=prior, weighting=weighting,
     )  # fmt: skip
     if method == "gauss-newton":
         results = _gauss_newton(problem, max_iterations or 200)
     else:
         results = _interior_point(problem, max_iterations or 1000)
-    found = evaluate(problem, *results)
-    failed = int(np.count_nonzero(~found.converged))
-    if failed == found.converged.size:
+    estimates = evaluate(problem, *results)
+    failed = int(np.count_nonzero(~estimates.converged))
+    if failed == estimates.converged.size:
         raise InversionError(
             f"{method}: none of {failed} inversions converged; the best chi-square is "
-            f"{found.chi_square.min():.3g} for {found.dof.min()} degrees of freedom."
+            f"{estimates.chi_square.min():.3g} for {estimates.dof.min()} degrees of freedom."
         )
     if failed:
         _log.warning("%s: %d of %d inversions did not converge", method, failed,
-                     found.converged.size)  # fmt: skip
-    return found.reshape(shape)
+                     estimates.converged.size)  # fmt: skip
+    return estimates.reshape(shape)
 
 
 def _gauss_newton(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -298,21 +298,13 @@ def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
     return bool(2 * predicted[0] <= _LEAST_CHI_SQUARE)
 
 
-def _flat(name: str, value: ArrayLike, shape: tuple[int, ...], each: bool) -> np.ndarray:
+def _flat(
+    name: str, value: ArrayLike, shape: tuple[int, ...], each: bool, *tail: int
+) -> np.ndarray:
     try:
-        wide = np.broadcast_to(np.asarray(value, float), shape)
+        wide = np.broadcast_to(np.asarray(value, float), (*shape, *tail))
     except ValueError as error:
         raise InputError(
-            f"fixed[{name!r}] has shape {np.shape(value)}, the estimates have {shape}."
+            f"{name} has shape {np.shape(value)}, which does not fit {(*shape, *tail)}."
         ) from error
-    return wide.reshape(-1, shape[-1]) if each else wide.reshape(-1, 1)
-
-
-def _flat_start(start: ArrayLike, shape: tuple[int, ...], size: int, each: bool) -> np.ndarray:
-    try:
-        wide = np.broadcast_to(np.asarray(start, float), (*shape, size))
-    except ValueError as error:
-        raise InputError(
-            f"start has shape {np.shape(start)}, which does not fit {(*shape, size)}."
-        ) from error
-    return wide.reshape(-1, shape[-1] if each else 1, size)
+    return wide.reshape(-1, shape[-1] if each else 1, *tail)

@@ -16,7 +16,7 @@ from headcond.rom.model import ReducedModel
 
 
 def estimate_table(
-    found: Mapping[str, MultiStart],
+    by_mode: Mapping[str, MultiStart],
     forward: ReducedForward,
     model: ReducedModel,
     data: Data,
@@ -26,7 +26,7 @@ def estimate_table(
 
     Parameters
     ----------
-    found : estimates by mode, "each" (one per pattern) or "joint".
+    by_mode : estimates by mode, "each" (one per pattern) or "joint".
     forward, model : forward model of the patterns, and the reduced model behind it.
     data : readings.
     prior : of the estimates, see `optimise.estimate`.
@@ -38,41 +38,27 @@ def estimate_table(
     `cramer_rao` in S/m; `free`, `at_wall`, `converged`; `agreeing` starts; `chi_square`, `dof`,
     `p_value`; `misfit` and `certified_error` in V at the measurement's current.
     """
-    rows = []
-    for mode, starts in found.items():
-        rows += _rows(mode, starts, forward, model, data, prior)
-    return pd.DataFrame(rows)
-
-
-def _rows(
-    mode: str,
-    starts: MultiStart,
-    forward: ReducedForward,
-    model: ReducedModel,
-    data: Data,
-    prior: Mapping[str, tuple[float, float]] | None,
-) -> list[dict[str, Any]]:
-    protocol, best = data.protocol, starts.best
-    if mode == "each":
-        potentials = forward.voltages_each(best.sigma, np.arange(len(protocol.pairs)))
-        problems = [(name, (m,), slice(m, m + 1)) for m, name in enumerate(protocol.names)]
-    else:
-        potentials = forward.voltages(best.sigma)
-        problems = [("all", (), slice(None))]
-    certified = certified_error(model, protocol, best.sigma) / data.scale
-    difference = (data.predicted(potentials) - data.readings) / data.scale[:, None]
-    square = np.where(protocol.mask, difference, 0.0) ** 2
+    rows: list[dict[str, Any]] = []
+    protocol = data.protocol
     counts = protocol.mask.sum(axis=1)
-    rows = []
-    for name, index, part in problems:
-        scaled = scaled_std(best, index, prior)
-        worst = certified[part].max()
-        for k, parameter in enumerate(best.names):
-            rows.append({
+    for mode, starts in by_mode.items():
+        best = starts.best
+        if mode == "each":
+            potentials = forward.voltages_each(best.sigma, np.arange(len(protocol.pairs)))
+            problems = [(name, (m,), slice(m, m + 1)) for m, name in enumerate(protocol.names)]
+        else:
+            potentials = forward.voltages(best.sigma)
+            problems = [("all", (), slice(None))]
+        certified = certified_error(model, protocol, best.sigma) / data.scale
+        difference = (data.predicted(potentials) - data.readings) / data.scale[:, None]
+        square = np.where(protocol.mask, difference, 0.0) ** 2
+        for name, index, part in problems:
+            scaled = scaled_std(best, index, prior)
+            worst = certified[part].max()
+            rows += [{
                 "mode": mode, "pattern": name, "parameter": parameter,
                 "free": bool(best.free[k]), "estimate": best.sigma[(*index, k)],
-                "std": best.std[(*index, k)],
-                "scaled_std": scaled[k],
+                "std": best.std[(*index, k)], "scaled_std": scaled[k],
                 "cramer_rao": best.cramer_rao[(*index, k)],
                 "at_wall": bool(best.at_wall[(*index, k)]),
                 "chi_square": best.chi_square[index], "dof": int(best.dof[index]),
@@ -82,8 +68,8 @@ def _rows(
                 "converged": bool(best.converged[index]),
                 "agreeing": int(starts.agreeing[index]),
                 "iterations": int(best.iterations[index]),
-            })  # fmt: skip
-    return rows
+            } for k, parameter in enumerate(best.names)]  # fmt: skip
+    return pd.DataFrame(rows)
 
 
 def summary_table(estimates: pd.DataFrame) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from headcond.inverse.estimates import cramer_rao
 from headcond.inverse.fit import Options, fit
 from headcond.inverse.measurement import Measurement
 from headcond.inverse.multistart import estimate_from_starts
-from headcond.inverse.noise import add_noise, covariance
+from headcond.inverse.noise import add_noise
 from headcond.inverse.optimise import estimate
 from headcond.inverse.priors import PUBLISHED_MEANS, published
 from headcond.inverse.protocol import make_protocol, readings
@@ -29,7 +29,13 @@ from headcond.rom.pair_training import pair_folder
 from headcond.rom.settings import Settings
 from headcond.rom.training import train_pairs
 from headcond.tissues import EIT_RANGES
-from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin
+from tests.helpers.inverse_models import (
+    CURRENT,
+    box_points,
+    covariance,
+    full_model,
+    galerkin,
+)
 
 STD = 1e-7
 
