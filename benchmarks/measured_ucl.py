@@ -19,8 +19,9 @@ import numpy as np
 import pandas as pd
 
 from headcond.caps import template_positions
+from headcond.experiments.measured import variants
 from headcond.files import results
-from headcond.inverse.fit import fit, variants
+from headcond.inverse.fit import fit
 from headcond.inverse.importers import read_ucl
 from headcond.inverse.reduced import ReducedForward
 from headcond.inverse.screening import reciprocity_noise

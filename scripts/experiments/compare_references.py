@@ -6,11 +6,11 @@ import numpy as np
 import pandas as pd
 
 from headcond.experiments.estimation import (
-    TABLE_2,
     compare_references,
     opposite_patterns,
     spongy_fraction,
 )
+from headcond.experiments.published import TABLE_2_TRUTH
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.files import results
@@ -32,7 +32,7 @@ def main(head, operators, model, references, places, seed, noise, electrodes, se
     def potentials(patterns):
         full = FullModel(operator, box, pairs=patterns, current=reduced.current,
                          solver_factory=solver)  # fmt: skip
-        return full.voltages(np.array([TABLE_2[name] for name in box.names]))
+        return full.voltages(np.array([TABLE_2_TRUTH[name] for name in box.names]))
 
     centres = np.asarray(discs.centres)
     patterns = opposite_patterns(discs.labels, centres)
@@ -40,7 +40,7 @@ def main(head, operators, model, references, places, seed, noise, electrodes, se
         reduced, potentials, patterns, noise=noise, parameter="skull", seed=seed
     )
     units = {"mean": "S/m", "std": "S/m"}
-    results.write_table(references, found, units=units, provenance=provenance, truth=TABLE_2,
+    results.write_table(references, found, units=units, provenance=provenance, truth=TABLE_2_TRUTH,
                    patterns=["-".join(pair) for pair in patterns])  # fmt: skip
     table = pd.DataFrame({"electrode": discs.labels, **dict(zip("xyz", centres.T, strict=True))})
     table["spongy"] = spongy_fraction(mesh, centres)

@@ -49,7 +49,7 @@ def main(
         "electrode": np.array(full.electrodes)[electrode], "noiseless": clean.ravel(),
     })  # fmt: skip
     results.write_table(
-        voltages, table, units={"noiseless": "V"}, **made.account, provenance=provenance
+        voltages, table, units={"noiseless": "V"}, **made.changes, provenance=provenance
     )
 
 

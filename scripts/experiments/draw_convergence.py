@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from headcond.experiments.convergence import enough_snapshots, summary
+from headcond.experiments.convergence import enough_snapshots, summarise_errors
 from headcond.figures.rom import plot_convergence, plot_error_measures, plot_stopping
 from headcond.figures.style import save
 from headcond.files import results
@@ -15,7 +15,7 @@ def main(
     """Write the summary and the figures; a certified bound below an error is a failure."""
     table = pd.concat([results.read_table(path) for path in errors], ignore_index=True)
     steps = pd.concat([results.read_table(path) for path in histories], ignore_index=True)
-    found = summary(table, steps)
+    found = summarise_errors(table, steps)
     rule = {
         norm: enough_snapshots(part, noise) or "n/a" for norm, part in found.groupby("norm")
     }  # fmt: skip

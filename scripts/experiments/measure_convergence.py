@@ -54,7 +54,9 @@ def main(
             else:
                 kept = folder
                 reduced = train_pairs(
-                    operator, pairs, box, paper_settings(settings, current, seed, factors),
+                    operator, pairs, box,
+                    paper_settings(settings["training_points"], settings["snapshots"], current,
+                                   seed, factors),
                     solver_factory=solver, state=kept, mode=settings["mode"], keep_bases=True,
                 )  # fmt: skip
             vectors = {s: load_basis(kept / pair_folder(operator, s)) for s, _ in pairs}

@@ -18,9 +18,10 @@ from headcond.checks import InputError, check_option
 from headcond.figures import estimates as figures
 from headcond.figures.style import save
 from headcond.files import results
-from headcond.inverse.fit import Choices, fit, summary
+from headcond.inverse.fit import Options, fit
 from headcond.inverse.measurement import read as read_measurements
 from headcond.inverse.optimise import InversionError
+from headcond.inverse.tables import summary_table
 from headcond.rom.model import ReducedModel
 from headcond.study import step
 
@@ -63,7 +64,7 @@ def main(measurement, model, folder, choices, frequencies, provenance):
     sidecar = {"provenance": provenance}
     results.write_table(folder / "estimates.tsv", estimates, units=units, **sidecar)
     units = dict.fromkeys(("mean", "std", "joint", "joint_scaled_std"), "S/m")
-    summed = summary(estimates)
+    summed = summary_table(estimates)
     results.write_table(
         folder / "summary.tsv", summed, units={**units, "frequency": "Hz"}, **sidecar
     )
@@ -113,14 +114,14 @@ if __name__ == "__main__":
     parser.add_argument("--prior", action="store_true", help="published values as a prior")
     parser.add_argument("--modes", nargs="+", default=["each", "joint"])
     parser.add_argument("--method", default="gauss-newton", help="or interior-point")
-    parser.add_argument("--starts", type=int, default=Choices.starts, help="starting points")
+    parser.add_argument("--starts", type=int, default=Options.starts, help="starting points")
     given = parser.parse_args()
     for key, entries in (("fix", given.fix), ("limit", given.limit)):
         names = [name for name, _ in entries]
         if len(set(names)) < len(names):
             parser.error(f"--{key} names a tissue twice: {' '.join(sorted(names))}")
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(message)s")
-    made = Choices(
+    made = Options(
         tuple(given.modes), dict(given.fix), dict(given.limit), given.noise,
         tuple(given.bad_electrodes), tuple(given.bad_patterns), not given.no_screening,
         given.prior, given.method, given.starts,

@@ -1,9 +1,9 @@
 """Experiment 5: conductivities from measured voltages, by the variants of the paper."""
 
+from headcond.experiments.measured import clearest_frequency, fit_variants, variants
 from headcond.figures import estimates as figures
 from headcond.figures.style import save
 from headcond.files import results
-from headcond.inverse.fit import clearest_frequency, fit_variants, variants
 from headcond.inverse.measurement import read as read_measurements
 from headcond.rom.model import ReducedModel
 

@@ -180,7 +180,7 @@ IMAGES = {
     ),
     "a scan whose sidecar is no JSON": (
         "a.nii", lambda p: (image()(p), p.with_suffix(".json").write_bytes(b"{\xe9")),
-        read_volume, ["a.json: cannot be read as JSON", "write it as UTF-8, or take it away"],
+        read_volume, ["a.json: cannot be read as JSON", "write it as UTF-8, or move it away"],
     ),
     "a result cut short": (
         "a.nii.gz", cut(result, 0.7), read_volume, ["bytes were written|were written", REMOVE],

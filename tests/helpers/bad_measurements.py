@@ -56,7 +56,7 @@ TABLES = {
     "a reading twice": ("m.tsv", measured("\tD\t", "\tC\t"), READ, ["C is read twice"]),
     "an electrode without a name": ("m.tsv", measured("\tD\t", "\t \t"), READ,
                                     ["row 3 names no electrode"]),
-    "microvolts": ("m.tsv", measured("2e-5", "200"), READ, ["give them in V"]),
+    "microvolts": ("m.tsv", measured("2e-5", "200"), READ, ["Give voltages in V"]),
     "bytes": ("m.tsv", lambda p: (measured()(p), raw(b"\xff\xfe\x00\x81")(p)), READ,
               ["m.tsv: cannot be read as a TSV table"]),
 }  # fmt: skip

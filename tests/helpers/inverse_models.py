@@ -10,6 +10,9 @@ import scipy.sparse as sparse
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver
 from headcond.inverse.full_order import FullModel
+from headcond.inverse.matching import check_survey, match
+from headcond.inverse.protocol import AVERAGE, check_noise
+from headcond.inverse.screening import BadChannels
 from headcond.rom.model import PairModel, ReducedModel
 from headcond.rom.parameters import Box
 
@@ -81,7 +84,7 @@ def full_model(operator=None, pairs=(("E1", "E18"), ("E4", "E18"), ("E9", "E18")
 def galerkin(model, points):
     """ReducedModel by plain Galerkin projection on snapshots of a full model at `points`.
 
-    It has no residual factors: the inverse room asks for voltages and Jacobians only.
+    It has no residual factors: the inverse package needs voltages and Jacobians only.
     """
     operator = model.operator
     blocks = model.box.blocks(operator)
@@ -111,3 +114,24 @@ class TwoCalls:
 def box_points(model, count, generator):
     low, high = np.log(model.lower), np.log(model.upper)
     return np.exp(low + (high - low) * generator.random((count, len(low))))
+
+
+def matched(measurement, model, noise=None, electrodes=(), patterns=()):
+    """The data of a measurement for a model, checked, without these electrodes and patterns."""
+    bad = BadChannels(dict.fromkeys(electrodes, "bad"), dict.fromkeys(patterns, "bad"))
+    return match(measurement, model, bad, check_survey(measurement, model, bad, noise))
+
+
+def covariance(protocol, std):
+    """Covariance (pairs, L, L) of the readings in V^2, zero outside the protocol's mask.
+
+    With electrode noise of standard deviation s it is s^2 (I + 1 1^T) against one
+    electrode and s^2 (I - 1 1^T / R) against the average of R passive ones (singular: those
+    readings sum to zero).
+    """
+    variance = check_noise(std, protocol)[:, None, None] ** 2
+    mask = protocol.mask.astype(float)
+    outer = mask[:, :, None] * mask[:, None, :]
+    if protocol.reference == AVERAGE:
+        outer /= -mask.sum(axis=1)[:, None, None]
+    return variance * (mask[:, :, None] * np.eye(mask.shape[1]) + outer)

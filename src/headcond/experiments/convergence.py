@@ -1,8 +1,7 @@
-"""Experiment 1: bounds and true errors against snapshots, in both norms (paper, section 2.3.4)."""
+"""Experiment 1: bounds and true errors by snapshots, in both norms (ROM-pEIT, section 2.3.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,26 +16,24 @@ NORMS = ("energy", "euclidean")
 
 
 def paper_settings(
-    rom: Mapping[str, Any], current: float, seed: int, stability: Stability
+    training_points: int, snapshots: int, current: float, seed: int, stability: Stability
 ) -> Settings:
-    """Settings of a training as the paper's, beside one by the study's section `rom`.
+    """Settings of a training as in the paper, with a fixed number of snapshots.
 
-    Euclidean norm, interpolated stability factors, one pass of classical Gram-Schmidt; nothing
-    but the number of snapshots ends it.
+    Euclidean norm, interpolated stability factors, one pass of classical Gram-Schmidt.
 
     Parameters
     ----------
     current : injected current, A.
     """
     return Settings(
-        current=current, training=rom["training_points"], seed=seed,
-        max_snapshots=rom["snapshots"], norm="euclidean", stability=stability,
-        orthogonalisation="classical",
+        current=current, training=training_points, seed=seed, max_snapshots=snapshots,
+        norm="euclidean", stability=stability, orthogonalisation="classical",
     )  # fmt: skip
 
 
 def snapshot_counts(most: int, rows: int = 14) -> list[int]:
-    """Numbers of snapshots at which errors are measured: every one up to 5, then wider."""
+    """Numbers of snapshots at which errors are computed: every one up to 5, then spread out."""
     few = np.arange(1, min(5, most) + 1)
     return sorted({*few.tolist(), *np.linspace(1, most, rows).round().astype(int).tolist()})
 
@@ -44,8 +41,8 @@ def snapshot_counts(most: int, rows: int = 14) -> list[int]:
 def concave_ratio(stability: Stability, box: Box, points: np.ndarray) -> np.ndarray:
     """Interpolated over certified stability factor (S,) at points (S, P).
 
-    A Euclidean bound times this one is a certificate; where it is above 1 the interpolated
-    factor may have been too large.
+    A Euclidean bound times this ratio is certified; where it is above 1 the interpolated factor
+    may be too large.
     """
     lower = Stability(
         stability.sigma, stability.theta, stability.values, stability.residuals, "concave"
@@ -66,7 +63,7 @@ def history_table(model: ReducedModel) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def summary(errors: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
+def summarise_errors(errors: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
     """Mean and maximum over pairs and points, a row per norm and number of snapshots.
 
     Parameters
@@ -91,17 +88,16 @@ def summary(errors: pd.DataFrame, histories: pd.DataFrame) -> pd.DataFrame:
             row[f"effectivity_{name}"] = judged["effectivity"].agg(name)
         row["judged"], row["violated"] = int(part["judged"].sum()), int(part["violated"].sum())
         row["points"] = len(part)
-        known = histories[(histories["norm"] == norm) & (histories["snapshots"] == count)]
-        row["sample_bound_mean"], row["sample_bound_max"] = (
-            known["mean"].mean(), known["maximum"].max()
-        )  # fmt: skip
-        row["orthogonality_max"] = known["orthogonality"].max()
+        steps = histories[(histories["norm"] == norm) & (histories["snapshots"] == count)]
+        row["sample_bound_mean"] = steps["mean"].mean()
+        row["sample_bound_max"] = steps["maximum"].max()
+        row["orthogonality_max"] = steps["orthogonality"].max()
         rows.append(row)
     return pd.DataFrame(rows)
 
 
 def certificates(errors: pd.DataFrame) -> pd.DataFrame:
-    """How the bounds stood over all pairs, points and numbers of snapshots, a row per norm.
+    """Reliability of the bounds over all pairs, points and numbers of snapshots, a row per norm.
 
     Parameters
     ----------
@@ -110,11 +106,11 @@ def certificates(errors: pd.DataFrame) -> pd.DataFrame:
 
     Returns
     -------
-    Of judged errors: `judged`; `violated`, bounds below them; mean and largest effectivity;
-    `of_limit`, the largest part of its limit that an effectivity reaches (energy);
+    Numbers of errors that are `judged`, and of bounds `violated` by them; mean and largest
+    effectivity; `of_limit`, the largest ratio of an effectivity to its limit (energy);
     `lower_violated`, lower bounds above the error (energy); `proven_violated`, proven bounds below
-    it (Euclidean). Of points: `above_proven`, the share at which the interpolated factor lies
-    above the proven one, and their mean and largest ratio (Euclidean).
+    it (Euclidean). Over points: `above_proven`, the share at which the interpolated factor is
+    above the proven one, and the mean and largest ratio of the two (Euclidean).
     """
     rows = []
     for norm, part in errors.groupby("norm"):
@@ -142,13 +138,13 @@ def certificates(errors: pd.DataFrame) -> pd.DataFrame:
 
 
 def enough_snapshots(table: pd.DataFrame, noise: float, part: float = 0.1) -> int | None:
-    """The paper's stopping rule: least snapshots whose error is far below the noise.
+    """The paper's stopping rule: fewest snapshots whose error is far below the noise.
 
     Parameters
     ----------
-    table : `summary` of one norm.
+    table : `summarise_errors` of one norm.
     noise : standard deviation at one electrode, V.
-    part : the largest error of a passive potential may be this part of it.
+    part : largest error of a passive potential, as a part of the noise.
 
     Returns
     -------

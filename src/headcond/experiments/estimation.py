@@ -1,4 +1,4 @@
-"""Experiments 2 to 4 of the ROM-pEIT paper: errors against systems, noise and reference."""
+"""Experiments 2 to 4 of the ROM-pEIT paper: errors over systems, noise and reference."""
 
 from __future__ import annotations
 
@@ -14,30 +14,28 @@ from scipy.stats import spearmanr
 from headcond.checks import InputError, check_shape
 from headcond.experiments.traditional import traditional
 from headcond.head.mesh import Mesh
-from headcond.inverse.estimates import Estimates, cramer_rao
+from headcond.inverse.estimates import cramer_rao
 from headcond.inverse.full_order import FullModel
 from headcond.inverse.noise import add_noise
 from headcond.inverse.optimise import InversionError, estimate
-from headcond.inverse.protocol import AVERAGE, make_protocol, readings
+from headcond.inverse.protocol import AVERAGE, Protocol, make_protocol, readings
 from headcond.inverse.reduced import ReducedForward
 from headcond.metrics import relative_error
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 
 logger = logging.getLogger(__name__)
-# A bound below this part of the box decides an estimate; above, the box does.
+# Errors are judged where the Cramer-Rao bound is below this part of the box; above it, the box
+# determines the estimate.
 DECISIVE = 0.1
-# Tissues that the traditional method estimates; the others are fixed to the truth.
+# Number of tissues that the traditional method estimates; the others are fixed to the truth.
 OUTER = 3
-# The paper's truth of Table 2, S/m.
-TABLE_2 = {"scalp": 0.369, "compact_bone": 0.0059, "spongy_bone": 0.038, "csf": 1.626,
-           "gm": 0.421, "wm": 0.134}  # fmt: skip
-# Bone this near to an electrode is the skull below it, m.
-_BELOW = 0.03
-# The paper varies the noise with this many snapshots (Fig. 7).
+# Bone within this distance of an electrode is the skull below it, m.
+_SKULL_RADIUS = 0.03
+# Snapshots at which the paper varies the noise (Fig. 7).
 _NOISE_SNAPSHOTS = 30
-# Of the paper's 133 electrodes 106 inject in patterns across the head.
-_KEPT = 106 / 133
+# 106 of the paper's 133 electrodes inject in patterns across the head.
+_INJECTING = 106 / 133
 
 
 def sweep(
@@ -52,33 +50,33 @@ def sweep(
     modes: Sequence[str],
     seed: int,
 ) -> pd.DataFrame:
-    """Errors of reduced estimates for several numbers of snapshots, and for several noises.
+    """Errors of reduced estimates for several numbers of snapshots and levels of noise.
 
-    All parameters are estimated; and by pair also the outer three alone with the others fixed to
-    the truth, which is what the traditional method is asked for.
+    All parameters are estimated; per pair also the outer three alone, with the others fixed to
+    the truth, as by the traditional method.
 
     Parameters
     ----------
     model : reduced model of M pairs.
     clean : (S, M, L) noiseless potentials, V.
-    truth : (S, P) S/m behind them.
+    truth : (S, P) S/m, the true conductivities.
     noise : standard deviation in V at which snapshots are varied.
-    noises : further ones, at which 30 snapshots are used, or all where there are fewer.
+    noises : further levels, with 30 snapshots (or all if fewer).
     snapshots : numbers of basis vectors.
-    reference, modes : as in `optimise.estimate`.
-    seed : of the noise; every row sees the same numbers, scaled.
+    reference : see `protocol.make_protocol`.
+    modes : "each", "joint" or both, see `optimise.estimate`.
+    seed : of the noise; every row has the same random numbers, scaled.
 
     Returns
     -------
     A row per number of snapshots, noise, mode, set of free tissues (`free`: "all" or "outer")
-    and free parameter: `estimates` (converged ones) and
-    `failed`; `mean`, `median` and `largest` relative error (%), over pairs and samples;
-    `misfit`, the mean chi-square per degree of freedom, 1 where nothing but the stated noise is
-    wrong; `bound`, the median Cramer-Rao deviation (%) at the truth; `at_wall`, the share of
-    estimates held by the box; `variation`, the standard deviation over pairs by their mean (%),
-    averaged over samples; and where no wall of any parameter is active and the bound is below a
-    tenth of the box: `judged`, how many, `rms_over_bound`, the root mean square of error by bound,
-    and `sampling_error` of that.
+    and free parameter: `estimates`, the number of converged ones, and `failed`; `mean`, `median`
+    and `largest` relative error (%) over pairs and samples; `misfit`, the mean chi-square per
+    degree of freedom, 1 under the stated noise alone; `bound`, the median Cramer-Rao deviation (%)
+    at the truth; `at_wall`, the share of estimates held by the box; `variation`, the standard
+    deviation over pairs by their mean (%), averaged over samples. Over the `judged` estimates,
+    those without any active wall whose bound is below a tenth of the box: `rms_over_bound`, the
+    root mean square of error by bound, and its `sampling_error`.
     """
     shape = (len(truth), len(model.pairs), len(model.electrodes))
     check_shape("clean", clean, shape)
@@ -98,13 +96,7 @@ def sweep(
             names = forward.names if free == "all" else forward.names[:OUTER]
             fixed = {name: truth[:, [k]] for k, name in enumerate(forward.names)
                      if name not in names}  # fmt: skip
-            try:
-                found = estimate(forward, data, protocol, std, pairs=mode, fixed=fixed)
-            except InversionError:
-                rows.append({**common, "estimates": 0})
-                continue
-            bound = cramer_rao(forward, truth, protocol, std, pairs=mode, free=names)
-            rows += judge(forward, truth, found, bound, common)
+            rows += estimate_errors(forward, data, truth, protocol, std, common, mode, fixed)
     return pd.DataFrame(rows)
 
 
@@ -129,8 +121,8 @@ def baseline(
     Returns
     -------
     A row per sample, pair, iteration and estimated parameter: `systems` solved so far,
-    `relative_error` (%), whether the run was `kept` by the rule of `full_order.traditional`
-    and the `reason` if not.
+    `relative_error` (%), whether the run was `kept` by the rule of `traditional.traditional`, and
+    the `reason` if not.
     """
     protocol = make_protocol(full.pairs, full.electrodes, reference)
     data = readings(add_noise(clean, noise, generator(seed, "inverse", "baseline")), protocol)
@@ -158,22 +150,22 @@ def opposite_patterns(
 ) -> list[tuple[str, str]]:
     """Patterns across the head: every electrode injects at most once and extracts at most once.
 
-    From the most opposite pair of electrodes (as seen from the middle) on, pairs are taken that
-    keep to this and are not the reverse of one that is there.
+    Pairs are taken in the order of their angle at the centre, the most opposite first, unless an
+    electrode is used already or the reverse pattern exists.
 
     Parameters
     ----------
     labels : L electrodes.
     positions : (L, 3).
-    count : patterns wanted; by default 106 of 133, as in the paper.
+    count : number of patterns; by default 106 of 133, as in the paper.
 
     Raises
     ------
     InputError
-        If so many cannot be had.
+        If there are not so many.
     """
     check_shape("positions", positions, (len(labels), 3))
-    wanted = round(_KEPT * len(labels)) if count is None else count
+    wanted = round(_INJECTING * len(labels)) if count is None else count
     arms = positions - 0.5 * (positions.min(axis=0) + positions.max(axis=0))
     arms = arms / np.linalg.norm(arms, axis=1, keepdims=True)
     cosine = arms @ arms.T
@@ -202,12 +194,12 @@ def compare_references(
     parameter: str,
     seed: int,
 ) -> pd.DataFrame:
-    """Experiment 4: how much estimates scatter over patterns, by the reference electrode.
+    """Experiment 4: scatter of estimates over patterns, by the reference electrode.
 
-    The data come from another head than the model's; what the model misses at the reference
-    spoils all readings against it. Plain least squares, as the paper's, passes that on. Weighed by
-    the readings' covariance, estimates do not depend on the reference at all, but for the
-    patterns that it forbids.
+    The data come from another head than the model's, and a model error at the reference affects
+    all readings against it. Plain least squares, as in the paper, passes it on. Weighted by the
+    covariance of the readings, estimates do not depend on the reference, except for the patterns
+    that it excludes.
 
     Parameters
     ----------
@@ -215,13 +207,13 @@ def compare_references(
     potentials : patterns -> (M, L) V, of the true head, noiseless.
     patterns : injection and extraction.
     noise : V, one electrode.
-    parameter : whose scatter is asked for.
+    parameter : the one of interest.
     seed : of the noise, one draw for all references.
 
     Returns
     -------
     A row per reference ("average" last), weighting and parameter: `mean`, `std` over the
-    patterns (S/m), how many `patterns`, `failed` and `at_wall`; `asked` marks `parameter`.
+    patterns (S/m); numbers of `patterns`, `failed` and `at_wall`; `asked` marks `parameter`.
     """
     clean = potentials(patterns)
     noisy = add_noise(clean, noise, generator(seed, "inverse", "references"))
@@ -232,15 +224,15 @@ def compare_references(
         protocol = make_protocol(forward.pairs, forward.electrodes, reference)
         data = readings(noisy[kept], protocol)
         for weighting in ("plain", "covariance"):
-            found = estimate(forward, data, protocol, noise, weighting=weighting)
-            good = found.converged
+            estimates = estimate(forward, data, protocol, noise, weighting=weighting)
+            good = estimates.converged
             for k, name in enumerate(forward.names):
-                values = found.sigma[good, k]
+                values = estimates.sigma[good, k]
                 rows.append({
                     "reference": reference, "weighting": weighting, "parameter": name,
                     "asked": name == parameter, "mean": values.mean(), "std": values.std(ddof=1),
                     "patterns": len(kept), "failed": int(np.count_nonzero(~good)),
-                    "at_wall": int(found.at_wall[good, k].sum()),
+                    "at_wall": int(estimates.at_wall[good, k].sum()),
                 })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -248,7 +240,7 @@ def compare_references(
 def spongy_correlation(
     table: pd.DataFrame, places: pd.DataFrame, quantity: str = "std"
 ) -> dict[str, float]:
-    """Spearman's rank correlation of the asked parameter with the spongy bone below the reference.
+    """Spearman's rank correlation of a parameter's scatter with the bone below the reference.
 
     Parameters
     ----------
@@ -258,7 +250,7 @@ def spongy_correlation(
 
     Returns
     -------
-    By weighting; the average, which is no place, is left out. NaN where all are the same.
+    By weighting, without the average reference. NaN if all values are equal.
     """
     asked = table[table["asked"] & (table["reference"] != AVERAGE)]
     joined = asked.merge(places, left_on="reference", right_on="electrode", validate="m:1")
@@ -275,49 +267,57 @@ def spongy_fraction(mesh: Mesh, positions: np.ndarray) -> np.ndarray:
     inside = np.isin(mesh.tissue, bones)
     middle = mesh.nodes[mesh.tetrahedra[inside]].mean(axis=1)
     volume, tissue = volume[inside], mesh.tissue[inside]
-    near = cKDTree(middle).query_ball_point(positions, _BELOW)
+    near = cKDTree(middle).query_ball_point(positions, _SKULL_RADIUS)
     return np.array([
         volume[part][tissue[part] == bones[1]].sum() / max(volume[part].sum(), 1e-300)
         for part in near
     ])  # fmt: skip
 
 
-def judge(
+def estimate_errors(
     forward: ReducedForward,
+    data: np.ndarray,
     truth: np.ndarray,
-    found: Estimates,
-    bound: np.ndarray,
+    protocol: Protocol,
+    noise: float,
     common: Mapping[str, Any],
+    mode: str,
+    fixed: Mapping[str, np.ndarray] | None = None,
 ) -> list[dict[str, Any]]:
-    """A row of `sweep` for every free parameter of the estimates, each with the entries `common`.
+    """Rows of `sweep` for estimates from data (S, M, L) in V, one per free parameter.
 
     Parameters
     ----------
-    forward : model that was inverted.
     truth : (S, P) S/m.
-    found : estimates (S, M) by pair, or (S) joint.
-    bound : as `found.sigma`, Cramer-Rao deviations at the truth, S/m.
+    common : entries of every row.
+    forward, protocol, noise, mode, fixed : see `optimise.estimate`.
     """
-    true = truth[:, None] if found.sigma.ndim == 3 else truth
-    error = relative_error(found.sigma, np.broadcast_to(true, found.sigma.shape))
-    good = found.converged
-    free = good & ~np.any(found.at_wall, axis=-1)
+    try:
+        estimates = estimate(forward, data, protocol, noise, pairs=mode, fixed=fixed)
+    except InversionError:
+        return [{**common, "estimates": 0}]
+    names = tuple(name for name in forward.names if name not in (fixed or {}))
+    bound = cramer_rao(forward, truth, protocol, noise, pairs=mode, free=names)
+    true = truth[:, None] if estimates.sigma.ndim == 3 else truth
+    error = relative_error(estimates.sigma, np.broadcast_to(true, estimates.sigma.shape))
+    good = estimates.converged
+    free = good & ~np.any(estimates.at_wall, axis=-1)
     width = forward.upper - forward.lower
     rows = []
-    for k in np.flatnonzero(found.free):
+    for k in np.flatnonzero(estimates.free):
         name = forward.names[k]
         judged = free & (bound[..., k] < DECISIVE * width[k])
-        score = (found.sigma - true)[..., k][judged] / bound[..., k][judged]
+        score = (estimates.sigma - true)[..., k][judged] / bound[..., k][judged]
         row = {**common, "parameter": name, "estimates": int(good.sum()),
                "failed": int(np.count_nonzero(~good)),
-               "misfit": float(np.mean((found.chi_square / found.dof)[good]))}  # fmt: skip
+               "misfit": float(np.mean((estimates.chi_square / estimates.dof)[good]))}  # fmt: skip
         values = error[..., k][good]
         row["mean"], row["median"], row["largest"] = values.mean(), np.median(values), values.max()
         row["bound"] = 100 * np.median(bound[..., k] / true[..., k])
-        row["at_wall"] = found.at_wall[..., k][good].mean()
+        row["at_wall"] = estimates.at_wall[..., k][good].mean()
         row["variation"] = np.nan
-        if found.sigma.ndim == 3 and found.sigma.shape[1] > 1:
-            each = np.where(good, found.sigma[..., k], np.nan)
+        if estimates.sigma.ndim == 3 and estimates.sigma.shape[1] > 1:
+            each = np.where(good, estimates.sigma[..., k], np.nan)
             row["variation"] = 100 * np.nanmean(
                 np.nanstd(each, axis=1, ddof=1) / np.nanmean(each, axis=1)
             )

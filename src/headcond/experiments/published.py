@@ -1,9 +1,12 @@
-"""What the ROM-pEIT paper and Fernandez-Corazza et al. (2018) found, to stand beside estimates."""
+"""Published results of the ROM-pEIT paper and of Fernandez-Corazza et al. (2018)."""
 
 from __future__ import annotations
 
 # Experiment 2: mean relative error, %, of all pairs (text to Figs. 5 and 6).
 EXPERIMENT_2 = {"spongy_bone": 1.0, "csf": 3.0, "gm": 4.0, "wm": 7.0}
+# Table 2, S/m: the conductivities of the simulated head.
+TABLE_2_TRUTH = {"scalp": 0.369, "compact_bone": 0.0059, "spongy_bone": 0.038, "csf": 1.626,
+                 "gm": 0.421, "wm": 0.134}  # fmt: skip
 # Table 2, S/m: mean and deviation over patterns for the worst reference.
 TABLE_2 = {"scalp": (0.362, 0.022), "skull": (0.0087, 0.0012), "csf": (1.602, 0.157),
            "gm": (0.325, 0.098), "wm": (0.101, 0.025)}  # fmt: skip
@@ -31,8 +34,8 @@ TABLE_4 = {
 }  # fmt: skip
 
 
-def beside(variant: str, name: str) -> str:
-    """What the paper has for a tissue of a variant of Experiment 5: mean and deviation, mS/m.
+def experiment_5(variant: str, name: str) -> str:
+    """The paper's mean ± deviation in mS/m for a tissue in a variant of Experiment 5.
 
     Parameters
     ----------
@@ -44,9 +47,9 @@ def beside(variant: str, name: str) -> str:
         table = TABLE_3_WIDE if wide else TABLE_3
     else:
         table = {} if wide else TABLE_4  # with all tissues free the paper has no wide range
-    found = [
+    values = [
         f"{who} {1e3 * row[name][0]:.4g} ± {1e3 * row[name][1]:.3g}"
         for who, row in table.items()
         if name in row
     ]
-    return "; ".join(found)
+    return "; ".join(values)

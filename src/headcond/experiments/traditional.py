@@ -1,4 +1,4 @@
-"""Traditional estimation on the full-order model, the baseline of ROM-pEIT."""
+"""Traditional estimation with the full-order model, the baseline of ROM-pEIT."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ class TraditionalEstimate:
     chi_square : squared whitened misfit there.
     dof : independent readings less free parameters.
     converged : whether the gradient test was met.
-    kept : whether the estimate passes the stated rule: it converged, and every
-        conductivity lies between a hundredth of its box's lower wall and a hundred times
-        the upper one.
-    reason : why it was not kept; empty if it was.
+    kept : whether it converged and every conductivity is between a hundredth of the box's lower
+        wall and a hundred times the upper one.
+    reason : of not being kept; empty if it is.
     history : (iterations + 1, P) S/m, iterates from the start on.
     systems : (iterations + 1,) linear systems solved up to each iterate.
     """
@@ -59,12 +58,11 @@ def traditional(
     tolerance: float = 1e-2,
     max_iterations: int = 100,
 ) -> TraditionalEstimate:
-    """Estimate conductivities of one pair the traditional way (Experiment 2 of ROM-pEIT).
+    """Estimate conductivities from one pair by the traditional method (ROM-pEIT, Experiment 2).
 
-    Unconstrained BFGS on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in units of its
-    start, with the gradient of this very f from eq. (11): J^T W^T W (v - v_meas). Where a
-    conductivity is not positive the operator is no longer definite and f is infinite, so
-    that the line search shortens the step.
+    Unconstrained BFGS on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in units of its start,
+    with the gradient J^T W^T W (v - v_meas) (eq. 11). If a conductivity is not positive the
+    operator is not definite and f is infinite, so that the line search shortens the step.
 
     Parameters
     ----------
@@ -75,7 +73,7 @@ def traditional(
     fixed : conductivities in S/m that are not estimated, by name.
     start : (P,) S/m; the box centre by default.
     gradient : "direct" solves one system per free parameter as the paper does, "adjoint"
-        one in all; the values are the same.
+        a single one; the values are the same.
     tolerance : on the largest component of the gradient of f, per relative change of a
         conductivity. f is half a chi-square, so 1e-2 is far below the noise.
     max_iterations : BFGS iterations.
@@ -152,20 +150,20 @@ def quasi_newton(
 ) -> tuple[np.ndarray, float, bool, str]:
     """Minimise a function by BFGS with a bisecting line search (weak Wolfe conditions).
 
-    The gradient is asked for only where the function has decreased enough, and infinite
-    values bound the search, so the function may be infinite outside an open set.
+    The gradient is evaluated only where the function has decreased enough, and infinite values
+    bound the search, so the function may be infinite outside an open set.
 
     Parameters
     ----------
     value, gradient : the function and its gradient (n,).
     start : (n,), where the function is finite.
     tolerance : on the largest component of the gradient.
-    max_iterations : line searches at most.
-    record : is given the start and every iterate.
+    max_iterations : largest number of line searches.
+    record : called with the start and every iterate.
 
     Returns
     -------
-    Last iterate, its value, whether the gradient test was met, and if not, why.
+    Last iterate, its value, whether the gradient test was met, and the reason if not.
     """
     x, f, g = start, value(start), gradient(start)
     record(x)

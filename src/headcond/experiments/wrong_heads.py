@@ -1,4 +1,4 @@
-"""What a wrong head costs: voltages of heads that differ from the model's, inverted with it."""
+"""Errors of estimates from voltages of heads that differ from the model's."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ import numpy as np
 import pandas as pd
 
 from headcond.checks import InputError, check_option, check_shape
-from headcond.experiments.estimation import judge
+from headcond.experiments.estimation import estimate_errors
 from headcond.head.electrodes import displace_discs, place_discs
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.head.meshing import build_mesh
 from headcond.head.spongy import erode_skull
-from headcond.inverse.estimates import cramer_rao
 from headcond.inverse.noise import add_noise
-from headcond.inverse.optimise import InversionError, estimate
 from headcond.inverse.protocol import AVERAGE, make_protocol, readings
 from headcond.inverse.reduced import ReducedForward
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 from headcond.tissues import EIT_TISSUES
 
-# Heads that voltages come from, and what sets each apart from the model's.
+# Heads that voltages come from, and how each differs from the model's.
 CHANGES = {
     "same": "same mesh and electrodes (the inverse crime)",
     "finer": "finer mesh, 0.8 times the edge length",
@@ -34,7 +32,7 @@ CHANGES = {
     "thicker": "skull one voxel thicker outside",
     "spongy": "spongy bone between tables of 2 and 1.5 mm",
 }
-# Electrodes that are left where a cap has more.
+# Numbers of electrodes in smaller caps.
 FEWER = (64, 32)
 _FINER = 0.8
 _OUTER_MM, _INNER_MM = 2.0, 1.5
@@ -43,19 +41,19 @@ _FACTOR = 2.0
 
 @dataclass(frozen=True)
 class Disturbed:
-    """A head that differs from the model's in one thing.
+    """A head that differs from the model's in one respect.
 
     Attributes
     ----------
     mesh, electrodes : its mesh with the discs.
     relative_impedance : (L,) contact impedances in units of the model's.
-    account : what was changed, in numbers.
+    changes : the change in numbers.
     """
 
     mesh: Mesh
     electrodes: Electrodes
     relative_impedance: np.ndarray
-    account: dict[str, Any]
+    changes: dict[str, Any]
 
 
 def disturbed_head(
@@ -70,7 +68,7 @@ def disturbed_head(
     diameter: float,
     seed: int,
 ) -> Disturbed:
-    """Change one thing of a head.
+    """Change one property of a head.
 
     Parameters
     ----------
@@ -84,13 +82,13 @@ def disturbed_head(
     """
     check_option("change", change, CHANGES)
     count = len(electrodes.labels)
-    impedance, account = np.ones(count), {"change": CHANGES[change]}
+    impedance, changes = np.ones(count), {"change": CHANGES[change]}
     draw = generator(seed, "inverse", "disturbance", change)
     if change in ("finer", "thicker", "spongy"):
         if change == "thicker":
-            labels, account["voxels"] = thicken_skull(labels)
+            labels, changes["voxels"] = thicken_skull(labels)
         elif change == "spongy":
-            labels, account["voxels"] = erode_skull(labels, affine, _OUTER_MM, _INNER_MM)
+            labels, changes["voxels"] = erode_skull(labels, affine, _OUTER_MM, _INNER_MM)
         edge = _FINER * size if change == "finer" else size
         mesh, _ = build_mesh(labels, affine, edge, method)
         electrodes = place_discs(mesh, electrodes.labels, electrodes.centres, diameter)
@@ -99,14 +97,14 @@ def disturbed_head(
         distance = 1e-3 * float(change.removeprefix("moved"))
         electrodes = displace_discs(mesh, electrodes, distance, diameter, draw)
         moved = np.linalg.norm(electrodes.centres - before, axis=1)
-        account |= {"moved_mm": 1e3 * moved.mean(), "stayed": int(np.sum(moved == 0))}
+        changes |= {"moved_mm": 1e3 * moved.mean(), "stayed": int(np.sum(moved == 0))}
     elif change == "contact":
         impedance = _FACTOR ** draw.choice([-1.0, 1.0], count)
-    return Disturbed(mesh, electrodes, impedance, {**account, "nodes": len(mesh.nodes)})
+    return Disturbed(mesh, electrodes, impedance, {**changes, "nodes": len(mesh.nodes)})
 
 
 def thicken_skull(labels: np.ndarray) -> tuple[np.ndarray, int]:
-    """Labels (eit6) in which scalp that shares a face with bone is compact bone; and how much."""
+    """Turn scalp that shares a face with bone into compact bone (eit6); labels and voxel count."""
     scalp, compact, spongy = (
         EIT_TISSUES.index(name) + 1 for name in ("scalp", "compact_bone", "spongy_bone")
     )
@@ -122,15 +120,13 @@ def thicken_skull(labels: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def spread_electrodes(centres: np.ndarray, count: int, first: Sequence[int]) -> np.ndarray:
-    """Indices (count,), ascending, of electrodes far from each other.
-
-    Each next one is the farthest from those taken.
+    """Indices (count,), ascending, of electrodes far from each other (farthest-point sampling).
 
     Parameters
     ----------
     centres : (L, 3).
     count : electrodes to keep, at most L.
-    first : those to begin with.
+    first : the first ones.
     """
     taken = list(first)
     far = np.min([np.linalg.norm(centres - centres[n], axis=1) for n in taken], axis=0)
@@ -151,20 +147,20 @@ def compare_disturbances(
     modes: Sequence[str],
     seed: int,
 ) -> pd.DataFrame:
-    """Errors of estimates whose voltages come from other heads, or from fewer electrodes.
+    """Errors of estimates from voltages of other heads, or of fewer electrodes.
 
     Parameters
     ----------
     model : reduced model of M pairs.
     potentials : by a name of `CHANGES`: (S, M, L) V, noiseless, of that head.
-    truth : (S, P) S/m behind all of them.
+    truth : (S, P) S/m, the true conductivities of all of them.
     centres : (L, 3) m, of the model's electrodes.
-    noise, reference, modes, seed : as in `experiment.sweep`; every head has the same noise.
+    noise, reference, modes, seed : as in `estimation.sweep`; every head has the same noise.
 
     Returns
     -------
-    Rows as of `experiment.sweep`, with `change`, `electrodes` and `pairs`. `misfit`, the mean
-    chi-square per degree of freedom, says whether the data themselves would tell.
+    Rows as of `estimation.sweep`, with `change`, `electrodes` and `pairs`. `misfit`, the mean
+    chi-square per degree of freedom, shows whether the data reveal the error.
     """
     trained = [(pair.source, pair.sink) for pair in model.pairs]
     cases = [(change, np.arange(len(model.electrodes)), values)
@@ -188,11 +184,5 @@ def compare_disturbances(
         data = readings(noisy[:, use], protocol)
         for mode in modes:
             common = {"change": change, "electrodes": len(here), "pairs": len(use), "mode": mode}
-            try:
-                found = estimate(forward, data, protocol, noise, pairs=mode)
-            except InversionError:
-                rows.append({**common, "estimates": 0})
-                continue
-            bound = cramer_rao(forward, truth, protocol, noise, pairs=mode)
-            rows += judge(forward, truth, found, bound, common)
+            rows += estimate_errors(forward, data, truth, protocol, noise, common, mode)
     return pd.DataFrame(rows)

@@ -1,4 +1,4 @@
-"""HDF5 files that may come from anywhere: bounded before they are read."""
+"""HDF5 files from any source, with their size checked before they are read."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ import h5py
 
 from headcond.checks import InputError
 from headcond.files.results import check_whole
-from headcond.files.untrusted import LARGEST, PACKED, patience, trouble
+from headcond.files.untrusted import MAX_BYTES, MAX_EXPANSION, failure_of, time_limit
 
 
 @contextlib.contextmanager
 def open_hdf5(path: str | Path, what: str) -> Iterator[h5py.File]:
-    """Open an HDF5 file that may come from anywhere, to be read whole.
+    """Open an HDF5 file from any source, to be read completely.
 
-    Before anything is read, the sizes that its headers claim are held against `LARGEST` and
-    the file's own size, and links or data outside the file are refused. A file without a digest
-    in its sidecar is read by a child process first: on a damaged one HDF5 may run for ever.
+    Before anything is read, the sizes in its headers are compared with `MAX_BYTES` and the size
+    of the file, and links or data outside the file are refused. A file without a digest in its
+    sidecar is read by a child process first: on a damaged one HDF5 may never return.
 
     Parameters
     ----------
     path : file.
-    what : what it should be, for the message.
+    what : its expected content, for messages.
 
     Raises
     ------
     InputError
-        If it is absent, truncated, changed since it was written, asks for too much, or lacks
-        something or has it in another shape than the reader expects.
+        If it is absent, truncated, changed since it was written or too large, or if the reader
+        inside the block misses something or finds it in another shape.
     """
-    foreign = not check_whole(path) and Path(path).is_file()
-    if foreign and (found := trouble(partial(_read_through, Path(path)), patience(path))):
+    unchecked = not check_whole(path) and Path(path).is_file()
+    if unchecked and (failure := failure_of(partial(_read_all, Path(path)), time_limit(path))):
         raise InputError(
-            f"{path}: cannot be read as {what}: {found}. It is damaged: copy or make it again."
+            f"{path}: cannot be read as {what}: {failure}. It is damaged: copy or create it again."
         )
     try:
         with h5py.File(path, "r", track_order=True) as file:
@@ -46,35 +46,35 @@ def open_hdf5(path: str | Path, what: str) -> Iterator[h5py.File]:
         if str(path) in str(error):
             raise
         raise InputError(f"{path}: {error}") from error
-    except (  # all that h5py and the shaping of what it gives raise on a foreign or broken file
+    except (  # all that h5py and reshaping its arrays raise on a foreign or broken file
         OSError, KeyError, ValueError, TypeError, AttributeError, IndexError, RuntimeError,
         OverflowError, MemoryError,
     ) as error:  # fmt: skip
         raise InputError(
-            f"{path}: cannot be read as {what} ({error}). If a study made it, remove it, and the "
-            "next run makes it again."
+            f"{path}: cannot be read as {what} ({error}). If a study wrote it, remove it, and the "
+            "next run writes it again."
         ) from error
 
 
-def _read_through(path: Path) -> None:
-    """Touch all that a file holds; what cannot be read is passed over."""
+def _read_all(path: Path) -> None:
+    """Read everything in a file; errors other than of memory are left to the real reader."""
 
-    def touch(_: str, found: h5py.Group | h5py.Dataset) -> None:
-        reads = [lambda: dict(found.attrs)]
-        if isinstance(found, h5py.Dataset):
-            reads.append(lambda: found[()])
+    def visit(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        reads = [lambda: dict(item.attrs)]
+        if isinstance(item, h5py.Dataset):
+            reads.append(lambda: item[()])
         for read in reads:
             try:
                 read()
             except Exception as error:
-                # HDF5 tells a want of memory in words.
+                # HDF5 reports a lack of memory in words only.
                 if isinstance(error, MemoryError) or "alloc" in str(error):
                     raise MemoryError from error
 
     with h5py.File(path, "r", track_order=True) as file:
         _check_hdf5(path, file)
-        touch("/", file)
-        file.visititems(touch)
+        visit("/", file)
+        file.visititems(visit)
 
 
 def _check_hdf5(path: Path, file: h5py.File) -> None:
@@ -83,21 +83,21 @@ def _check_hdf5(path: Path, file: h5py.File) -> None:
     for name in names:
         if not isinstance(file.get(name, getlink=True), h5py.HardLink):
             raise InputError(
-                f"{path}: {name} is a link, which may lead out of the file; it is not followed. "
-                "Copy the file with its links resolved."
+                f"{path}: {name} is a link, which is not followed. Copy the file with its links "
+                "resolved."
             )
-        found = file[name]
-        if not isinstance(found, h5py.Dataset):
+        item = file[name]
+        if not isinstance(item, h5py.Dataset):
             continue
-        if found.external or found.is_virtual:
+        if item.external or item.is_virtual:
             raise InputError(
-                f"{path}: {name} keeps its data in other files, which are not read. Copy them into "
+                f"{path}: {name} has its data in other files, which are not read. Copy them into "
                 "one file."
             )
-        total += (size := found.size * found.dtype.itemsize)
-        # Chunks that were never written take no room and read as zeros: a bomb of a few bytes.
-        if total > LARGEST or size > length * (1 if found.chunks is None else PACKED):
+        total += (size := item.size * item.dtype.itemsize)
+        # Chunks that were never written take no space and read as zeros: a bomb of a few bytes.
+        if total > MAX_BYTES or size > length * (1 if item.chunks is None else MAX_EXPANSION):
             raise InputError(
-                f"{path}: {name} claims {size:.3g} bytes in a file of {length}; that is damaged, "
-                f"or more than the {LARGEST:.3g} bytes that are read. Make the file again."
+                f"{path}: {name} claims {size:.3g} bytes in a file of {length}: it is damaged, or "
+                f"exceeds the limit of {MAX_BYTES:.3g} bytes. Create the file again."
             )

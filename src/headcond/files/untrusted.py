@@ -1,4 +1,4 @@
-"""Files that may come from anywhere: checked by their first bytes, by size, by a trial reading.
+"""Checks of files from any source: first bytes, sizes, checksums, a trial in a child process.
 
 A damaged or hostile file must be refused with a message, not end the program.
 """
@@ -19,23 +19,23 @@ from typing import Any
 
 from headcond.checks import InputError
 
-LARGEST = 16 << 30
-"""Bytes: what one file may ask for. A head of 0.25 mm has 3 GB in float32, a large one's
-operator 5 GB; a header that asks for more is damaged, or not meant well."""
-PACKED = 1032
-"""No stream of deflate grows by more when it is unpacked."""
-_EXTENSIONS = 1 << 26  # bytes that may lie between a NIfTI header and its voxels
+MAX_BYTES = 16 << 30
+"""Largest content of one file. A head of 0.25 mm has 3 GB in float32, the operator of a large
+head 5 GB; a header that claims more is damaged or hostile."""
+MAX_EXPANSION = 1032
+"""Largest factor by which deflate can expand a stream."""
+_EXTENSIONS = 1 << 26  # largest number of bytes between a NIfTI header and its voxels
 _REFUSED = {"MINC": (b"\x89HDF", b"CDF"), "a file packed by bzip2": (b"BZh",)}
 
 
 def check_start(path: str | Path) -> None:
-    """Refuse by the first bytes what nibabel should not open at all.
+    """Refuse, by the first bytes, files that nibabel should not open at all.
 
-    MINC 2 is HDF5, whose links and data in other files nibabel follows. The extensions of a
-    NIfTI header are read at once, up to where the header says that its voxels begin; and a
-    beginning inside the header makes voxels of header bytes.
+    MINC 2 is HDF5, whose links and external data nibabel follows. The extensions of a NIfTI header
+    are read at once up to the stated offset of its voxels, and with an offset inside the header
+    its own bytes would become voxels.
     """
-    with gzip.open(path) if packed(path) else open(path, "rb") as stream:
+    with gzip.open(path) if is_gzip(path) else open(path, "rb") as stream:
         start = stream.read(540)
     for kind, signatures in _REFUSED.items():
         if start.startswith(signatures):
@@ -47,99 +47,95 @@ def check_start(path: str | Path) -> None:
             begin = struct.unpack_from(f"{order}{form}", start, offset)[0]
             if not least <= begin <= least + _EXTENSIONS:
                 raise InputError(
-                    f"{path}: its header lets the voxels begin at byte {begin:.6g}, inside the "
+                    f"{path}: by its header the voxels begin at byte {begin:.6g}, inside the "
                     f"header or more than {_EXTENSIONS} bytes after it. Export it as NIfTI again."
                 )
 
 
-def packed(path: str | Path) -> bool:
+def is_gzip(path: str | Path) -> bool:
     """Whether a file is a gzip stream."""
     with open(path, "rb") as handle:
         return handle.read(2) == b"\x1f\x8b"
 
 
-def unpacked_length(path: str | Path) -> int:
-    """Bytes that a file can hold at most once it is unpacked."""
-    return Path(path).stat().st_size * (PACKED if packed(path) else 1)
+def max_unpacked_bytes(path: str | Path) -> int:
+    """Largest size of a file's content after decompression, in bytes."""
+    return Path(path).stat().st_size * (MAX_EXPANSION if is_gzip(path) else 1)
 
 
 def check_stream(path: str | Path) -> None:
-    """Unpack to the end, where the stream's checksum stands; nibabel stops before it."""
+    """Decompress a gzip stream to its end, which verifies its checksum; nibabel stops before."""
     total = 0
     with gzip.open(path) as stream:
         while part := stream.read(1 << 20):
-            if (total := total + len(part)) > LARGEST:
-                raise InputError(f"{path}: unpacks to more than {LARGEST:.3g} bytes.")
+            if (total := total + len(part)) > MAX_BYTES:
+                raise InputError(f"{path}: unpacks to more than {MAX_BYTES:.3g} bytes.")
 
 
-_LEAST = 20.0  # s, for a disk that sleeps
-_SLOWEST = 1e6  # bytes per second
-_TOO_MUCH = 99
+_MIN_SECONDS = 20.0  # for a sleeping disk
+_MIN_RATE = 1e6  # bytes per second
+_OUT_OF_MEMORY = 99
 
 
-def patience(path: str | Path) -> float:
-    """Seconds that the reading of a file may take, by its size."""
-    return _LEAST + Path(path).stat().st_size / _SLOWEST
+def time_limit(path: str | Path) -> float:
+    """Time limit for reading a file of its size, s."""
+    return _MIN_SECONDS + Path(path).stat().st_size / _MIN_RATE
 
 
-def trouble(read: Callable[[], Any], seconds: float, memory: float = LARGEST) -> str:
-    """Why a file cannot be read, or '': `read` is called in a forked child.
+def failure_of(read: Callable[[], Any], seconds: float, memory: float = MAX_BYTES) -> str:
+    """Call `read` in a forked child process and return why it failed, or ''.
+
+    C libraries may end the whole program on a wrong byte, never return, or allocate what a header
+    claims. Python's exceptions are ignored: they occur again in the parent, which handles them.
 
     Parameters
     ----------
-    read : without arguments.
-    seconds : after which the child is stopped.
-    memory : bytes that the child may take beyond what this process has.
-
-    Returns
-    -------
-    A reason, or ''. Libraries in C may end the whole program on a wrong byte, never come back, or
-    take what memory a header asks for. The child has the same memory, so it meets what this
-    process would. Python's errors are none of its business: they come again where they can be
-    told.
+    read : function without arguments.
+    seconds : time limit.
+    memory : bytes that the child may allocate beyond those of this process.
     """
-    child = multiprocessing.get_context("fork").Process(target=_quietly, args=(read, memory))
+    child = multiprocessing.get_context("fork").Process(target=_run_in_child, args=(read, memory))
     child.start()
     child.join(seconds)
     if child.exitcode is None:
         child.kill()
         child.join()
-        return f"reading it came to no end within {seconds:.0f} s"
-    if child.exitcode == _TOO_MUCH:
+        return f"reading it did not end within {seconds:.0f} s"
+    if child.exitcode == _OUT_OF_MEMORY:
         return f"reading it takes more than {memory:.3g} bytes of memory"
-    return f"reading it ends a program, exit code {child.exitcode}" if child.exitcode else ""
+    return f"reading it crashes, exit code {child.exitcode}" if child.exitcode else ""
 
 
-def _quietly(read: Callable[[], Any], memory: float) -> None:
+def _run_in_child(read: Callable[[], Any], memory: float) -> None:
     faulthandler.disable()  # a crash is expected here
     code = 0
     try:
-        _limit(memory)
+        _limit_memory(memory)
         read()
     except MemoryError:
-        code = _TOO_MUCH
+        code = _OUT_OF_MEMORY
     except Exception:
-        pass  # the parent reads next and meets it
-    os._exit(code)  # nothing of the parent's is to be closed twice
+        pass  # occurs again in the parent
+    os._exit(code)  # without closing what the parent has open
 
 
-def _limit(memory: float) -> None:
+def _limit_memory(memory: float) -> None:
     statm = Path("/proc/self/statm")
-    if statm.exists():  # Linux: elsewhere nobody says what the process has
+    if statm.exists():  # Linux only: elsewhere the size of the process is unknown
         has = int(statm.read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (has + int(memory),) * 2)
 
 
-# What Python's reader of archives raises on one that is cut short or damaged.
+# All that zipfile raises on a truncated or damaged archive.
 _DAMAGED = (OSError, EOFError, ValueError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def archive_damage(path: str | Path) -> str | None:
-    """What is wrong with an archive (`.npz`, a network's `.ckpt`), by its own checksums.
+    """Verify the checksums of an archive (`.npz`, a network's `.ckpt`).
 
     Returns
     -------
-    None if every byte of its content is what was written, or if there is no such file.
+    A description of the damage; None if there is none, or no such file.
     """
     if not Path(path).exists():
         return None
@@ -152,7 +148,7 @@ def archive_damage(path: str | Path) -> str | None:
 
 
 def file_checksum(path: str | Path) -> int:
-    """CRC-32 of a file's content, 0 for a file that cannot be read: no `.npy` has that."""
+    """CRC-32 of a file's content; 0, which no `.npy` has, if it cannot be read."""
     try:
         return zlib.crc32(Path(path).read_bytes())
     except OSError:

@@ -18,7 +18,7 @@ from headcond.checks import InputError, check_finite, check_option, check_shape
 from headcond.files import matlab
 from headcond.files.hdf5 import open_hdf5
 from headcond.files.results import atomic, write_sidecar
-from headcond.files.untrusted import patience, trouble
+from headcond.files.untrusted import failure_of, time_limit
 from headcond.head.mesh import Electrodes, Mesh
 from headcond.head.rompeit import ROMPEIT, read_rompeit
 from headcond.tissues import EIT_TISSUES, label_scheme
@@ -330,7 +330,7 @@ def _meshio(path: Path) -> meshio.Mesh:
     read = meshio.vtu.read if path.suffix == ".vtu" else meshio.gmsh.read
     # It takes the memory that a header states before it checks that the file holds as much.
     most = _MEMORY + _GROWTH * path.stat().st_size
-    if damage := trouble(partial(read, path), patience(path), most):
+    if damage := failure_of(partial(read, path), time_limit(path), most):
         raise InputError(
             f"{path}: cannot be read as a mesh: {damage}. It is damaged: export it again."
         )

@@ -13,7 +13,7 @@ from headcond.checks import InputError, check_finite, check_option, check_positi
 from headcond.inverse.measurement import KINDS, Measurement
 from headcond.inverse.protocol import AVERAGE
 
-# Length of one lock-in window, s; mains at 50 or 60 Hz does whole periods in it.
+# Length of one lock-in window, s: whole periods of mains at 50 or 60 Hz.
 WINDOW = 0.5
 READERS = {".mff": "read_raw_egi", ".raw": "read_raw_egi", ".bdf": "read_raw_bdf",
            ".edf": "read_raw_edf", ".fif": "read_raw_fif"}  # fmt: skip
@@ -21,13 +21,13 @@ READERS = {".mff": "read_raw_egi", ".raw": "read_raw_egi", ".bdf": "read_raw_bdf
 
 @dataclass(frozen=True)
 class Phasors:
-    """What a lock-in finds.
+    """Result of a lock-in.
 
     Attributes
     ----------
     values : (C,) complex V: the signal is Re(value exp(i 2 pi f t)), t from its first sample.
     std : (C,) V, standard error of real and of imaginary part, from the scatter of the windows.
-    windows : how many were averaged.
+    windows : number of averaged windows.
     """
 
     values: np.ndarray
@@ -49,39 +49,39 @@ def lock_in(signal: np.ndarray, rate: float, frequency: float, window: float = W
     """Demodulate channels at one frequency.
 
     In every window a cosine, a sine, a constant and a straight line are fitted by least squares,
-    so windows need not hold whole periods and drift does no harm. Windows are averaged with
-    their common clock; their scatter gives the error.
+    so that windows need not have whole periods and drift has no effect. Windows are averaged with
+    a common clock; their scatter gives the error.
 
     Parameters
     ----------
     signal : (C, T) V.
     rate : samples per second.
-    frequency : Hz, known as exactly as the generator holds it: over a recording of T seconds
-        an error of 0.1 / T turns the phase by 36 degrees.
+    frequency : Hz, to the accuracy of the generator: over a recording of T seconds an error of
+        0.1 / T turns the phase by 36 degrees.
     window : s; at least two periods.
 
     Raises
     ------
     InputError
-        If the frequency is not below half the rate, a window holds fewer than two periods,
-        the signal fewer than four windows, or a sample is no number.
+        If the frequency is not below half the rate, a window has fewer than two periods, the
+        signal fewer than four windows, or a sample is not finite.
     """
     signal = check_finite("signal", check_shape("signal", np.asarray(signal, float), (None, None)))
     rate, frequency = check_positive("rate", rate), check_positive("frequency", frequency)
     check_positive("window", window)
     if frequency >= 0.5 * rate:
-        raise InputError(f"{frequency:g} Hz cannot be seen at {rate:g} samples per second.")
+        raise InputError(f"{frequency:g} Hz is above half of {rate:g} samples per second.")
     if window * frequency < 2:
         raise InputError(
-            f"A window of {window:g} s holds {window * frequency:.2g} periods of {frequency:g} Hz: "
-            "two or more are needed, take a longer one."
+            f"A window of {window:g} s has {window * frequency:.2g} periods of {frequency:g} Hz. "
+            "It needs two: use a longer one."
         )
     length = round(window * rate)
     count = signal.shape[1] // length
     if count < 4:
         raise InputError(
-            f"{signal.shape[1] / rate:.3g} s of signal hold {count} windows of {window:g} s; the "
-            "error needs four or more."
+            f"{signal.shape[1] / rate:.3g} s of signal have {count} windows of {window:g} s; the "
+            "error needs at least four."
         )
     parts = signal[:, : count * length].reshape(len(signal), count, length)
     time = np.arange(length) / rate
@@ -99,9 +99,9 @@ def lock_in(signal: np.ndarray, rate: float, frequency: float, window: float = W
 
 
 def common_phase(phasors: np.ndarray) -> float:
-    """The phase that most of the signal has, in (-pi/2, pi/2]: of a current nobody recorded.
+    """Common phase of all channels in (-pi/2, pi/2], that of a current that was not recorded.
 
-    Half the angle of the sum of squares, as readings of either sign share the phase but for pi.
+    Half the angle of the sum of squares, as the phases of readings of either sign differ by pi.
     """
     total = np.sum(np.square(check_finite("phasors", np.asarray(phasors))))
     if abs(total) == 0:
@@ -122,7 +122,7 @@ def demodulate(
     skip: float = 0.5,
     window: float = WINDOW,
 ) -> Measurement:
-    """Make a measurement of a recording in which patterns inject one after the other.
+    """Demodulate a recording in which patterns inject one after the other.
 
     Parameters
     ----------
@@ -132,22 +132,22 @@ def demodulate(
     intervals : when which pattern injects.
     frequency, current : of the injection, Hz and A (amplitude).
     reference : electrode that the amplifier recorded against.
-    kind : "signed": the part in phase with the current, whose phase is the readings' common
-        one and whose sign makes the injecting electrode positive (or the extracting one
-        negative, whichever was recorded stronger); "amplitude": the modulus.
+    kind : "signed": the part in phase with the current, whose phase is the common one of the
+        readings and whose sign makes the injecting electrode positive (or the extracting one
+        negative, whichever is larger); "amplitude": the modulus.
     skip : s left out at the start of every interval, while amplifiers settle.
     window : s, of the lock-in.
 
     Returns
     -------
-    Measurement whose noise is that of one electrode before any reference: by the root mean square
-    of the lock-in's errors of passive channels, of which a reference electrode has half.
+    Measurement whose noise is that of one electrode before any reference: from the root mean
+    square error of passive channels, half of whose variance is that of a reference electrode.
 
     Raises
     ------
     InputError
-        As `lock_in`; or if an interval lies outside the recording, or signs are asked for
-        where neither end of a pattern was recorded.
+        As `lock_in`; or if an interval is outside the recording, or neither end of a pattern
+        with signed readings was recorded.
     """
     check_option("kind", kind, KINDS)
     check_shape("signal", np.asarray(signal), (len(electrodes), None))
@@ -161,15 +161,15 @@ def demodulate(
                 f"Pattern {name} injects from {interval.start:g} to {interval.stop:g} s, the "
                 f"recording lasts {signal.shape[1] / rate:g} s (the first {skip:g} s are skipped)."
             )
-        found = lock_in(signal[:, first:last], rate, frequency, window)
+        phasors = lock_in(signal[:, first:last], rate, frequency, window)
         ends = [labels.index(end) if end in labels else -1
                 for end in (interval.source, interval.sink)]  # fmt: skip
         passive = np.array([n not in ends and labels[n] != reference for n in range(len(labels))])
-        errors.append(found.std[passive])
+        errors.append(phasors.std[passive])
         if kind == "amplitude":
-            row = np.abs(found.values)
+            row = np.abs(phasors.values)
         else:
-            row = _in_phase(found.values, passive, ends, name)
+            row = _in_phase(phasors.values, passive, ends, name)
         row[labels.index(reference) if reference in labels else slice(0, 0)] = 0.0
         values.append(row)
     # A channel against one electrode has the noise of both; against the average, nearly its own.
@@ -194,14 +194,14 @@ def read_recording(path: str | Path) -> tuple[tuple[str, ...], np.ndarray, float
     Raises
     ------
     InputError
-        If the suffix is none of `READERS`, or MNE cannot read the file.
+        If the suffix is not in `READERS`, or MNE cannot read the file.
     """
     path = Path(path)
     check_option(f"suffix of {path}", path.suffix.lower(), tuple(READERS))
     reader = getattr(mne.io, READERS[path.suffix.lower()])
     try:
         raw = reader(path, preload=False, verbose="error")
-        # Without the channels that the file calls bad.
+        # Without the channels that the file marks as bad.
         picks = mne.pick_types(raw.info, eeg=True)
         signal = raw.get_data(picks=picks)
     except (OSError, ValueError, RuntimeError, ImportError) as error:
@@ -213,10 +213,10 @@ def _in_phase(
     phasors: np.ndarray, passive: np.ndarray, ends: Sequence[int], name: str
 ) -> np.ndarray:
     row = np.real(phasors * np.exp(-1j * common_phase(phasors[passive])))
-    known = [(abs(row[n]), row[n] * sign) for n, sign in zip(ends, (1, -1), strict=True) if n >= 0]
-    if not known:
+    signs = [(abs(row[n]), row[n] * sign) for n, sign in zip(ends, (1, -1), strict=True) if n >= 0]
+    if not signs:
         raise InputError(
             f"Pattern {name}: neither the injecting nor the extracting electrode was recorded, so "
-            "signs are unknown; ask for amplitudes."
+            "signs are unknown; use amplitudes."
         )
-    return row if max(known)[1] > 0 else -row
+    return row if max(signs)[1] > 0 else -row

@@ -1,7 +1,8 @@
-"""Conductivity estimates and what they are worth: covariance, bound, misfit and walls."""
+"""Conductivity estimates with covariance, Cramer-Rao bound, misfit and active walls."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,33 +20,33 @@ from headcond.inverse.protocol import Protocol, readings
 from headcond.inverse.reduced import forward_model
 from headcond.rom.model import ReducedModel
 
-# An interior point comes near a wall but never stands on it.
+# An interior point comes near a wall but never reaches it.
 _WALL = 1e-4
 
 
 @dataclass(frozen=True)
 class Estimates:
-    """Conductivity estimates and what they are worth.
+    """Conductivity estimates and their uncertainty.
 
-    The leading shape `...` is that of the data, with the pairs after it if each pair was
-    estimated by itself.
+    The leading shape `...` is that of the data, followed by the pairs if each pair has an
+    estimate of its own.
 
     Attributes
     ----------
     names : P parameter names.
     free : (P,) bool, which of them were estimated.
     sigma : (..., P) S/m.
-    covariance : (..., P, P) (S/m)^2, of the estimates with what stands at a wall held there;
-        zero for held and fixed parameters. Under a prior, of the posterior.
-    cramer_rao : (..., P) S/m, least standard deviation that any unbiased estimate without
-        walls can have at `sigma`; infinite where the readings say nothing, zero if fixed.
+    covariance : (..., P, P) (S/m)^2, with parameters at a wall held there; zero for held and
+        fixed parameters. Under a prior, of the posterior.
+    cramer_rao : (..., P) S/m, least standard deviation of any unbiased estimate without walls
+        at `sigma`; infinite if the readings do not depend on the parameter, zero if fixed.
     chi_square : (...) squared whitened misfit of the data.
-    dof : (...) independent readings less free parameters: what `chi_square` should be. A parameter
-        that a wall holds counts as free, so with walls chi-square may be larger by one for each.
-    p_value : (...) chance of a larger chi-square if nothing but the stated noise were wrong; not
+    dof : (...) independent readings less free parameters, the expected `chi_square`. A parameter
+        held at a wall counts as free, so each such wall may raise chi-square by one.
+    p_value : (...) probability of a larger chi-square under the stated noise alone; not valid
         with plain weights against one electrode, whose noise all readings share.
     iterations : (...) int.
-    converged : (...) bool.
+    converged : (...) bool, see `optimise.estimate`.
     at_wall : (..., P) bool, held by the box although the data pull outward.
     """
 
@@ -71,7 +72,7 @@ class Estimates:
         return np.sqrt(np.diagonal(self.covariance, axis1=-2, axis2=-1))
 
     def reshape(self, shape: tuple[int, ...]) -> Estimates:
-        """The same with the leading shape (...) instead."""
+        """The same estimates with another leading shape (...)."""
         size = len(self.names)
         return Estimates(
             self.names, self.free, self.sigma.reshape(*shape, size),
@@ -82,10 +83,10 @@ class Estimates:
         )  # fmt: skip
 
 
-def summarise(
+def evaluate(
     problem: Objective, x: np.ndarray, iterations: np.ndarray, converged: np.ndarray
 ) -> Estimates:
-    """What the solutions x (n, F) of all problems are worth; leading shape (n,)."""
+    """Estimates of leading shape (n,) from the solutions x (n, F) of all problems."""
     free, (lower, upper) = problem.free, problem.bounds
     count, size = len(x), problem.fixed.shape[-1]
     sigma = problem.sigma(x, np.arange(count))
@@ -106,7 +107,7 @@ def summarise(
             (x[which] >= upper - _WALL) & (slope < 0)
         )
         moving = ~held[:, :, None] & ~held[:, None, :]
-        inner = inverse(np.where(moving, info, np.eye(len(free))))
+        inner = invert_information(np.where(moving, info, np.eye(len(free))))
         if problem.whitener.correlation:
             # Plain least squares: (J'J)^-1 J'CJ (J'J)^-1 with the readings' true covariance C.
             count_each = problem.data.shape[-1]
@@ -128,7 +129,7 @@ def summarise(
 
 
 def _information(problem: Objective, jacobian: np.ndarray, info: np.ndarray) -> np.ndarray:
-    """Fisher information (n, F, F) of the readings, whatever the estimate weighs them by."""
+    """Fisher information (n, F, F) of the readings, for either weighting of the estimate."""
     if not problem.whitener.correlation:
         return info
     # (I + 1 1')^-1 = I - 1 1' / (R + 1) within a pair of R readings.
@@ -154,7 +155,7 @@ def cramer_rao(
     Returns
     -------
     (S, pairs, P) S/m, or (S, P) if joint; zero for parameters that are not free, infinite
-    where the readings say nothing.
+    if the readings do not depend on them.
     """
     model = forward_model(model, protocol)
     sigma = np.atleast_2d(np.asarray(sigma, float))
@@ -177,8 +178,37 @@ def cramer_rao(
     return bound if problem.each else bound[:, 0]
 
 
-def inverse(info: np.ndarray) -> np.ndarray:
-    """Inverse of information matrices; infinite variances where one is singular."""
+def scaled_std(
+    estimates: Estimates, index: tuple[int, ...], prior: Mapping[str, tuple[float, float]] | None
+) -> np.ndarray:
+    """Standard deviations (P,) in S/m for the noise that would explain the misfit of one estimate.
+
+    The variance of the noise is multiplied by r, the chi-square per degree of freedom, if that is
+    above 1. A prior with information P keeps it: (F / r + P)^-1 in log conductivity, where F is
+    the information of the data.
+
+    Parameters
+    ----------
+    estimates, index : position in the leading shape of the estimates.
+    prior : of the estimates, see `optimise.estimate`.
+    """
+    reduced = max(1.0, float(estimates.chi_square[index] / max(estimates.dof[index], 1)))
+    std, sigma = estimates.std[index], estimates.sigma[index]
+    if not prior:
+        return std * np.sqrt(reduced)
+    moving = np.flatnonzero(std > 0)
+    scale = np.outer(sigma[moving], sigma[moving])
+    total = np.linalg.inv(estimates.covariance[index][np.ix_(moving, moving)] / scale)
+    names = [estimates.names[k] for k in moving]
+    own = np.diag([prior[name][1] ** -2 if name in prior else 0.0 for name in names])
+    scaled = np.zeros(len(std))
+    covariance = np.linalg.inv((total - own) / reduced + own)
+    scaled[moving] = sigma[moving] * np.sqrt(np.diag(covariance))
+    return scaled
+
+
+def invert_information(info: np.ndarray) -> np.ndarray:
+    """Covariance (..., F, F) of information matrices; infinite variances if one is singular."""
     scale = np.sqrt(np.diagonal(info, axis1=-2, axis2=-1))
     dead = scale <= 0
     scale = np.where(dead, 1.0, scale)
@@ -194,4 +224,4 @@ def inverse(info: np.ndarray) -> np.ndarray:
 
 def log_std(info: np.ndarray) -> np.ndarray:
     """Cramer-Rao deviations (..., F) in log conductivity."""
-    return np.sqrt(np.diagonal(inverse(info), axis1=-2, axis2=-1))
+    return np.sqrt(np.diagonal(invert_information(info), axis1=-2, axis2=-1))

@@ -1,4 +1,4 @@
-"""The full-order forward model, and the traditional estimation that ROM-pEIT is compared with."""
+"""The full-order forward model."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from headcond.fem.operator import AffineOperator
 from headcond.rom.parameters import Box
 
 logger = logging.getLogger(__name__)
-_TOLD_EVERY = 60.0  # s between two lines of progress
+_LOG_INTERVAL = 60.0  # s between two lines of progress
 
 
 class FullModel:
@@ -56,7 +56,7 @@ class FullModel:
         self._loads = np.stack([operator.load(*pair, current) for pair in self.pairs], axis=1)
         self._blocks = box.blocks(operator)[: len(box.names)]
         self._factory = solver_factory
-        self._held: dict[str, Any] = {}
+        self._cached: dict[str, Any] = {}
 
     def voltages(self, sigma: ArrayLike) -> np.ndarray:
         """Electrode potentials (..., pairs, L) in V for sigma (..., P) in S/m; M systems each."""
@@ -109,23 +109,23 @@ class FullModel:
         return len(self.pairs)
 
     def _prepare(self, sigma: np.ndarray) -> None:
-        # One matrix is kept with its solver and fields: voltages, then the Jacobian there.
-        if self._held and np.array_equal(self._held["sigma"], sigma):
+        # The last matrix is kept with its solver and fields: voltages, then the Jacobian there.
+        if self._cached and np.array_equal(self._cached["sigma"], sigma):
             return
         if np.any(sigma <= 0):
-            raise InputError(f"Conductivities must lie above 0 S/m, got {sigma}.")
-        if self._held and hasattr(self._held["solver"], "close"):
-            self._held["solver"].close()
+            raise InputError(f"Conductivities must be above 0 S/m, got {sigma}.")
+        if self._cached and hasattr(self._cached["solver"], "close"):
+            self._cached["solver"].close()
         solver = self._factory(self.operator.combine(self.box.coefficients(self.operator, sigma)))
-        self._held = {"sigma": sigma.copy(), "solver": solver, "fields": {}}
+        self._cached = {"sigma": sigma.copy(), "solver": solver, "fields": {}}
 
     def _solve(self, loads: np.ndarray, name: str) -> np.ndarray:
         self.systems_solved += loads.shape[1]
-        return self._held["solver"].solve(loads, name=name).x
+        return self._cached["solver"].solve(loads, name=name).x
 
     def _fields(self, sigma: np.ndarray, pairs: Sequence[int]) -> np.ndarray:
         self._prepare(sigma)
-        fields = self._held["fields"]
+        fields = self._cached["fields"]
         if missing := [m for m in pairs if m not in fields]:
             solved = self._solve(self._loads[:, missing], "injection")
             fields.update(zip(missing, solved.T, strict=True))
@@ -159,11 +159,11 @@ class FullModel:
     def _map(self, sigma: ArrayLike, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         sigma = self._checked(sigma)
         points = sigma.reshape(-1, len(self.names))
-        values, told = [], time.monotonic()
+        values, logged = [], time.monotonic()
         for count, point in enumerate(points, start=1):
             values.append(function(point))
-            if time.monotonic() - told > _TOLD_EVERY:
-                told = time.monotonic()
+            if time.monotonic() - logged > _LOG_INTERVAL:
+                logged = time.monotonic()
                 logger.info("solved at %d of %d conductivities", count, len(points))
         values = np.stack(values)
         return values.reshape(*sigma.shape[:-1], *values.shape[1:])

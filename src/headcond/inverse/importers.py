@@ -1,4 +1,4 @@
-"""Measured data sets of others as `table.Measurement`."""
+"""Public data sets and file layouts of other programs as `measurement.Measurement`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from headcond.files.hdf5 import open_hdf5
 from headcond.inverse.measurement import Measurement
 from headcond.inverse.protocol import AVERAGE
 
-# Names of the set's table that 10-10 spells otherwise; of two places the first is meant, as
-# the coordinates show (27 mm beside the midline).
+# Names of the set's table with another spelling in 10-10. Of two positions the first is right,
+# by the coordinates (27 mm from the midline).
 _SPELLING = {"FP2": "Fp2", "FP1": "Fp1", "CZ": "Cz", "I2/O10": "I2", "I1/O9": "I1"}
 # `normalise_dataset` of the set scales all voltages to its largest current and to mV.
 _UCL_CURRENT = 280e-6
@@ -25,16 +25,15 @@ _UCL_UNIT = 1e-3
 def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     """Read the mean healthy scalp EIT of UCL (Goren et al. 2018, Sci Data 5:180112).
 
-    Mean over ten people of the in-phase voltages, normalised to 280 uA, at 17 frequencies
-    and under 31 patterns of 30 readings each. The noise is not given: a mean over people is
-    fitted by one head only as far as that head is the mean.
+    Mean over ten people of the in-phase voltages, normalised to 280 uA, at 17 frequencies and
+    under 31 patterns of 30 readings each. The noise is unknown: one head fits a mean over people
+    only as far as it is the mean head.
 
-    The set names an electrode on the middle of the forehead, NFpz, as the reference, which its
-    readings contradict: against that electrode their mean would have to be lowest when current
-    enters at Fp1 or Fp2 beside it, and alike left and right, but it is lowest when it enters at
-    F8, -11 mV at 100 Hz, and -1 mV at F7, its mirror image (docs/experiments.md). So the reference
-    is taken out: readings are given against their own average, which keeps all that they say of
-    each other.
+    The set states NFpz, in the middle of the forehead, as the reference, which contradicts its
+    readings: against NFpz their mean would be lowest when current enters at its neighbours Fp1 or
+    Fp2, and symmetric, but it is lowest at F8, -11 mV at 100 Hz, and -1 mV at F7, its mirror image
+    (docs/experiments.md). So readings are given against their own average, which keeps all
+    differences between them.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     Raises
     ------
     InputError
-        If a file is missing or does not hold what the set's description says.
+        If a file is missing or not as the set's description says.
     """
     folder = Path(folder)
     settings = results.read_json(folder / "EITSETTINGS.json")
@@ -64,22 +63,22 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     if len(references) != 1:
         raise InputError(f"{folder}: readings against several references: {sorted(references)}.")
     pairs = tuple(dict.fromkeys((names[a], names[b]) for a, b in protocol[:, :2].tolist()))
-    reference = names[references.pop()]  # not where it is said to be: left out
+    reference = names[references.pop()]  # not at its stated position: left out
     electrodes = tuple(name for name in names.values() if name != reference)
     row = [pairs.index((names[a], names[b])) for a, b in protocol[:, :2].tolist()]
     column = [electrodes.index(names[e]) for e in protocol[:, 2].tolist()]
-    found = []
+    measurements = []
     for frequency, voltages in zip(frequencies, values, strict=True):
         wide = np.full((len(pairs), len(electrodes)), np.nan)
         wide[row, column] = _UCL_UNIT * voltages
         wide -= np.nanmean(wide, axis=1, keepdims=True)
-        found.append(
+        measurements.append(
             Measurement(
                 pairs, electrodes, wide, np.full(len(pairs), _UCL_CURRENT), AVERAGE,
                 frequency=float(frequency), description="UCL, mean of ten healthy people",
             )
         )  # fmt: skip
-    return tuple(found)
+    return tuple(measurements)
 
 
 def _ucl_names(path: Path) -> dict[int, str]:
@@ -104,14 +103,14 @@ def read_rompeit(
 ) -> Measurement:
     """Read measurements, computed or real, in the layout of ROMpEIT (Walker et al.).
 
-    pattern_K.mat belongs to row K of the sinks. It holds a struct `Data` with the potentials `u`
-    in V of all nodes and then of the L electrodes in their order, or of these alone, and with the
-    conductivities `synth_cond` of computed ones; real measurements may be the variable `u` itself.
-    MATLAB's v5 to v7.3 are read. Potentials against whatever it was are re-referenced to the
+    pattern_K.mat belongs to row K of the sinks. Its struct `Data` has the potentials `u` in V of
+    all nodes followed by those of the L electrodes in their order, or only the latter, and, if
+    they are computed, the conductivities `synth_cond`; real measurements may be the variable `u`
+    itself. MATLAB's v5 to v7.3 are read. Potentials are re-referenced from any reference to the
     average of the passive electrodes; those of injecting and extracting ones are left out.
 
-    In computed potentials these two are the largest and the least of all electrodes (current
-    flows downwards), which is checked: other labels or sinks would go unnoticed.
+    In computed potentials the injecting electrode has the largest and the extracting one the
+    least potential. This is checked, as wrong labels or sinks would go unnoticed.
 
     Parameters
     ----------
@@ -121,22 +120,22 @@ def read_rompeit(
     labels : text file with the L electrodes' labels, one per line, in ROMpEIT's order.
     current : A; ROMpEIT's own default is 20e-6.
     noisy : read pattern_K_noise.mat, the potentials with added noise.
-    noise : standard deviation of one electrode's noise in V, None if nobody knows.
-    frequency : Hz; the files do not say it.
+    noise : standard deviation of one electrode's noise in V, None if unknown.
+    frequency : Hz; not in the files.
 
     Raises
     ------
     InputError
-        If files are missing, damaged or not of this layout, do not belong together, or lack
-        a reading.
+        If files are missing, damaged or of another layout, do not fit together, or lack a
+        reading.
     """
     names = _labels(Path(labels))
     used = _sinks(sinks, len(names))
     files = _pattern_files(Path(folder), noisy)
     if len(files) != len(used):
         raise InputError(
-            f"{folder}: {len(files)} patterns, but {sinks} has {len(used)} rows; row K is that of "
-            "pattern_K. Patterns computed for sinks.mat are none for new_sinks.mat."
+            f"{folder}: {len(files)} patterns, but {sinks} has {len(used)} rows; row K belongs to "
+            "pattern_K. Patterns computed for sinks.mat do not fit new_sinks.mat."
         )
     voltages = np.full((len(used), len(names)), np.nan)
     length = 0
@@ -145,8 +144,8 @@ def read_rompeit(
         length = length or len(potentials)
         if len(potentials) != length:
             raise InputError(
-                f"{path}: u has {len(potentials)} values, in {files[0].name} {length}: they are "
-                "not of one head."
+                f"{path}: u has {len(potentials)} values, but {length} in {files[0].name}: they "
+                "are from different heads."
             )
         if len(names) > length:
             raise InputError(
@@ -172,9 +171,9 @@ def read_rompeit(
 
 
 def rompeit_conductivities(folder: str | Path, noisy: bool = False) -> np.ndarray:
-    """Conductivities in S/m, the contact impedance last, that potentials were computed with.
+    """Conductivities in S/m, the contact impedance last, of computed potentials.
 
-    As the first pattern in `folder` says (see `read_rompeit`); empty for real measurements.
+    From the first pattern in `folder` (see `read_rompeit`); empty for real measurements.
     """
     return _pattern(_pattern_files(Path(folder), noisy)[0])[1]
 
@@ -195,40 +194,40 @@ def _labels(path: Path) -> tuple[str, ...]:
 
 def _sinks(path: str | Path, count: int) -> np.ndarray:
     """Indices (P, 2) from 0 of injecting and extracting electrodes."""
-    found = matlab.numbers(path, ["sinks"]).get("sinks")
-    if found is None:
+    sinks = matlab.numbers(path, ["sinks"]).get("sinks")
+    if sinks is None:
         raise InputError(f"{path}: has no variable sinks.")
-    check_shape(f"{path}: sinks", found, (None, None))
-    if found.shape[1] > 2:
+    check_shape(f"{path}: sinks", sinks, (None, None))
+    if sinks.shape[1] > 2:
         raise InputError(
-            f"{path}: its patterns extract at {found.shape[1] - 1} electrodes at once; only one "
-            "can be read here. Measure or compute pairs of electrodes."
+            f"{path}: its patterns extract at {sinks.shape[1] - 1} electrodes at once; only one is "
+            "supported. Measure or compute pairs of electrodes."
         )
-    check_shape(f"{path}: sinks", found, (None, 2))
-    wrong = ~np.isin(found, np.arange(1, count + 1))
+    check_shape(f"{path}: sinks", sinks, (None, 2))
+    wrong = ~np.isin(sinks, np.arange(1, count + 1))
     if np.any(wrong):
         raise InputError(
             f"{path}: row {np.argwhere(wrong)[0][0] + 1} of sinks names electrode "
-            f"{found[wrong][0]:g}; the labels are of electrodes 1 to {count}."
+            f"{sinks[wrong][0]:g}; the labels are of electrodes 1 to {count}."
         )
-    return found.astype(int) - 1
+    return sinks.astype(int) - 1
 
 
 def _pattern_files(folder: Path, noisy: bool) -> list[Path]:
     suffix = "_noise" if noisy else ""
-    found = {}
+    files = {}
     for path in folder.glob(f"pattern_*{suffix}.mat"):
         if match := re.fullmatch(rf"pattern_([1-9]\d*){suffix}\.mat", path.name):
-            found[int(match[1])] = path
-    if not found:
+            files[int(match[1])] = path
+    if not files:
         raise InputError(f"{folder}: has no pattern_1{suffix}.mat, pattern_2{suffix}.mat, ...")
-    for number, known in enumerate(sorted(found), start=1):
-        if known != number:
+    for number, present in enumerate(sorted(files), start=1):
+        if present != number:
             raise InputError(
                 f"{folder}: pattern_{number}{suffix}.mat is missing, but there is "
-                f"{found[known].name}."
+                f"{files[present].name}."
             )
-    return [found[number] for number in sorted(found)]
+    return [files[number] for number in sorted(files)]
 
 
 def _pattern(path: Path) -> tuple[np.ndarray, np.ndarray]:

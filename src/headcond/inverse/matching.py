@@ -1,97 +1,115 @@
-"""A measurement on a trained model: patterns, readings and noise as the estimators want them."""
+"""A measurement in the layout of a trained model: patterns, readings and noise."""
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from headcond.checks import InputError, check_option, check_positive
 from headcond.inverse.measurement import Measurement
 from headcond.inverse.objective import LEAST_AMPLITUDE
-from headcond.inverse.protocol import AVERAGE, Protocol, make_protocol
+from headcond.inverse.protocol import AVERAGE, Protocol, make_protocol, readings
+from headcond.inverse.screening import BadChannels
+from headcond.rom.model import ReducedModel
 
 
 @dataclass(frozen=True)
-class Bound:
+class Data:
     """Readings of a measurement in the layout of a model.
 
     Attributes
     ----------
     protocol : patterns and readings in use.
-    data : (pairs, L) V at the model's current, zero where there is no reading.
+    readings : (pairs, L) V at the model's current, zero where there is no reading.
     noise : (pairs,) V, of one electrode at the model's current.
-    scale : (pairs,) model's current over the measurement's: data = scale * voltages.
-    amplitude : whether the data are amplitudes.
-    left_out : pattern, electrode (or "" for the whole pattern) and the reason, one entry per
+    scale : (pairs,) model's current over the measurement's: readings = scale * voltages.
+    amplitude : whether the readings are amplitudes.
+    left_out : pattern, electrode ("" for the whole pattern) and the reason, one entry per
         reading or pattern that is not used.
     """
 
     protocol: Protocol
-    data: np.ndarray
+    readings: np.ndarray
     noise: np.ndarray
     scale: np.ndarray
     amplitude: bool
     left_out: tuple[tuple[str, str, str], ...]
 
+    def predicted(self, potentials: np.ndarray) -> np.ndarray:
+        """Readings (pairs, L) of electrode potentials (pairs, L), in V at the model's current."""
+        expected = readings(potentials, self.protocol)
+        return np.abs(expected) if self.amplitude else expected
 
-def bind(
-    measurement: Measurement,
-    model: Any,
-    *,
-    noise: float | None = None,
-    bad_electrodes: Collection[str] = (),
-    bad_patterns: Collection[str] = (),
-) -> Bound:
-    """Lay a measurement out for a reduced model whose pairs share one sink.
 
-    Signed readings against one electrode stay against it; an average is taken anew over the
-    passive electrodes that were read, which keeps all differences. Injecting and extracting
-    electrodes are no readings. Amplitudes below `objective.LEAST_AMPLITUDE` deviations of their
-    noise, that of two electrodes, are left out.
+def check_survey(
+    measurement: Measurement, model: ReducedModel, bad: BadChannels, noise: float | None = None
+) -> float:
+    """Check that a model has what a measurement needs.
 
     Parameters
     ----------
     measurement : at one frequency.
-    model : `rom.model.ReducedModel`.
+    model : reduced model, whose pairs share one sink.
+    bad : electrodes whose readings are not used under any pattern (they may inject), and
+        patterns that are not used.
     noise : standard deviation of one electrode in V at the measurement's current; the
         measurement's own by default.
-    bad_electrodes : labels whose readings are not used, under any pattern. They may inject.
-    bad_patterns : patterns that are not used, as injection-extraction.
+
+    Returns
+    -------
+    The noise.
 
     Raises
     ------
     InputError
-        If electrodes are unknown to the model or no pair was trained for them, nobody gives
-        the noise, or no reading is left.
+        If electrodes are unknown to the model, no pair was trained for them, a bad one is the
+        reference or unknown to the measurement, or the noise is unknown.
     """
     std = measurement.noise if noise is None else check_positive("noise", noise)
     if std is None:
         raise InputError(
-            "The measurement does not say its noise: give the standard deviation of one "
+            "The noise of the measurement is unknown: give the standard deviation of one "
             "electrode in V."
         )
-    for label in bad_electrodes:
+    for label in sorted(bad.electrodes):
         check_option("bad electrode", label, (*measurement.electrodes, measurement.reference))
-    for name in bad_patterns:
+    for name in sorted(bad.patterns):
         check_option("bad pattern", name, measurement.names)
-    _check_labels(measurement, model, bad_electrodes, bad_patterns)
-    if measurement.reference in bad_electrodes:
+    _check_labels(measurement, model, bad)
+    if measurement.reference in bad.electrodes:
         raise InputError(
-            f"The bad electrode {measurement.reference} is the reference of every reading: take "
-            "another reference, or average, before you write the table."
+            f"The bad electrode {measurement.reference} is the reference of every reading: "
+            "re-reference the table to another electrode, or to the average."
         )
+    return std
+
+
+def match(
+    measurement: Measurement, model: ReducedModel, bad: BadChannels, noise: float
+) -> Data:  # fmt: skip
+    """Put a measurement that `check_survey` has accepted into the layout of a model.
+
+    Signed readings against one electrode stay against it. An average is taken anew over the
+    passive electrodes that were read, which keeps all differences. Injecting and extracting
+    electrodes are not read. Amplitudes below `objective.LEAST_AMPLITUDE` deviations of their
+    noise, that of two electrodes, are left out.
+
+    Raises
+    ------
+    InputError
+        If no reading is left.
+    """
     left_out: list[tuple[str, str, str]] = []
     kept, missing = [], {}
     for m, pair in enumerate(measurement.pairs):
         name = measurement.names[m]
-        if name in bad_patterns:
+        if name in bad.patterns:
             left_out.append((name, "", "named as bad"))
             continue
-        absent = _absent(measurement, m, std, bad_electrodes, left_out)
+        absent = _absent(measurement, m, noise, bad, left_out)
         read = set(measurement.electrodes) - set(absent) - {*pair, measurement.reference}
         if len(read) < (2 if measurement.reference == AVERAGE else 1):
             left_out.append((name, "", "no independent reading"))
@@ -105,39 +123,37 @@ def bind(
     pairs = [measurement.pairs[m] for m in kept]
     protocol = make_protocol(pairs, model.electrodes, measurement.reference, missing)
     scale = model.current / measurement.current[kept]
-    data = np.zeros(protocol.mask.shape)
+    values = np.zeros(protocol.mask.shape)
     for column, label in enumerate(measurement.electrodes):
         if label in model.electrodes:  # a bad one may be unknown
             place = model.electrodes.index(label)
-            data[:, place] = np.nan_to_num(measurement.voltages[kept, column]) * scale
+            values[:, place] = np.nan_to_num(measurement.voltages[kept, column]) * scale
     if measurement.reference == AVERAGE:
-        data = data - np.sum(protocol.weights * data, axis=1, keepdims=True)
-    data = np.where(protocol.mask, data, 0.0)
-    return Bound(protocol, data, std * scale, scale, measurement.kind == "amplitude",
-                 tuple(left_out))  # fmt: skip
+        values = values - np.sum(protocol.weights * values, axis=1, keepdims=True)
+    values = np.where(protocol.mask, values, 0.0)
+    amplitude = measurement.kind == "amplitude"
+    return Data(protocol, values, noise * scale, scale, amplitude, tuple(left_out))
 
 
-def _check_labels(
-    measurement: Measurement, model: Any, bad: Collection[str], bad_patterns: Collection[str]
-) -> None:
-    known = tuple(model.electrodes)
+def _check_labels(measurement: Measurement, model: ReducedModel, bad: BadChannels) -> None:
+    labels = tuple(model.electrodes)
     reference = () if measurement.reference == AVERAGE else (measurement.reference,)
     pairs = [
         pair
         for pair, name in zip(measurement.pairs, measurement.names, strict=True)
-        if name not in bad_patterns
+        if name not in bad.patterns
     ]
-    read = [label for label in measurement.electrodes if label not in bad]
+    read = [label for label in measurement.electrodes if label not in bad.electrodes]
     used = dict.fromkeys([*(label for pair in pairs for label in pair), *read, *reference])
-    unknown = [label for label in used if label not in known]
+    unknown = [label for label in used if label not in labels]
     if len(unknown) > len(used) / 2:
         raise InputError(
-            f"The model was trained for other electrodes: it has {_some(known)}, and of the "
-            f"measurement's {len(used)} it lacks {len(unknown)}: {_some(unknown)}."
+            f"The model was trained for other electrodes: it has {_some(labels)}, and lacks "
+            f"{len(unknown)} of the measurement's {len(used)}: {_some(unknown)}."
         )
     if unknown:
-        same = [label for label in known if label.lower() == unknown[0].lower()]
-        near = same or difflib.get_close_matches(unknown[0], known, n=1)
+        same = [label for label in labels if label.lower() == unknown[0].lower()]
+        near = same or difflib.get_close_matches(unknown[0], labels, n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise InputError(
             f"The model has no electrode {', '.join(unknown)}.{hint} Use the model's names, or "
@@ -156,20 +172,20 @@ def _check_labels(
 def _absent(
     measurement: Measurement,
     m: int,
-    std: float,
-    bad: Collection[str],
+    noise: float,
+    bad: BadChannels,
     left_out: list[tuple[str, str, str]],
 ) -> list[str]:
-    """Electrodes without a usable reading under pattern m; their reasons go to `left_out`."""
+    """Electrodes without a usable reading under pattern m; the reasons go to `left_out`."""
     absent = []
     for label, value in zip(measurement.electrodes, measurement.voltages[m], strict=True):
         if label in (*measurement.pairs[m], measurement.reference):
             continue
-        if label in bad:
+        if label in bad.electrodes:
             reason = "electrode is bad"
         elif np.isnan(value):
             reason = "missing"
-        elif measurement.kind == "amplitude" and value < LEAST_AMPLITUDE * np.sqrt(2) * std:
+        elif measurement.kind == "amplitude" and value < LEAST_AMPLITUDE * np.sqrt(2) * noise:
             reason = f"amplitude below {LEAST_AMPLITUDE:g} deviations of its noise"
         else:
             continue

@@ -20,7 +20,7 @@ KINDS = ("signed", "amplitude")
 COLUMNS = ("frequency", "injection", "extraction", "current", "electrode", "voltage")
 UNITS = {"frequency": "Hz", "current": "A", "voltage": "V"}
 MISSING = "n/a"
-# Safety standards keep scalp currents far below this; more is a current in another unit.
+# Safety standards keep scalp currents far below this; larger values are in another unit.
 _LARGEST_CURRENT = 0.1
 _LEAST_CURRENT = 1e-9
 _LARGEST_VOLTAGE = 100.0
@@ -34,21 +34,21 @@ class Measurement:
     ----------
     pairs : (injection, extraction) electrode labels of M patterns.
     electrodes : labels of the L reading electrodes.
-    voltages : (M, L) V against `reference`, NaN where there is no reading.
+    voltages : (M, L) V against `reference`, NaN for a missing reading.
     current : (M,) A, the amplitude if voltages are amplitudes.
-    reference : an electrode's label, or "average" if an average was subtracted; the
-        estimators take another one over the readings that they use.
-    kind : "signed" (in phase with the current), or "amplitude", numbers from 0 on.
+    reference : an electrode's label, or "average" if an average was subtracted; estimates use
+        the average of the readings in use.
+    kind : "signed" (in phase with the current), or "amplitude" (not negative).
     frequency : Hz.
-    noise : standard deviation of one electrode's noise before any reference was subtracted,
-        V; None if nobody knows.
-    description : in words, for tables and figures.
+    noise : standard deviation of one electrode's noise before any reference was subtracted, V;
+        None if unknown.
+    description : text for tables and figures.
 
     Raises
     ------
     InputError
-        If it cannot be a measurement: shapes, labels, a pattern that injects at the
-        reference, impossible currents or voltages, or not a single reading.
+        For wrong shapes or labels, a pattern that injects at the reference, impossible currents
+        or voltages, or no reading at all.
     """
 
     pairs: tuple[tuple[str, str], ...]
@@ -78,16 +78,14 @@ class Measurement:
 
     @property
     def passive(self) -> np.ndarray:
-        """Where (M, L) an electrode neither injects nor extracts nor is the reference."""
+        """Mask (M, L) of electrodes that neither inject nor extract nor are the reference."""
         return np.array([
             [label not in (*pair, self.reference) for label in self.electrodes]
             for pair in self.pairs
         ])  # fmt: skip
 
 
-def write(
-    path: str | Path, measurements: Sequence[Measurement], **sidecar: Any
-) -> None:  # fmt: skip
+def write(path: str | Path, measurements: Sequence[Measurement], **sidecar: Any) -> None:
     """Write measurements at several frequencies as one table with its JSON sidecar.
 
     Parameters
@@ -99,15 +97,15 @@ def write(
     Raises
     ------
     InputError
-        If they do not belong in one table.
+        If they do not fit into one table.
     """
     if not measurements:
-        raise InputError("Nothing to write: no measurement given.")
+        raise InputError("There is no measurement to write.")
     first = measurements[0]
     for other in measurements[1:]:
         for key in ("reference", "kind", "noise", "description"):
             if getattr(other, key) != getattr(first, key):
-                raise InputError(f"Measurements with different {key} need tables of their own.")
+                raise InputError(f"Measurements with different {key} need separate tables.")
     frequencies = [m.frequency for m in measurements]
     if len(set(frequencies)) < len(frequencies):
         raise InputError("Two measurements have the same frequency: write two tables.")
@@ -127,12 +125,12 @@ def write(
 def read(path: str | Path) -> tuple[Measurement, ...]:
     """Read a measurement table and its sidecar, one measurement per frequency.
 
-    A reading that is absent, or written n/a, is missing.
+    A reading without a row, or written as n/a, is missing.
 
     Raises
     ------
     InputError
-        If table or sidecar are not as docs/own-measurements.md says; the message names the
+        If table or sidecar are not as docs/own-measurements.md describes; the message names the
         file, and the row or the key.
     """
     if not Path(path).exists():
@@ -151,12 +149,12 @@ def read(path: str | Path) -> tuple[Measurement, ...]:
 def _facts(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise InputError(
-            f"{path}: there is no such file. A table of measured voltages needs it beside it, with "
+            f"{path}: there is no such file. A table of measured voltages needs this sidecar, with "
             "format, reference, kind, noise and units: docs/own-measurements.md."
         )
     facts = results.read_json(path)
     if facts.get("format") != FORMAT:
-        raise InputError(f'{path}: no sidecar of a measurement: needs "format": "{FORMAT}".')
+        raise InputError(f'{path}: not a measurement: it needs "format": "{FORMAT}".')
     for key in ("reference", "kind", "noise", "units"):
         if key not in facts:
             raise InputError(f"{path}: the key {key!r} is missing.")
@@ -164,10 +162,10 @@ def _facts(path: Path) -> dict[str, Any]:
     if not isinstance(facts["reference"], str):
         raise InputError(f"{path}: reference must be an electrode's name, or average.")
     for column, unit in UNITS.items():
-        given = facts["units"].get(column) if isinstance(facts["units"], dict) else None
-        if given != unit:
+        stated = facts["units"].get(column) if isinstance(facts["units"], dict) else None
+        if stated != unit:
             raise InputError(
-                f"{path}: units.{column} is {given!r}, the table must be in {unit}: convert it."
+                f"{path}: units.{column} is {stated!r}, the table must be in {unit}: convert it."
             )
     noise = facts["noise"]
     if noise is not None:
@@ -209,8 +207,8 @@ def _number(path: str | Path, row: int, column: str, text: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        hint = f" Write {MISSING} where there is no reading." if column == "voltage" else ""
-        raise InputError(f"{path}: row {row + 2}: {column} is {text!r}, no finite number.{hint}")
+        hint = f" Write {MISSING} for a missing reading." if column == "voltage" else ""
+        raise InputError(f"{path}: row {row + 2}: {column} is {text!r}, not a number.{hint}")
     return value
 
 
@@ -246,7 +244,7 @@ def _check(m: Measurement) -> None:
     for what, labels in (("pattern", m.pairs), ("electrode", m.electrodes)):
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
-            raise InputError(f"The {what} {twice} stands twice in the measurement.")
+            raise InputError(f"The {what} {twice} is in the measurement twice.")
     check_option("kind", m.kind, KINDS)
     for source, sink in m.pairs:
         if source == sink:
@@ -254,8 +252,8 @@ def _check(m: Measurement) -> None:
         if m.reference in (source, sink):
             raise InputError(
                 f"Pattern {source}-{sink} uses the reference electrode {m.reference}, whose "
-                "potential then holds a contact's voltage drop: leave the pattern out, or "
-                "re-reference its readings to a passive electrode."
+                "potential then includes the voltage drop of its contact: leave the pattern out, "
+                "or re-reference its readings to a passive electrode."
             )
     check_positive("frequency", m.frequency)
     if m.noise is not None:
@@ -263,27 +261,27 @@ def _check(m: Measurement) -> None:
     if not np.all((m.current > _LEAST_CURRENT) & (m.current < _LARGEST_CURRENT)):
         worst = m.current[np.argmax(np.abs(np.log(np.maximum(m.current, 1e-300) / 1e-4)))]
         raise InputError(
-            f"A current of {worst:g} A: scalp currents lie between {_LEAST_CURRENT:g} and "
+            f"A current of {worst:g} A: scalp currents are between {_LEAST_CURRENT:g} and "
             f"{_LARGEST_CURRENT:g} A. Give it in A: 20 uA is 0.00002; an extraction is written "
             "as the pattern's second electrode, not as a negative current."
         )
-    known = np.isfinite(m.voltages)
+    present = np.isfinite(m.voltages)
     if np.any(np.isinf(m.voltages)):
         raise InputError("A voltage is infinite: mark readings that failed as missing.")
-    if not known.any():
+    if not present.any():
         raise InputError("Every reading is missing: there is nothing to estimate from.")
-    largest = np.abs(m.voltages[known & m.passive]).max(initial=0.0)
+    largest = np.abs(m.voltages[present & m.passive]).max(initial=0.0)
     if largest > _LARGEST_VOLTAGE:
         raise InputError(
-            f"A voltage of {largest:g} V on a scalp: voltages off by 1000 or a million come from "
-            "mV or uV; give them in V."
+            f"A voltage of {largest:g} V is too large for a scalp. Was it in mV or uV? Give "
+            "voltages in V."
         )
-    if m.kind == "amplitude" and np.any(m.voltages[known] < 0):
+    if m.kind == "amplitude" and np.any(m.voltages[present] < 0):
         raise InputError("An amplitude is below 0: the kind of these readings is signed.")
     if m.kind == "amplitude" and m.reference == AVERAGE:
         raise InputError(
-            "Amplitudes against an average have lost what the average was: give amplitudes of "
-            "the voltages against the electrode that they were recorded against."
+            "Amplitudes cannot be referenced to an average: give amplitudes of the voltages "
+            "against the electrode that they were recorded against."
         )
     if m.reference in m.electrodes:
         own = m.voltages[:, m.electrodes.index(m.reference)]

@@ -10,11 +10,9 @@ from numpy.typing import ArrayLike
 
 from headcond.checks import InputError
 from headcond.inverse.estimates import Estimates
-from headcond.inverse.optimise import InversionError, estimate
+from headcond.inverse.optimise import SAME_MINIMUM, InversionError, estimate
 from headcond.inverse.protocol import Protocol
 
-# Objectives nearer than this are one minimum: a chi-square hardly changes by so little.
-SAME_MINIMUM = 1e-2
 _MOST_STARTS = 1000
 
 
@@ -24,7 +22,7 @@ class MultiStart:
 
     Attributes
     ----------
-    best : per problem the converged estimate of the least objective.
+    best : per problem the converged estimate with the smallest objective.
     agreeing : (...) starts that converged to that minimum, within a chi-square of 0.01.
     starts : number of starts.
     """
@@ -43,18 +41,18 @@ def estimate_from_starts(
     generator: np.random.Generator,
     **options: Any,
 ) -> MultiStart:
-    """Estimate from the box centre and from random points, even in log conductivity.
+    """Estimate from the box centre and from random points, uniform in log conductivity.
 
     Parameters
     ----------
     model, data, protocol, noise, **options : as in `optimise.estimate`.
-    starts : how many, the box centre included.
+    starts : number of starts, including the box centre.
     generator : see `headcond.random.generator`.
 
     Raises
     ------
     InputError
-        For no start or more than 1000, a start among the options, or as `estimate`.
+        If `starts` is not 1 to 1000, a start is among the options, or as `estimate`.
     InversionError
         If no inversion of any start converged.
     """
@@ -70,33 +68,33 @@ def estimate_from_starts(
         np.clip(np.exp(low + (high - low) * generator.random(len(low))), box.lower, box.upper)
         for _ in range(starts - 1)
     ]
-    found, failure = [], None
+    estimates, failure = [], None
     for start in ({}, *({"start": point} for point in points)):
         try:
-            found.append(estimate(model, data, protocol, noise, **start, **options))
-        except InversionError as error:  # of this start alone, perhaps
+            estimates.append(estimate(model, data, protocol, noise, **start, **options))
+        except InversionError as error:  # other starts may converge
             failure = error
-    if not found:
+    if not estimates:
         raise failure
     prior = options.get("prior") or {}
-    cost = np.stack([np.where(f.converged, _objective(f, prior), np.inf) for f in found])
+    cost = np.stack([np.where(f.converged, _objective(f, prior), np.inf) for f in estimates])
     winner = np.argmin(cost, axis=0)
     agreeing = np.sum(cost <= np.min(cost, axis=0) + SAME_MINIMUM, axis=0)
     agreeing = np.where(np.isfinite(np.min(cost, axis=0)), agreeing, 0)
     chosen = {
-        field.name: _choose([getattr(f, field.name) for f in found], winner)
+        field.name: _choose([getattr(f, field.name) for f in estimates], winner)
         for field in fields(Estimates)
         if field.name not in ("names", "free")
     }
-    best = Estimates(found[0].names, found[0].free, **chosen)
+    best = Estimates(estimates[0].names, estimates[0].free, **chosen)
     return MultiStart(best, agreeing, starts)
 
 
-def _objective(found: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:
-    cost = found.chi_square.copy()
+def _objective(estimates: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:
+    cost = estimates.chi_square.copy()
     for name, (mean, std) in prior.items():
-        if found.free[k := found.names.index(name)]:
-            cost += ((np.log(found.sigma[..., k]) - mean) / std) ** 2
+        if estimates.free[k := estimates.names.index(name)]:
+            cost += ((np.log(estimates.sigma[..., k]) - mean) / std) ** 2
     return cost
 
 

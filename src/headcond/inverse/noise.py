@@ -1,4 +1,4 @@
-"""Measurement noise: white per electrode before re-referencing, and what whitens it after."""
+"""Measurement noise, white per electrode before re-referencing, and its whitening after it."""
 
 from __future__ import annotations
 
@@ -31,34 +31,19 @@ def add_noise(potentials: np.ndarray, std: float, generator: np.random.Generator
     return potentials + std * generator.standard_normal(np.shape(potentials))
 
 
-def covariance(protocol: Protocol, std: float | np.ndarray) -> np.ndarray:
-    """Covariance (pairs, L, L) of the readings in V^2, zero where there is no reading.
-
-    With electrode noise of standard deviation s it is s^2 (I + 1 1^T) against one
-    electrode and s^2 (I - 1 1^T / R) against the average of R passive ones (singular: those
-    readings sum to zero).
-    """
-    variance = check_noise(std, protocol)[:, None, None] ** 2
-    mask = protocol.mask.astype(float)
-    outer = mask[:, :, None] * mask[:, None, :]
-    if protocol.reference == AVERAGE:
-        outer /= -mask.sum(axis=1)[:, None, None]
-    return variance * (mask[:, :, None] * np.eye(mask.shape[1]) + outer)
-
-
 @dataclass(frozen=True)
 class Whitener:
     """Linear map that turns reading noise into independent standard normal numbers.
 
-    For each pair it is diag(scale) (I - shift weights^T), a rank-one change of a diagonal,
-    so that it costs a pass over the readings. Apply it to readings or their Jacobian.
+    For each pair it is diag(scale) (I - shift weights^T), a rank-one change of a diagonal, which
+    costs one pass over the readings. Apply it to readings or their Jacobian.
 
     Attributes
     ----------
     scale, shift, weights : (pairs, L).
-    dof : (pairs,) independent readings; this many entries of a result are not zero.
-    correlation : what is left of the correlation: the noise of the results has the covariance
-        I + correlation 1 1^T within a pair. 0 where they are independent.
+    dof : (pairs,) independent readings, the number of nonzero entries of a result.
+    correlation : the noise of the results has the covariance I + correlation 1 1^T within a pair;
+        0 if they are independent.
     """
 
     scale: np.ndarray
@@ -68,7 +53,7 @@ class Whitener:
     correlation: float = 0.0
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """Whiten readings (..., pairs, L) in V; entries that carry nothing are zero."""
+        """Whiten readings (..., pairs, L) in V; redundant entries are zero."""
         return rank_one(values, self.scale, self.shift, self.weights)
 
     def jacobian(self, values: np.ndarray) -> np.ndarray:
@@ -99,11 +84,11 @@ def whitener(
 
     Parameters
     ----------
-    protocol : what is read.
+    protocol : patterns and readings.
     std : standard deviation of an electrode's noise before re-referencing, V; one number,
         or one per pair.
-    weighting : "covariance", or "plain" to divide by the deviation and no more. Against an
-        average that is the same in effect, as its readings' covariance is a projection.
+    weighting : "covariance", or "plain" to divide by the deviation only. Against an average the
+        two are equivalent, as the covariance of its readings is a projection.
     """
     check_option("weighting", weighting, ("covariance", "plain"))
     deviation = check_noise(std, protocol)[:, None]

@@ -1,28 +1,28 @@
-"""The function that conductivity estimates minimise: whitened residuals in log conductivity."""
+"""The objective of an estimate: whitened residuals as a function of log conductivity."""
 
 from __future__ import annotations
 
+import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_finite, check_option, check_shape
 from headcond.inverse import noise
-from headcond.inverse.protocol import AVERAGE, check_data, reading_jacobian, readings
-from headcond.inverse.protocol import Protocol as Readings
+from headcond.inverse.protocol import AVERAGE, Protocol, check_data, reading_jacobian, readings
 
-# Standard deviations of its own that an amplitude needs above 0: below, noise decides its sign.
+# Least amplitude in units of its own standard deviation; below, noise decides the sign.
 LEAST_AMPLITUDE = 3.0
 # The box of every tissue spans less than a factor of 100, so no voltage moves by more.
 _UNIT_FACTOR = 100.0
 _MEMORY = 2.5e8
 
 
-class ForwardModel(Protocol):
-    """What an estimator sees of a head: a reduced or a full model.
+class ForwardModel(typing.Protocol):
+    """Interface of reduced and full models of a head.
 
     Attributes
     ----------
@@ -34,9 +34,9 @@ class ForwardModel(Protocol):
 
     Notes
     -----
-    A model may also offer `voltages_each(sigma, pairs)` and `jacobian_each(sigma, pairs)`
-    with n points sigma (n, P) and as many pair indices (n,), one pair at each point; results
-    (n, L) and (n, L, P). Estimates per pair then cost a fraction.
+    Optional methods make estimates per pair much cheaper: `voltages_each(sigma, pairs)` and
+    `jacobian_each(sigma, pairs)` evaluate pair number `pairs[n]` at the point `sigma[n]` only,
+    with results (n, L) and (n, L, P).
     """
 
     names: Sequence[str]
@@ -57,24 +57,24 @@ class ForwardModel(Protocol):
 class Objective:
     """Least-squares problems 1/2 ||W (v(sigma) - v_meas)||^2 in x = log sigma of the free tissues.
 
-    `S` data sets times `K` groups of pairs: one group per pair if `each`, else one of all.
+    `S` data sets times `K` groups of pairs: one group per pair if `each`, else a single group.
     Problem number n is group n % K of data set n // K.
 
     Attributes
     ----------
     model, protocol, whitener : forward model, readings and their noise.
-    data : (S, pairs, L) measured readings in V, zero where there is none.
+    data : (S, pairs, L) measured readings in V, zero outside the protocol's mask.
     each : whether every pair is a problem of its own.
     free : (F,) indices of the free parameters.
     fixed : (S, K, P) conductivities in S/m; the free ones' entries hold the start.
     amplitude : whether the data are amplitudes: each then takes the sign of the model's
         reading, || |v(sigma)| - |v_meas| || in the metric of the noise.
-    prior : (2, F) mean and standard deviation (infinite where there is none) of each log
-        conductivity; F residuals more, (x - mean) / deviation. Or None.
+    prior : (2, F) mean and standard deviation (infinite without a prior) of each log
+        conductivity, which add the F residuals (x - mean) / deviation; or None.
     """
 
     model: Any
-    protocol: Readings
+    protocol: Protocol
     whitener: noise.Whitener
     data: np.ndarray
     each: bool
@@ -104,7 +104,7 @@ class Objective:
     def sigma(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         """All P conductivities (n, P) at the logarithms x (n, F) of the free ones."""
         sigma = self.fixed.reshape(-1, self.fixed.shape[-1])[which]
-        # Inside to the last bit: a reduced model refuses what lies outside its box.
+        # Inside to the last bit: a reduced model refuses points outside its box.
         low = np.asarray(self.model.lower, float)[self.free]
         high = np.asarray(self.model.upper, float)[self.free]
         sigma[:, self.free] = np.clip(np.exp(x), low, high)
@@ -164,7 +164,7 @@ class Objective:
 def make_objective(
     model: ForwardModel,
     data: np.ndarray,
-    protocol: Readings,
+    protocol: Protocol,
     std: float | np.ndarray,
     *,
     pairs: str = "each",
@@ -174,13 +174,13 @@ def make_objective(
     prior: Mapping[str, tuple[float, float]] | None = None,
     weighting: str = "covariance",
 ) -> Objective:
-    """Check everything that an estimation is given and pose its problems.
+    """Check the input of an estimation and pose its problems.
 
     Parameters
     ----------
     model : forward model.
-    data : (S, pairs, L) readings in V, as `measurement.readings` gives them.
-    protocol : what was read; for the model's pairs and electrodes.
+    data : (S, pairs, L) readings in V, see `protocol.readings`.
+    protocol : patterns and readings, for the model's pairs and electrodes.
     std : electrode noise before re-referencing in V, one number or one per pair.
     pairs : "each" for one estimate per pair, "joint" for one over all pairs.
     fixed : conductivities in S/m of tissues that are not estimated, by name: a number, or
@@ -189,15 +189,15 @@ def make_objective(
         the box by default.
     amplitude : whether the data are amplitudes against one electrode.
     prior : by name, mean and standard deviation of a log conductivity.
-    weighting : "covariance" of the readings, or "plain": every reading counts the same, as
-        if re-referencing had left their noise independent.
+    weighting : "covariance" of the readings, or "plain": equal weights, as if the noise were
+        still independent after re-referencing.
 
     Raises
     ------
     InputError
-        If model, protocol and data do not belong together, a value lies outside the box,
-        no parameter is free, there are fewer independent readings than free parameters,
-        or the data are another unit's (off by more than a factor of 100).
+        If model, protocol and data do not fit together, a value is outside the box, no parameter
+        is free, there are fewer independent readings than free parameters, or the data seem to
+        be in another unit (off by more than a factor of 100).
     """
     check_option("pairs", pairs, ("each", "joint"))
     each = pairs == "each"
@@ -216,7 +216,7 @@ def make_objective(
         value = check_finite(f"fixed[{name!r}]", np.asarray(value, float))
         if np.any(value < lower[k] * (1 - 1e-12)) or np.any(value > upper[k] * (1 + 1e-12)):
             raise InputError(
-                f"The fixed conductivity of {name} lies outside the model's box "
+                f"The fixed conductivity of {name} is outside the model's box "
                 f"{lower[k]:g}..{upper[k]:g} S/m: give a value inside, or widen the box."
             )
         values[..., k] = _broadcast(f"fixed[{name!r}]", value, shape)
@@ -228,7 +228,7 @@ def make_objective(
         if protocol.reference == AVERAGE:
             raise InputError("Amplitudes need one electrode as the reference, not the average.")
         if np.any(data < 0):
-            raise InputError("An amplitude lies below 0: these readings are signed.")
+            raise InputError("An amplitude is below 0: these readings are signed.")
     problem = Objective(
         model, protocol, whiten, data, each, free, values, amplitude, _prior(prior, names, free)
     )
@@ -250,7 +250,7 @@ def normal_equations(residual: np.ndarray, jacobian: np.ndarray) -> tuple[np.nda
 
 
 def chunks(problem: Objective) -> list[np.ndarray]:
-    """Numbers of the problems in portions whose Jacobians fit the memory budget."""
+    """Numbers of the problems, in portions whose Jacobians fit the memory budget."""
     readings = problem.data[0].size if not problem.each else problem.data.shape[-1]
     count = max(1, int(_MEMORY / (8.0 * 4 * readings * problem.fixed.shape[-1])))
     total = int(np.prod(problem.shape))
@@ -271,11 +271,11 @@ def jacobian_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarra
     return model.jacobian(sigma)[np.arange(len(pairs)), pairs]
 
 
-def _check_same(model: ForwardModel, protocol: Readings) -> None:
+def _check_same(model: ForwardModel, protocol: Protocol) -> None:
     if tuple(map(str, model.electrodes)) != protocol.electrodes:
         raise InputError(
-            f"The model was made for {len(model.electrodes)} electrodes, the protocol names "
-            f"{len(protocol.electrodes)}, or others, or in another order."
+            f"The model's {len(model.electrodes)} electrodes are not the protocol's "
+            f"{len(protocol.electrodes)}, in the same order."
         )
     theirs = tuple((str(source), str(sink)) for source, sink in model.pairs)
     if theirs != protocol.pairs:
@@ -293,7 +293,7 @@ def _start(
     values = check_finite("start", np.asarray(start, float))
     values = _broadcast("start", values, (*shape, len(lower)))
     if np.any(values < lower * (1 - 1e-12)) or np.any(values > upper * (1 + 1e-12)):
-        raise InputError("start lies outside the model's box.")
+        raise InputError("start is outside the model's box.")
     return values
 
 
@@ -310,7 +310,7 @@ def _prior(
             raise InputError(f"The prior of {name} needs a standard deviation above 0, got {std}.")
         table[:, names.index(name)] = mean, std
     if np.all(np.isinf(table[1, free])):
-        raise InputError("The prior says nothing of the free tissues: name one of them.")
+        raise InputError("The prior has none of the free tissues: add one of them.")
     return table[:, free]
 
 
@@ -326,19 +326,19 @@ def _check_unit(problem: Objective) -> None:
     centre = np.sqrt(np.asarray(model.lower, float) * np.asarray(model.upper, float))
     expected = np.abs(readings(model.voltages(centre), problem.protocol))
     mask = problem.protocol.mask
-    found, wanted = np.median(np.abs(problem.data[:, mask])), np.median(expected[mask])
-    ratio = found / wanted
+    typical, wanted = np.median(np.abs(problem.data[:, mask])), np.median(expected[mask])
+    ratio = typical / wanted
     if not 1 / _UNIT_FACTOR < ratio < _UNIT_FACTOR:
         raise InputError(
-            f"The data's typical reading is {found:.3g} V where the model expects {wanted:.3g} V "
-            f"at {model.current:g} A, {ratio:.2g} times as much: check the units of voltages (V) "
+            f"The median reading is {typical:.3g} V, the model expects {wanted:.3g} V at "
+            f"{model.current:g} A, {ratio:.2g} times as much: check the units of voltages (V) "
             f"and current (A).{_unit_hint(ratio)}"
         )
 
 
 def _unit_hint(ratio: float) -> str:
     thousands = round(np.log10(ratio) / 3) if np.isfinite(ratio) and ratio > 0 else 0
-    # Farther than a factor of 20 from a power of 1000, no prefix of a unit explains it.
+    # More than a factor of 20 from a power of 1000: not explained by a prefix of a unit.
     if abs(thousands) not in (1, 2) or not 1 / 20 < ratio / 1e3**thousands < 20:
         return ""
     power = {1: "1000", 2: "a million"}[abs(thousands)]

@@ -1,4 +1,4 @@
-"""Bounded conductivity estimates: batched Gauss-Newton, or an interior point one by one."""
+"""Bounded conductivity estimates: batched Gauss-Newton, or an interior-point method."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import scipy.optimize
 from numpy.typing import ArrayLike
 
 from headcond.checks import InputError, check_option
-from headcond.inverse.estimates import Estimates, summarise
+from headcond.inverse.estimates import Estimates, evaluate
 from headcond.inverse.objective import (
     ForwardModel,
     Objective,
@@ -26,16 +26,18 @@ logger = logging.getLogger(__name__)
 
 # Largest Gauss-Newton step in log conductivity that still counts as a step.
 STEP_TOLERANCE = 1e-8
-# Share of the misfit that a Gauss-Newton step must promise to be worth taking.
+# Least predicted decrease of a Gauss-Newton step that is worth taking, as a share of the misfit.
 GAIN_TOLERANCE = 1e-10
-# And half a chi-square that it must promise: 1e-7 of a standard deviation.
+# And as half a chi-square: 1e-7 of a standard deviation.
 _LEAST_GAIN = 1e-14
-# A chi-square that is nothing: a hundredth of a standard deviation.
+# A negligible chi-square: a hundredth of a standard deviation.
 _LEAST_CHI_SQUARE = 1e-4
-# What a damping grows by at the next refusal after three in a row.
+# Objectives nearer than this belong to one minimum: a tenth of a standard deviation.
+SAME_MINIMUM = 1e-2
+# Factor by which the damping grows next after three refused steps in a row.
 _STALLED = 16.0
 _DAMPING = 1e-2
-# A damping below this is no damping: prior deviations of 1000 in log conductivity.
+# A damping below this has no effect: prior deviations of 1000 in log conductivity.
 _WEAK = 1e-6
 
 
@@ -60,16 +62,22 @@ def estimate(
 ) -> Estimates:
     """Estimate conductivities from voltages (eq. 1 of ROM-pEIT), inside the model's box.
 
-    Minimises the chi-square of the readings under white electrode noise, whatever they are
-    referenced to, over log conductivity.
+    Minimises the chi-square of the readings under white electrode noise, for any reference, over
+    log conductivity.
+
+    An estimate has converged if a Gauss-Newton step lowers half the chi-square by less than 1e-10
+    of it, or if it can no longer be lowered because of the rounding of the misfit. That is
+    measured: a refused step of at most 1e-8 in log conductivity changes a smooth misfit by its
+    first-order prediction; the rest of the change is rounding. It has to be below 0.01 in
+    chi-square.
 
     Parameters
     ----------
-    model : full model or view of a reduced one (`objective.ForwardModel`), or a
-        `ReducedModel`, whose pairs are combined to the protocol's patterns.
-    data : (..., pairs, L) readings in V as `measurement.readings` gives them; entries
-        outside the protocol's mask are ignored.
-    protocol : what was read.
+    model : forward model (`objective.ForwardModel`), or a `ReducedModel`, whose pairs are
+        combined to the protocol's patterns.
+    data : (..., pairs, L) readings in V, see `protocol.readings`; entries outside the protocol's
+        mask are ignored.
+    protocol : patterns, readings and reference.
     noise : standard deviation of an electrode's noise before re-referencing in V; one
         number, or one per pair.
     pairs : "each" (one estimate per pair, as in the paper) or "joint" (one over all pairs).
@@ -82,9 +90,9 @@ def estimate(
         that the model gives it.
     prior : mean and standard deviation of log conductivities by name (`priors.published`):
         the estimate is then the maximum a posteriori; chi-square and Cramer-Rao bound
-        stay those of the data alone.
-    weighting : "covariance" of the readings' noise, or "plain", every reading alike as in eq.
-        (1). With one reference, plain estimates depend on which it is.
+        remain those of the data alone.
+    weighting : "covariance" of the readings' noise, or "plain", equal weights as in eq. (1).
+        Plain estimates depend on the choice of a reference electrode.
     max_iterations : 200 by default, 1000 for the interior point.
 
     Raises
@@ -101,29 +109,29 @@ def estimate(
         raise InputError(f"data must have shape (..., pairs, electrodes), got {data.shape}.")
     lead = data.shape[:-2]
     shape = (*lead, len(protocol.pairs)) if pairs == "each" else lead
+    each = pairs == "each"
     problem = make_objective(
         model, data.reshape(-1, *data.shape[-2:]), protocol, noise, pairs=pairs,
-        fixed={name: _flat(name, value, shape, pairs == "each")
+        fixed={name: _flat(f"fixed[{name!r}]", value, shape, each)
                for name, value in (fixed or {}).items()},
-        start=None if start is None else _flat_start(start, shape, len(model.names),
-                                                     pairs == "each"),
+        start=None if start is None else _flat("start", start, shape, each, len(model.names)),
         amplitude=amplitude, prior=prior, weighting=weighting,
     )  # fmt: skip
     if method == "gauss-newton":
         results = _gauss_newton(problem, max_iterations or 200)
     else:
         results = _interior_point(problem, max_iterations or 1000)
-    found = summarise(problem, *results)
-    failed = int(np.count_nonzero(~found.converged))
-    if failed == found.converged.size:
+    estimates = evaluate(problem, *results)
+    failed = int(np.count_nonzero(~estimates.converged))
+    if failed == estimates.converged.size:
         raise InversionError(
             f"{method}: none of {failed} inversions converged; the best chi-square is "
-            f"{found.chi_square.min():.3g} for {found.dof.min()} degrees of freedom."
+            f"{estimates.chi_square.min():.3g} for {estimates.dof.min()} degrees of freedom."
         )
     if failed:
         logger.warning("%s: %d of %d inversions did not converge", method, failed,
-                     found.converged.size)  # fmt: skip
-    return found.reshape(shape)
+                     estimates.converged.size)  # fmt: skip
+    return estimates.reshape(shape)
 
 
 def _gauss_newton(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -149,6 +157,8 @@ def _levenberg_marquardt(
     info, slope = normal_equations(residual, problem.jacobian(x, which))
     cost = 0.5 * np.sum(residual**2, axis=-1)
     # Differences of costs below this are rounding: of voltages to 1e-13, of the cost itself.
+    # Iterative solvers round more; `measured` is the largest rounding of a refused short step.
+    measured = np.zeros(len(x))
     rounding = 1e-26 * problem.signal(which)
     damping, growth = np.full(len(x), _DAMPING), np.full(len(x), 2.0)
     iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
@@ -157,17 +167,17 @@ def _levenberg_marquardt(
         low, high = lower - x[active], upper - x[active]
         step, predicted = box_step(info[active], slope[active], damping[active], low, high)
         small = np.max(np.abs(step), axis=-1) <= STEP_TOLERANCE
-        # Where tissues are nearly invisible the residual's own curvature outweighs theirs and
-        # steps shrink slowly; what is left of them no longer shows in the misfit.
+        # Where the data hardly depend on a tissue, the curvature of the residual outweighs its
+        # information and steps shrink slowly; the rest no longer shows in the misfit.
         _, left = box_step(info[active], slope[active], np.full(len(active), _WEAK), low, high)
         flat = left <= GAIN_TOLERANCE * cost[active] + rounding[active] + _LEAST_GAIN
-        # Shorter and shorter steps of no gain: the misfit is large enough for its rounding to hide
-        # the rest, if that rest is nothing.
+        # Shorter and shorter steps without gain, and a negligible rest.
         stalled = (growth[active] >= _STALLED) & (2 * left <= _LEAST_CHI_SQUARE)
         finished = flat | stalled | (small & (damping[active] <= _WEAK))
         converged[active[finished]] = True
         moving = ~finished & (damping[active] < 1e30)
         active, step, predicted = active[moving], step[moving], predicted[moving]
+        small = small[moving]
         if not len(active):
             break
         trial = np.clip(x[active] + step, lower, upper)
@@ -182,9 +192,17 @@ def _levenberg_marquardt(
             x[good], cost[good] = trial[better], new_cost[better]
             jacobian = problem.jacobian(x[good], which[good])
             info[good], slope[good] = normal_equations(residual[better], jacobian)
+        # A short step changes a smooth misfit by its prediction; even a derivative of the wrong
+        # sign is off by no more than twice that. A larger error is rounding, which hides the rest.
+        error = np.abs(cost[active] - new_cost - predicted)
+        error[better | ~small | (error <= 10 * predicted)] = 0.0
+        measured[active] = np.maximum(measured[active], error)
+        hidden = (error > 0) & (2 * measured[active] <= SAME_MINIMUM)
+        converged[active[hidden]] = True
         damping[good] *= np.select([ratio[better] > 0.75, ratio[better] > 0.25], [0.05, 0.3], 2.0)
         damping[bad] = np.maximum(damping[bad], 1e-4) * growth[bad]
         growth[good], growth[bad] = 2.0, 2.0 * growth[bad]
+        active = active[~hidden]
     return x, iterations, converged
 
 
@@ -193,8 +211,8 @@ def box_step(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Minimise slope.d + 1/2 d.(info + damping I) d over low <= d <= high, many at once.
 
-    A primal-dual active-set iteration: bounds that the solution crosses are held, held ones
-    whose multiplier has the wrong sign are freed, until nothing changes.
+    A primal-dual active-set iteration: bounds that the solution crosses become active, active
+    ones whose multiplier has the wrong sign are freed, until the set is stable.
 
     Parameters
     ----------
@@ -241,19 +259,19 @@ def _interior_point(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndar
     iterations, converged = np.zeros(len(x), int), np.zeros(len(x), bool)
     for n in range(len(x)):
         which = np.array([n])
-        # trust-constr asks for value, gradient and Hessian at a point one after the other.
-        known: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+        # trust-constr evaluates value, gradient and Hessian at a point one after the other.
+        cache: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
 
         def local(
-            t: np.ndarray, which: np.ndarray = which, known: dict = known
+            t: np.ndarray, which: np.ndarray = which, cache: dict = cache
         ) -> tuple[np.ndarray, np.ndarray]:
-            if (key := t.tobytes()) not in known:
-                known.clear()
+            if (key := t.tobytes()) not in cache:
+                cache.clear()
                 sigma = low + t * (high - low)
                 residual = problem.residual(np.log(sigma)[None], which)[0]
                 jacobian = problem.jacobian(np.log(sigma)[None], which)[0]
-                known[key] = residual, jacobian * ((high - low) / sigma)
-            return known[key]
+                cache[key] = residual, jacobian * ((high - low) / sigma)
+            return cache[key]
 
         result = scipy.optimize.minimize(
             lambda t, f=local: 0.5 * np.sum(f(t)[0] ** 2),
@@ -271,7 +289,7 @@ def _interior_point(problem: Objective, limit: int) -> tuple[np.ndarray, np.ndar
 
 
 def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
-    """Whether no Gauss-Newton step in the box could lower the chi-square by more than nothing."""
+    """Whether every Gauss-Newton step in the box changes the chi-square by a negligible amount."""
     lower, upper = problem.bounds
     residual = problem.residual(x[None], which)
     info, slope = normal_equations(residual, problem.jacobian(x[None], which))
@@ -280,21 +298,13 @@ def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
     return bool(2 * predicted[0] <= _LEAST_CHI_SQUARE)
 
 
-def _flat(name: str, value: ArrayLike, shape: tuple[int, ...], each: bool) -> np.ndarray:
+def _flat(
+    name: str, value: ArrayLike, shape: tuple[int, ...], each: bool, *tail: int
+) -> np.ndarray:
     try:
-        wide = np.broadcast_to(np.asarray(value, float), shape)
+        wide = np.broadcast_to(np.asarray(value, float), (*shape, *tail))
     except ValueError as error:
         raise InputError(
-            f"fixed[{name!r}] has shape {np.shape(value)}, the estimates have {shape}."
+            f"{name} has shape {np.shape(value)}, which does not fit {(*shape, *tail)}."
         ) from error
-    return wide.reshape(-1, shape[-1]) if each else wide.reshape(-1, 1)
-
-
-def _flat_start(start: ArrayLike, shape: tuple[int, ...], size: int, each: bool) -> np.ndarray:
-    try:
-        wide = np.broadcast_to(np.asarray(start, float), (*shape, size))
-    except ValueError as error:
-        raise InputError(
-            f"start has shape {np.shape(start)}, which does not fit {(*shape, size)}."
-        ) from error
-    return wide.reshape(-1, shape[-1] if each else 1, size)
+    return wide.reshape(-1, shape[-1] if each else 1, *tail)

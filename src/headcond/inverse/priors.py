@@ -1,4 +1,4 @@
-"""What the literature says of head tissues before anybody measures: priors in log conductivity."""
+"""Priors of tissue conductivities from the literature, in log conductivity."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _QUARTILES = 1.3489795003921634
 
 
 def published(names: Collection[str]) -> dict[str, tuple[float, float]]:
-    """Mean and standard deviation of the log conductivity of every tissue that has been published.
+    """Mean and standard deviation of the log conductivity of every tissue with published values.
 
     Log-normal: centred at the weighted mean of the meta-analysis, as wide as its quartiles
     (`tissues.EIT_RANGES`; for the merged skull the lower one of compact and the upper one of
-    spongy bone). Names without a publication (radial and tangential parts) are left out.
+    spongy bone). Names without published values (radial and tangential parts) are left out.
     """
     quartiles = {name: (row["lq"], row["uq"]) for name, row in EIT_RANGES.items()}
     quartiles["skull"] = (quartiles["compact_bone"][0], quartiles["spongy_bone"][1])

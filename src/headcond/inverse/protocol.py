@@ -1,4 +1,4 @@
-"""What is read of electrode potentials: passive electrodes against a reference."""
+"""Measurement protocol: which electrodes are read under each injection pair, and against what."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ AVERAGE = "average"
 
 @dataclass(frozen=True)
 class Protocol:
-    """Which electrodes are read while each pair injects, and against what.
+    """Which electrodes are read while each pair injects, and against which reference.
 
-    Readings are kept as wide as the electrodes: the reading of electrode l under pair m
-    stands at `[..., m, l]` and is zero where `mask[m, l]` is false. `make_protocol` builds it.
+    Readings have the shape of the potentials: the reading of electrode l under pair m is at
+    `[..., m, l]`, and zero where `mask[m, l]` is false. `make_protocol` builds a protocol.
 
     Attributes
     ----------
@@ -36,11 +36,13 @@ class Protocol:
     weights: np.ndarray
 
     @property
-    def dof(self) -> np.ndarray:
-        """Independent readings (pairs,): one less than the electrodes that take part.
+    def names(self) -> tuple[str, ...]:
+        """Pairs as source-sink."""
+        return tuple(f"{source}-{sink}" for source, sink in self.pairs)
 
-        Average-referenced readings sum to zero, so one of them says nothing new.
-        """
+    @property
+    def dof(self) -> np.ndarray:
+        """Independent readings (pairs,); one less against the average, as those sum to zero."""
         return self.mask.sum(axis=1) - (self.reference == AVERAGE)
 
     def select(self, pairs: Sequence[int]) -> Protocol:
@@ -56,24 +58,24 @@ def make_protocol(
     reference: str = AVERAGE,
     missing: Mapping[tuple[str, str] | None, Sequence[str]] | None = None,
 ) -> Protocol:
-    """State which readings there are.
+    """Build the protocol of a survey.
 
-    The injecting and the extracting electrode carry their contact's voltage drop, which
-    hides the signal: they are no readings and take no part in an average.
+    The injecting and the extracting electrode carry the voltage drop of their contacts, which
+    hides the signal: they are not read and not part of an average.
 
     Parameters
     ----------
     pairs : (source, sink) labels of the injection pairs.
     electrodes : labels of all electrodes of the model.
     reference : one electrode's label, or "average".
-    missing : electrodes whose readings are absent, by pair; the key None stands for
-        every pair. An average is then taken over the electrodes that are left.
+    missing : electrodes whose readings are absent, by pair; the key None means every pair. An
+        average is then taken over the electrodes that are left.
 
     Raises
     ------
     InputError
-        If a label is unknown or repeated, a pair injects or extracts at its reference, the
-        reference is missing, or a pair keeps no independent reading.
+        If a label is unknown or repeated, a pair injects or extracts at the reference, the
+        reference is missing, or a pair has no independent reading left.
     """
     electrodes = tuple(str(label) for label in electrodes)
     if len(set(electrodes)) != len(electrodes):
@@ -85,7 +87,7 @@ def make_protocol(
     absent = dict(missing or {})
     if unknown := [pair for pair in absent if pair is not None and tuple(pair) not in pairs]:
         raise InputError(
-            f"Missing readings are named for pair {unknown[0]}, which is not injected."
+            f"Missing readings are listed for pair {unknown[0]}, which is not injected."
         )
 
     def find(label: str, role: str) -> int:
@@ -122,7 +124,7 @@ def make_protocol(
     protocol = Protocol(pairs, electrodes, str(reference), mask, weights)
     if np.any(empty := protocol.dof < 1):
         source, sink = pairs[int(np.argmax(empty))]
-        raise InputError(f"Pair {source}-{sink} keeps no independent reading: leave it out.")
+        raise InputError(f"Pair {source}-{sink} has no independent reading left: leave it out.")
     return protocol
 
 
@@ -131,7 +133,7 @@ def readings(potentials: np.ndarray, protocol: Protocol) -> np.ndarray:
 
     Parameters
     ----------
-    potentials : (..., pairs, L) V; a constant added under a pair changes nothing.
+    potentials : (..., pairs, L) V; a constant per pair cancels.
     protocol : which of them are read; elsewhere the result is zero.
     """
     potentials = np.asarray(potentials, float)
@@ -155,14 +157,14 @@ def readings_adjoint(values: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 
 def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Return measured readings (..., pairs, L) in V with zeros where there is none.
+    """Return measured readings (..., pairs, L) in V, zero outside the protocol's mask.
 
-    What stands outside the protocol's mask (NaN, say) is ignored.
+    Values outside the mask (such as NaN) are ignored.
 
     Raises
     ------
     InputError
-        If the shape does not fit the protocol or a reading is no number.
+        If the shape does not fit the protocol or a reading is not finite.
     """
     data = np.asarray(data, float)
     _check_layout("data", data, protocol)
@@ -171,8 +173,8 @@ def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:
         *_, m, l_ = np.argwhere(bad)[0]
         source, sink = protocol.pairs[m]
         raise InputError(
-            f"data hold {np.count_nonzero(bad)} readings that are no numbers, first electrode "
-            f"{protocol.electrodes[l_]} under pair {source}-{sink}: name them as missing."
+            f"data have {np.count_nonzero(bad)} readings that are not finite, first electrode "
+            f"{protocol.electrodes[l_]} under pair {source}-{sink}: list them as missing."
         )
     return np.where(protocol.mask, data, 0.0)
 
@@ -208,10 +210,10 @@ def _check_layout(name: str, values: np.ndarray, protocol: Protocol) -> None:
 
 
 def check_noise(noise: float | np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Return the noise standard deviation (pairs,) in V, given for all pairs or for each."""
+    """Return the noise standard deviation (pairs,) in V, from one for all pairs or one each."""
     std = np.asarray(noise, float)
     std = np.full(len(protocol.pairs), float(std)) if std.ndim == 0 else std
     check_finite("noise", check_shape("noise", std, (len(protocol.pairs),)))
     if np.any(std <= 0):
-        raise InputError(f"noise must lie above 0 V, its least value is {std.min():g}.")
+        raise InputError(f"noise must be above 0 V, its least value is {std.min():g}.")
     return std

@@ -1,4 +1,4 @@
-"""A reduced model as the estimators want it: any injection pattern, each at its own point."""
+"""Forward model of any injection patterns from a reduced model."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class ReducedForward:
     ----------
     model : trained pairs.
     pairs : (source, sink) labels of the patterns; the trained pairs by default.
-    snapshots : use the first so many basis vectors of each pair; all by default.
-    corrected : readings corrected by the dual solutions (`ReducedModel.voltages`); by default
-        where the model has the cross blocks for it.
-    limits : (least, largest) of some parameters by name, S/m: a smaller box inside the
-        trained one for the estimators to stay in.
+    snapshots : number of basis vectors of each pair that are used; all by default.
+    corrected : readings corrected by the dual solutions (`ReducedModel.voltages`); by default if
+        the model has the cross blocks.
+    limits : (least, largest) of some parameters by name, S/m: a smaller box for estimates,
+        inside the trained one.
 
     Attributes
     ----------
@@ -60,7 +60,7 @@ class ReducedForward:
             self._places = model.source_indices()
             self._sink = model.electrodes.index(model.sink)
             self._cross = model.cross.first(snapshots)
-        # A pattern's pairs by number, -1 for the common sink, which is none, and their signs.
+        # Numbers of a pattern's two pairs; -1 for the common sink, which has no pair.
         self._numbers = np.full((len(wanted), 2), -1)
         for m, (source, sink) in enumerate(wanted):
             for label in (source, sink):
@@ -147,7 +147,7 @@ class ReducedForward:
             raise InputError(f"{len(theta)} points in sigma for {len(pairs)} pairs.")
         wrong = pairs[(pairs < 0) | (pairs >= len(self.pairs))]
         if len(wrong):
-            raise InputError(f"There is no pattern {wrong[0]}: there are {len(self.pairs)}.")
+            raise InputError(f"Pattern {wrong[0]} does not exist: there are {len(self.pairs)}.")
         return theta, pairs
 
     def _theta(self, sigma: ArrayLike) -> tuple[np.ndarray, tuple[int, ...]]:
@@ -162,7 +162,7 @@ def _narrowed(box: Box, limits: Mapping[str, tuple[float, float]]) -> tuple[np.n
         k = box.names.index(name)
         if not lower[k] <= least < largest <= upper[k]:
             raise InputError(
-                f"Limits of {name}: {least:g}..{largest:g} S/m must lie inside the model's box "
+                f"Limits of {name}: {least:g}..{largest:g} S/m must be inside the model's box "
                 f"{lower[k]:g}..{upper[k]:g}."
             )
         lower[k], upper[k] = least, largest
@@ -170,20 +170,20 @@ def _narrowed(box: Box, limits: Mapping[str, tuple[float, float]]) -> tuple[np.n
 
 
 def forward_model(model: Any, protocol: Protocol) -> Any:
-    """A model that the estimators can use: a `ReducedModel` as patterns of the protocol."""
+    """A forward model of the protocol's patterns; a model other than `ReducedModel` unchanged."""
     return ReducedForward(model, protocol.pairs) if isinstance(model, ReducedModel) else model
 
 
-# An error below this part of the noise is lost in it (the paper's stopping rule).
-HARMLESS = 0.1
+# An error below this part of the noise is negligible (the paper's stopping rule).
+NEGLIGIBLE = 0.1
 
 
 def certified_error(model: ReducedModel, protocol: Protocol, sigma: np.ndarray) -> np.ndarray:
     """Largest certified error of a pattern's readings at one point, V.
 
     A corrected potential of the trained pair i at electrode m is off by at most
-    Delta_i Delta_m / I; a pattern is the difference of two pairs, a reading that of its
-    electrode and its reference.
+    Delta_i Delta_m / I; a pattern is the difference of two pairs, a reading that of an electrode
+    and the reference.
 
     Parameters
     ----------
@@ -193,8 +193,8 @@ def certified_error(model: ReducedModel, protocol: Protocol, sigma: np.ndarray) 
 
     Returns
     -------
-    (pairs,) V at the model's current; infinite where nothing certifies single readings,
-    which takes cross blocks and every electrode but the sink as a pair.
+    (pairs,) V at the model's current; infinite if single readings are not certified, which takes
+    cross blocks and a pair for every electrode but the sink.
     """
     count = len(protocol.pairs)
     trained = set(model.sources) | {model.sink}

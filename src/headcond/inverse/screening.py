@@ -1,4 +1,4 @@
-"""Bad electrodes and noisy patterns, found by stated rules."""
+"""Bad electrodes and noisy patterns, identified by rules."""
 
 from __future__ import annotations
 
@@ -23,15 +23,19 @@ _LEAST_CHECKS = 10
 
 
 @dataclass(frozen=True)
-class Suspects:
-    """Electrodes and patterns that rules call bad, with the rule that did."""
+class BadChannels:
+    """Electrodes and patterns to leave out, each with the reason."""
 
     electrodes: dict[str, str]
     patterns: dict[str, str]
 
+    def __or__(self, other: BadChannels) -> BadChannels:
+        """Both together."""
+        return BadChannels(self.electrodes | other.electrodes, self.patterns | other.patterns)
 
-def dead_channels(measurement: Measurement) -> Suspects:
-    """Find what is bad without any model of the head.
+
+def dead_channels(measurement: Measurement) -> BadChannels:
+    """Bad electrodes and patterns by the readings alone, without a head model.
 
     An electrode is bad if more than half of its readings are missing, or if its readings
     are all the same to a thousandth of what the others vary by. A pattern is bad if more
@@ -44,38 +48,38 @@ def dead_channels(measurement: Measurement) -> Suspects:
     with np.errstate(invalid="ignore"):
         share = missing.sum(axis=0) / np.maximum(passive.sum(axis=0), 1)
         row_share = missing.sum(axis=1) / np.maximum(passive.sum(axis=1), 1)
-    # In volts: what a dead channel gives follows no current.
+    # In volts: the readings of a dead channel do not scale with the current.
     read = np.where(passive, values, np.nan)
     spread = np.array([
         np.ptp(column[np.isfinite(column)]) if np.isfinite(column).sum() > 1 else np.nan
         for column in read.T
     ])  # fmt: skip
-    known = np.isfinite(spread)
-    usual = np.median(spread[known]) if known.any() else 0.0
+    valid = np.isfinite(spread)
+    usual = np.median(spread[valid]) if valid.any() else 0.0
     for n, label in enumerate(measurement.electrodes):
         if passive[:, n].any() and share[n] > MOST_MISSING:
             electrodes[label] = f"{100 * share[n]:.0f} % of its readings are missing"
-        elif known[n] and spread[n] < _FLAT * usual:
+        elif valid[n] and spread[n] < _FLAT * usual:
             electrodes[label] = "its readings hardly change from pattern to pattern"
     for m, name in enumerate(measurement.names):
         if row_share[m] > MOST_MISSING:
             patterns[name] = f"{100 * row_share[m]:.0f} % of its readings are missing"
-    return Suspects(electrodes, patterns)
+    return BadChannels(electrodes, patterns)
 
 
 def reciprocity_noise(measurement: Measurement) -> tuple[float, int] | None:
-    """Noise of one electrode from reciprocity, without any model of the head.
+    """Noise of one electrode from reciprocity, without a head model.
 
-    Injection and reading may change places: under pattern (a, b) the voltage between c and d is
-    that between a and b under pattern (c, d), per current. References cancel, so that the
-    difference of the two holds the noise of four readings, of variance 4 s^2.
+    Injection and reading can be exchanged: per current, the voltage between c and d under pattern
+    (a, b) equals that between a and b under pattern (c, d). References cancel, so the difference
+    of the two contains the noise of four readings, of variance 4 s^2.
 
     Returns
     -------
-    Standard deviation s in V at the mean current, and how many pairs of patterns without a common
-    electrode it comes from; None where readings are not signed or there are fewer than ten such
-    pairs. What is wrong with the head alone, as electrodes off their place, keeps reciprocity and
-    does not show in it.
+    Standard deviation s in V at the mean current, and the number of pairs of patterns without a
+    common electrode that it comes from; None if readings are not signed or there are fewer than
+    ten such pairs. Errors of the head model, such as displaced electrodes, keep reciprocity and
+    do not show in s.
     """
     if measurement.kind != "signed":
         return None
@@ -83,21 +87,22 @@ def reciprocity_noise(measurement: Measurement) -> tuple[float, int] | None:
     readings = np.column_stack([measurement.voltages, np.zeros(len(measurement.pairs))])
     readings = readings / measurement.current[:, None]
     place = {label: n for n, label in enumerate(labels)}
-    found = []
+    differences = []
     for p, (a, b) in enumerate(measurement.pairs):
         for q, (c, d) in enumerate(measurement.pairs[:p]):
             if {a, b} & {c, d} or not {a, b, c, d} <= set(place):
                 continue
             there = readings[p, place[c]] - readings[p, place[d]]
-            found.append(there - (readings[q, place[a]] - readings[q, place[b]]))
-    known = np.array(found)[np.isfinite(found)] if found else np.zeros(0)
-    if len(known) < _LEAST_CHECKS:
+            differences.append(there - (readings[q, place[a]] - readings[q, place[b]]))
+    valid = np.array(differences, float)
+    valid = valid[np.isfinite(valid)]
+    if len(valid) < _LEAST_CHECKS:
         return None
-    return float(0.5 * np.sqrt(np.mean(known**2)) * measurement.current.mean()), len(known)
+    return float(0.5 * np.sqrt(np.mean(valid**2)) * measurement.current.mean()), len(valid)
 
 
 def modified_z(values: np.ndarray) -> np.ndarray:
-    """Distances from the median in units of the median absolute deviation, NaN where unknown.
+    """Distances from the median in units of the median absolute deviation; NaN stays NaN.
 
     0.6745 (x - median) / MAD; zero everywhere if half the values agree.
     """
@@ -124,28 +129,28 @@ def misfits(residual: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def outliers(
-    fit: Callable[[set[str], set[str]], tuple[np.ndarray, np.ndarray]],
+    residuals: Callable[[BadChannels], tuple[np.ndarray, np.ndarray]],
     electrodes: tuple[str, ...],
     patterns: tuple[str, ...],
     rounds: int = 5,
-) -> Suspects:
-    """Find electrodes and patterns that one joint fit leaves far more of than of the others.
+) -> BadChannels:
+    """Electrodes and patterns whose residuals of a joint fit are far larger than the others'.
 
     After a fit the electrode or pattern whose log root mean square residual has the largest
-    modified z-score above 3.5 is left out, and the fit repeated, until there is none: one
-    by one, because a bad electrode spoils every pattern and a bad pattern every electrode. Where
-    residuals are noise alone, one table in twenty loses a row or column by it, whatever its size.
+    modified z-score above 3.5 is left out, and the fit is repeated, until no score is above it.
+    One by one, because a bad electrode spoils every pattern and a bad pattern every electrode. If
+    residuals are pure noise, one table in twenty loses a row or column, whatever its size.
 
     Parameters
     ----------
-    fit : given the bad electrodes and patterns so far, returns residuals (M, L) in V of all
-        `patterns` and `electrodes` and the mask of the readings in use.
+    residuals : given the bad channels so far, returns the residuals (M, L) in V of all `patterns`
+        and `electrodes`, and the mask of the readings in use.
     electrodes, patterns : labels of the residuals' columns and rows.
-    rounds : at most so many are left out.
+    rounds : largest number that is left out.
     """
-    found = Suspects({}, {})
+    bad = BadChannels({}, {})
     for _ in range(rounds):
-        residual, mask = fit(set(found.electrodes), set(found.patterns))
+        residual, mask = residuals(bad)
         rows, columns = misfits(residual, mask)
         worst: tuple[float, str, str] = (OUTLIER, "", "")
         for kind, labels, values in (
@@ -161,5 +166,5 @@ def outliers(
         if not worst[1]:
             break
         reason = f"modified z-score {worst[0]:.1f} of its residuals"
-        getattr(found, worst[1])[worst[2]] = reason
-    return found
+        getattr(bad, worst[1])[worst[2]] = reason
+    return bad

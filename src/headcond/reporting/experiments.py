@@ -9,9 +9,10 @@ import numpy as np
 import pandas as pd
 
 from headcond.experiments import published
-from headcond.experiments.estimation import TABLE_2, spongy_correlation
+from headcond.experiments.estimation import spongy_correlation
+from headcond.experiments.measured import clearest_frequency
+from headcond.experiments.published import TABLE_2_TRUTH
 from headcond.figures.names import MODE_NAMES, change_name, tissue_name
-from headcond.inverse.fit import clearest_frequency
 from headcond.inverse.priors import PUBLISHED_MEANS
 from headcond.reporting.estimates import AT_LIMIT
 from headcond.reporting.page import Part, Section
@@ -167,8 +168,8 @@ _WEIGHTS = {"plain": "plain least squares", "covariance": "covariance weights"}
 
 
 def _reference_row(weighting: str, where: str, worst: bool, row: Any) -> dict[str, Any]:
-    truth = TABLE_2.get(row.parameter)
-    skull = f"{TABLE_2['compact_bone']} and {TABLE_2['spongy_bone']}"
+    truth = TABLE_2_TRUTH.get(row.parameter)
+    skull = f"{TABLE_2_TRUTH['compact_bone']} and {TABLE_2_TRUTH['spongy_bone']}"
     paper = published.TABLE_2.get(row.parameter) if worst and weighting == "plain" else None
     return {
         "weighting": _WEIGHTS[weighting],
@@ -300,7 +301,7 @@ def _measured_row(row: Any, free: bool) -> dict[str, Any]:
         else "–",
         "together at a limit": ("yes" if row.joint_at_wall else "no") if free else "–",
         "published mean (mS/m)": 1e3 * mean if mean else "–",
-        "the paper, other people (mS/m)": published.beside(row.variant, row.parameter) or "–",
+        "the paper, other people (mS/m)": published.experiment_5(row.variant, row.parameter) or "–",
     }
 
 

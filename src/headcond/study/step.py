@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headcond.checks import InputError
-from headcond.files.results import known_digest, versions
+from headcond.files.results import stated_digest, versions
 
 
 def run(main: Callable, snakemake: Any) -> None:
@@ -111,9 +111,9 @@ def provenance(
             for key, value in inputs.items()
         },
         "input_digests": {
-            key: known_digest(value)
+            key: stated_digest(value)
             if isinstance(value, str)
-            else [known_digest(path) for path in value]
+            else [stated_digest(path) for path in value]
             for key, value in inputs.items()
         },
     }

@@ -14,7 +14,7 @@ from headcond.experiments.convergence import (
     history_table,
     paper_settings,
     snapshot_counts,
-    summary,
+    summarise_errors,
 )
 from headcond.fem.solvers import make_solver
 from headcond.figures.rom import plot_convergence, plot_error_measures, plot_stopping
@@ -42,8 +42,7 @@ def measured(tmp_path_factory):
     factors = stability_factors(OPERATOR, BOX, points, DIRECT)
     rule = Settings(max_snapshots=8, training=80)
     trained = []
-    section = {"training_points": 80, "snapshots": 8}
-    paper = paper_settings(section, rule.current, rule.seed, factors)
+    paper = paper_settings(80, 8, rule.current, rule.seed, factors)
     for norm, chosen in (("energy", rule), ("euclidean", paper)):
         state = tmp_path_factory.mktemp(norm)
         model = train_pairs(OPERATOR, PAIRS, BOX, chosen, solver_factory=DIRECT, state=state,
@@ -75,7 +74,7 @@ def test_models_compared_together_are_as_each_alone(measured):
 
 def test_summary_is_mean_and_largest_over_pairs_and_points(measured):
     trained, _, _, errors, histories = measured
-    found = summary(errors, histories).set_index(["norm", "snapshots"])
+    found = summarise_errors(errors, histories).set_index(["norm", "snapshots"])
     for norm, count in (("energy", 4), ("euclidean", 8)):
         rows = [r for _, r in errors.iterrows() if r["norm"] == norm and r["snapshots"] == count]
         assert len(rows) == 2 * 5 == found.loc[(norm, count), "points"]
@@ -114,7 +113,7 @@ def test_figures_are_drawn_of_one_norm_and_of_both(measured, tmp_path):
     *_, errors, histories = measured
     for norms in (["energy", "euclidean"], ["euclidean"]):
         part, steps = errors[errors["norm"].isin(norms)], histories[histories["norm"].isin(norms)]
-        table = summary(part, steps)
+        table = summarise_errors(part, steps)
         figures = {"a": plot_convergence(table), "b": plot_error_measures(table, 1e-6),
                    "c": plot_stopping(part, steps, 1e-6)}  # fmt: skip
         assert len(figures["a"].axes) == 3 * len(norms) and len(figures["c"].axes) == 2 * len(norms)
@@ -159,7 +158,7 @@ def test_models_of_other_pairs_are_not_compared(measured):
 
 def test_report_table_says_which_bound_is_a_certificate(measured):
     *_, errors, histories = measured
-    found = summary(errors, histories)
+    found = summarise_errors(errors, histories)
     table = convergence_table(found)
     assert dict(zip(table["norm"], table["certified"], strict=True)) == {
         "energy": "yes", "euclidean": "no",

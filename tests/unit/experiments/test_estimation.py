@@ -16,10 +16,8 @@ from headcond.experiments.estimation import (
 )
 from headcond.figures.experiments import mean_history
 from headcond.head.mesh import Mesh
-from headcond.inverse.fit import fit_variants, variants
-from headcond.inverse.measurement import Measurement
-from headcond.rom.parameters import Box, operator_box
-from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin
+from headcond.rom.parameters import operator_box
+from tests.helpers.inverse_models import box_points, full_model, galerkin
 
 
 @pytest.fixture(scope="module")
@@ -162,36 +160,3 @@ def test_merged_skull_may_have_directions():
     np.testing.assert_allclose([box.lower[1:3], box.upper[1:3]], [[0.002] * 2, [0.043] * 2])
     with pytest.raises(InputError, match="both anisotropic"):
         operator_box("merged_skull", [b for b in blocks if b != "spongy_bone_radial"], 5.0)
-
-
-def test_variants_are_those_of_the_paper():
-    names = ("scalp", "compact_bone", "spongy_bone", "csf", "gm", "wm")
-    wide = Box(names, [0.136, 0.0008, 0.001, 1.388, 0.06, 0.065],
-               [0.62, 0.0131, 0.3, 1.794, 0.739, 0.2], {"contact": 0.2})  # fmt: skip
-    found = variants(wide, 5e-5)
-    assert len(found) == 4
-    outer, outer_wide, every, every_wide = found.values()
-    assert set(outer.fixed) == {"csf", "gm", "wm"} and outer.fixed["wm"] == 0.2, "clipped"
-    assert outer.limits == {"spongy_bone": (0.001, 0.088)} and not outer_wide.limits
-    assert not every.fixed and not every_wide.fixed and every.noise == 5e-5
-    narrow = Box(names, wide.lower, [0.62, 0.0131, 0.088, 1.794, 0.739, 0.2], {"contact": 0.2})
-    assert list(variants(narrow, 5e-5)) == ["outer tissues", "all tissues"]
-
-
-def test_fit_variants_says_which_is_which(full, model, caplog):
-    caplog.set_level("INFO")
-    sigma = 0.5 * (model.box.lower + model.box.upper)
-    wide = model.voltages(sigma)
-    wide = wide - wide[:, [11]]
-    spectrum = [
-        Measurement(full.pairs, model.electrodes, scale * wide, np.full(3, CURRENT), "E12",
-                    frequency=frequency)
-        for frequency, scale in ((5.0, 1.0), (20.0, 0.98))
-    ]  # fmt: skip
-    found = fit_variants(spectrum, model, variants(model.box, 1e-7))
-    assert "fit 4 of 4: all tissues, 20 Hz" in caplog.text
-    assert set(found.estimates["variant"]) == {"outer tissues", "all tissues"}
-    assert set(found.summary["frequency"]) == {5.0, 20.0} and len(found.facts) == 4
-    one = found.summary[(found.summary["frequency"] == 5) & (found.summary["variant"] ==
-                        "all tissues")].set_index("parameter")  # fmt: skip
-    np.testing.assert_allclose(one["joint"], sigma, rtol=1e-4)

@@ -45,7 +45,7 @@ def changed(head, change, seed=1):
 def test_a_head_changes_in_one_thing(head, change):
     _, _, mesh, discs = head
     made = changed(head, change)
-    assert made.electrodes.labels == discs.labels and made.account["change"] == CHANGES[change]
+    assert made.electrodes.labels == discs.labels and made.changes["change"] == CHANGES[change]
     moved = np.linalg.norm(made.electrodes.centres - discs.centres, axis=1)
     bone = [EIT_TISSUES.index(name) + 1 for name in ("compact_bone", "spongy_bone")]
     volumes = [
@@ -57,7 +57,7 @@ def test_a_head_changes_in_one_thing(head, change):
         distance = 1e-3 * int(change[-1])
         np.testing.assert_allclose(moved, distance, rtol=0.2)
         assert made.mesh is mesh
-        assert made.account["moved_mm"] == pytest.approx(1e3 * distance, rel=0.2)
+        assert made.changes["moved_mm"] == pytest.approx(1e3 * distance, rel=0.2)
     else:
         assert moved.max() < 1.5e-3, "the surface of another mesh is not quite where it was"
     factors = sorted(set(made.relative_impedance))

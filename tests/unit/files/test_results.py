@@ -1,4 +1,5 @@
 import json
+import struct
 
 import nibabel
 import numpy as np
@@ -55,6 +56,58 @@ def test_volume_round_trip_keeps_values_affine_and_provenance(tmp_path):
     assert side["units"] == "S/m" and side["iterations"] == 3
     assert side["provenance"]["rule"] == "test"
     assert side["provenance"]["versions"]["numpy"] == np.__version__
+
+
+AFFINE = np.array([[1.5, 0, 0, -40], [0, 1.5, 0, -50], [0, 0, 2, -60], [0, 0, 0, 1.0]])
+
+
+def forms(path, sform, qform):
+    """Write an image with the affines of sform and qform; None sets a code of 0."""
+    image = nibabel.Nifti1Image(np.ones((40, 50, 60), np.float32), None)
+    image.header.set_sform(sform, code=0 if sform is None else 1)
+    image.header.set_qform(qform, code=0 if qform is None else 1)
+    nibabel.save(image, path)
+
+
+def test_sform_and_qform_that_differ_are_warned_of_and_the_sform_is_used(tmp_path, caplog):
+    path = tmp_path / "scan.nii"
+    turned = AFFINE.copy()
+    turned[:2, :2] = 1.5 * np.array([[0.8, -0.6], [0.6, 0.8]])
+    turned[0, 3] += 3
+    forms(path, AFFINE, turned)
+    _, affine = results.read_volume(path)
+    np.testing.assert_allclose(affine, AFFINE)
+    corners = [np.array([i, j, k, 1]) for i in (0, 39) for j in (0, 49) for k in (0, 59)]
+    most = max(np.linalg.norm((turned - AFFINE) @ corner) for corner in corners)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING" and record.getMessage() == (
+        f"{path}: sform and qform differ by 3 mm at the first voxel and up to {most:.3g} mm at "
+        "the corners. The sform is used; if it is wrong, set its code to 0."
+    )
+
+
+def test_an_invalid_qform_is_warned_of(tmp_path, caplog):
+    path = tmp_path / "scan.nii"
+    forms(path, AFFINE, AFFINE)
+    content = bytearray(path.read_bytes())
+    struct.pack_into("<3f", content, 256, 0.9, 0.9, 0.9)  # a quaternion longer than 1
+    path.write_bytes(content)
+    np.testing.assert_allclose(results.read_volume(path)[1], AFFINE)
+    assert "scan.nii: its qform is not valid" in caplog.text
+
+
+@pytest.mark.parametrize("case", ["same", "rounded", "no sform", "no qform", "written"])
+def test_one_orientation_gives_no_warning(tmp_path, caplog, case):
+    path = tmp_path / "scan.nii.gz"
+    other = AFFINE + 1e-4 * np.array([[1, -1, 0, 50], [0, 1, 1, 0], [0, 0, 1, 0], [0, 0, 0, 0]])
+    expected = other if case == "no sform" else AFFINE
+    if case == "written":
+        results.write_volume(path, np.ones((4, 5, 6), np.float32), AFFINE)
+    else:
+        forms(path, None if case == "no sform" else AFFINE,
+              {"same": AFFINE, "no qform": None}.get(case, other))  # fmt: skip
+    np.testing.assert_allclose(results.read_volume(path)[1], expected, atol=1e-3)
+    assert not caplog.records
 
 
 def test_components_come_first(tmp_path):

@@ -243,17 +243,17 @@ def test_damaged_files_at_length(tmp_path_factory, kind, changes, keep):
 
 
 def test_hdf5_that_would_never_end_is_refused(tmp_path, monkeypatch):
-    """A text of a heap whose size wraps round: HDF5's walk through the heap stands still."""
-    monkeypatch.setattr(untrusted, "_LEAST", 3.0)
+    """A text of a heap whose size wraps round: HDF5's walk through the heap never ends."""
+    monkeypatch.setattr(untrusted, "_MIN_SECONDS", 3.0)
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
-        file.attrs["format"] = "a text that lies in the heap"
+        file.attrs["format"] = "a text in the heap"
         file["numbers"] = np.arange(3.0)
     whole = path.read_bytes()
     heap = whole.index(b"GCOL")
     size = heap + 16 + 8  # of the first object: after the heap's header, index and references
     path.write_bytes(whole[:size] + (2**64 - 16).to_bytes(8, "little") + whole[size + 8 :])
-    with pytest.raises(InputError, match="a.h5: cannot be read as a head file: .*no end within"):
+    with pytest.raises(InputError, match="a.h5: cannot be read as a head file: .*not end within"):
         read_head(path)
     path.write_bytes(whole)
     with open_hdf5(path, "a result") as file:
@@ -272,11 +272,11 @@ def test_texts_of_a_file_are_bounded(tmp_path, monkeypatch):
     one = bytes(whole[start : start + 16])  # length, address and index in the heap
     whole[start : start + 64 * 16] = 64 * one
     path.write_bytes(bytes(whole))
-    monkeypatch.setattr(untrusted.trouble, "__defaults__", (256 << 20,))
-    told = "a.h5: cannot be read as a result: .*bytes of memory"
-    with pytest.raises(InputError, match=told), open_hdf5(path, "a result"):
+    monkeypatch.setattr(untrusted.failure_of, "__defaults__", (256 << 20,))
+    message = "a.h5: cannot be read as a result: .*bytes of memory"
+    with pytest.raises(InputError, match=message), open_hdf5(path, "a result"):
         pass
-    monkeypatch.setattr(untrusted.trouble, "__defaults__", (1 << 30,))
+    monkeypatch.setattr(untrusted.failure_of, "__defaults__", (1 << 30,))
     with open_hdf5(path, "a result") as file:
         assert len(file["texts"][63]) == 8 << 20
 
@@ -285,7 +285,7 @@ def test_texts_of_a_file_are_bounded(tmp_path, monkeypatch):
     "content",
     [b'\xef\xbb\xbf{"EchoTime": 0.1}', b"[]", b'{"provenance": {"bytes": "DOE", "sha256": 1}}'],
 )
-def test_a_foreign_sidecar_is_none_of_our_business(tmp_path, content):
+def test_the_sidecar_of_another_program_is_ignored(tmp_path, content):
     path = tmp_path / "scan.nii.gz"
     image()(path)
     path.with_name("scan.json").write_bytes(content)
@@ -293,12 +293,12 @@ def test_a_foreign_sidecar_is_none_of_our_business(tmp_path, content):
     assert results.read_volume(path)[0].shape == (6, 7, 8)
 
 
-def test_what_ends_a_child_is_told(tmp_path):
-    assert untrusted.trouble(lambda: None, 5) == ""
-    assert untrusted.trouble(lambda: 1 / 0, 5) == "", "an error of Python comes again in the parent"
-    assert "exit code -6" in untrusted.trouble(os.abort, 5)
+def test_the_failure_of_a_child_is_reported(tmp_path):
+    assert untrusted.failure_of(lambda: None, 5) == ""
+    assert untrusted.failure_of(lambda: 1 / 0, 5) == "", "the parent meets it again"
+    assert "exit code -6" in untrusted.failure_of(os.abort, 5)
     (tmp_path / "large").write_bytes(bytes(10**6))
-    assert untrusted.patience(tmp_path / "large") == pytest.approx(21)
+    assert untrusted.time_limit(tmp_path / "large") == pytest.approx(21)
 
 
 def test_a_result_is_known_by_its_digest(tmp_path):

@@ -102,11 +102,11 @@ def test_a_recording_becomes_a_measurement():
 
 def test_refusals():
     signal, *_ = recording()
-    with pytest.raises(InputError, match="cannot be seen at 1000 samples"):
+    with pytest.raises(InputError, match="above half of 1000 samples"):
         lock_in(signal, RATE, 600)
     with pytest.raises(InputError, match="periods of 2 Hz"):
         lock_in(signal, RATE, 2)
-    with pytest.raises(InputError, match="hold 2 windows"):
+    with pytest.raises(InputError, match="have 2 windows"):
         lock_in(signal[:, :1000], RATE, 27)
     with pytest.raises(InputError, match="NaN"):
         lock_in(np.where(signal > 4e-3, np.nan, signal), RATE, 27)

@@ -11,24 +11,31 @@ import scipy.stats
 
 from headcond.checks import InputError
 from headcond.fem.solvers import make_solver
-from headcond.inverse import fit as measured_module
+from headcond.inverse import fit as fit_module
 from headcond.inverse import multistart
 from headcond.inverse.estimates import cramer_rao
-from headcond.inverse.fit import Choices, clearest_frequency, fit, summary
+from headcond.inverse.fit import Options, fit
 from headcond.inverse.measurement import Measurement
 from headcond.inverse.multistart import estimate_from_starts
-from headcond.inverse.noise import add_noise, covariance
+from headcond.inverse.noise import add_noise
 from headcond.inverse.optimise import estimate
 from headcond.inverse.priors import PUBLISHED_MEANS, published
 from headcond.inverse.protocol import make_protocol, readings
 from headcond.inverse.reduced import ReducedForward, certified_error
 from headcond.inverse.screening import reciprocity_noise
+from headcond.inverse.tables import summary_table
 from headcond.rom.corrected import form_cross
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.settings import Settings
 from headcond.rom.training import train_pairs
 from headcond.tissues import EIT_RANGES
-from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin
+from tests.helpers.inverse_models import (
+    CURRENT,
+    box_points,
+    covariance,
+    full_model,
+    galerkin,
+)
 
 STD = 1e-7
 
@@ -106,7 +113,7 @@ def test_a_prior_pulls_as_far_as_bayes_says(problem, truth):
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             estimate(forward, data[0], protocol, STD, prior=bad)
-    with pytest.raises(InputError, match="nothing of the free tissues"):
+    with pytest.raises(InputError, match="none of the free tissues"):
         estimate(forward, data[0], protocol, STD, prior=prior,
                  fixed={"brain": truth[2], "skull": truth[1]})  # fmt: skip
 
@@ -204,8 +211,8 @@ def test_more_noise_takes_nothing_from_a_prior(model, truth):
     noisy = dataclasses.replace(noisy, noise=STD)
     rows = {}
     for prior in (False, True):
-        choices = Choices(modes=("joint",), screen=False, prior=prior)
-        rows[prior] = fit(noisy, model, choices).estimates.set_index("parameter")
+        options = Options(modes=("joint",), screen=False, prior=prior)
+        rows[prior] = fit(noisy, model, options).estimates.set_index("parameter")
     each = rows[False]
     ratio = (each["scaled_std"] / each["std"])[each["std"] > 0]
     np.testing.assert_allclose(ratio, np.sqrt(each["chi_square"] / each["dof"]).iloc[0])
@@ -216,19 +223,8 @@ def test_more_noise_takes_nothing_from_a_prior(model, truth):
         assert row["std"] * 0.999 <= row["scaled_std"] <= 1.001 * width * row["estimate"]
 
 
-def test_the_noise_is_the_tables_or_what_reciprocity_shows(model, truth, monkeypatch):
-    one = measured(model, truth)
-    assert measured_module._noise(one, 5e-7) == STD, "the table's own"
-    unknown = dataclasses.replace(one, noise=None)
-    monkeypatch.setattr(measured_module.screening, "reciprocity_noise", lambda _: (2e-6, 30))
-    assert measured_module._noise(unknown, 5e-7) == 2e-6
-    assert measured_module._noise(unknown, 5e-6) == 5e-6
-    monkeypatch.setattr(measured_module.screening, "reciprocity_noise", lambda _: None)
-    assert measured_module._noise(unknown, 5e-7) == 5e-7
-
-
 def test_fit_recovers_the_truth_and_says_what_it_is_worth(model, truth):
-    found = fit(measured(model, truth), model, Choices(starts=2, seed=1))
+    found = fit(measured(model, truth), model, Options(starts=2, seed=1))
     table = found.estimates
     assert set(table["mode"]) == {"each", "joint"} and len(table) == 7 * 3
     joint = table[table["mode"] == "joint"].set_index("parameter")
@@ -239,7 +235,7 @@ def test_fit_recovers_the_truth_and_says_what_it_is_worth(model, truth):
     assert (table["scaled_std"] >= table["std"] * (1 - 1e-12)).all()
     assert found.facts["readings"] == len(found.residuals)
     assert found.facts["certified_error"] is None and not found.facts["bad_electrodes"]
-    line = summary(table.assign(frequency=27.0)).set_index("parameter")
+    line = summary_table(table.assign(frequency=27.0)).set_index("parameter")
     each = table[(table["mode"] == "each") & (table["parameter"] == "scalp")]
     assert line.loc["scalp", "mean"] == pytest.approx(each["estimate"].mean())
     assert line.loc["scalp", "patterns"] == 6
@@ -253,47 +249,47 @@ def test_fit_finds_a_bad_electrode_and_a_noisy_pattern(model, truth):
     spoiled[:, 6] += 80 * STD * rng.standard_normal(6)
     spoiled[3] += 15 * STD * rng.standard_normal(18) * (np.arange(18) != 11)
     one = dataclasses.replace(one, voltages=spoiled)
-    found = fit(one, model, Choices(modes=("joint",)))
+    found = fit(one, model, Options(modes=("joint",)))
     assert "modified z-score" in found.facts["bad_electrodes"]["E7"]
     assert "E15-E18" in found.facts["bad_patterns"]
     assert not ((found.residuals["electrode"] == "E7") | (found.residuals["pattern"] == "E15-E18")
                 ).any()  # fmt: skip
-    trusting = fit(one, model, Choices(modes=("joint",), screen=False))
+    trusting = fit(one, model, Options(modes=("joint",), screen=False))
     assert trusting.estimates["chi_square"][0] > 10 * found.estimates["chi_square"][0]
-    by_hand = fit(one, model, Choices(modes=("joint",), screen=False, bad_electrodes=("E7",),
+    by_hand = fit(one, model, Options(modes=("joint",), screen=False, bad_electrodes=("E7",),
                                       bad_patterns=("E15-E18",)))  # fmt: skip
     assert by_hand.facts["bad_electrodes"] == {"E7": "named by hand"}
     np.testing.assert_allclose(by_hand.estimates["estimate"], found.estimates["estimate"], rtol=0.1)
 
 
 def test_screening_fits_as_the_estimate_does(model, truth, monkeypatch):
-    real, calls = measured_module.estimate_from_starts, []
+    real, calls = fit_module.estimate_from_starts, []
 
     def spy(*arguments, **options):
         calls.append((arguments[4], options["pairs"], options["prior"] is not None))
         return real(*arguments, **options)
 
-    monkeypatch.setattr(measured_module, "estimate_from_starts", spy)
-    fit(measured(model, truth), model, Choices(modes=("each",), prior=True, starts=2))
-    assert calls[0] == (2, "joint", True), "prior and starts of the choices"
+    monkeypatch.setattr(fit_module, "estimate_from_starts", spy)
+    fit(measured(model, truth), model, Options(modes=("each",), prior=True, starts=2))
+    assert calls[0] == (2, "joint", True), "prior and starts of the options"
     assert {mode for _, mode, _ in calls} == {"each", "joint"}
 
 
 def test_fit_keeps_to_what_it_is_told(model, truth):
     one = measured(model, truth)
     limits = {"brain": (model.box.lower[2], 0.3)}
-    found = fit(one, model, Choices(modes=("joint",), limits=limits, prior=True,
+    found = fit(one, model, Options(modes=("joint",), limits=limits, prior=True,
                                     fixed={"skull": truth[1]}))  # fmt: skip
     table = found.estimates.set_index("parameter")
     assert table.loc["skull", "estimate"] == truth[1] and not table.loc["skull", "free"]
     assert table.loc["brain", "estimate"] == 0.3 and table.loc["brain", "at_wall"]
     assert found.facts["without_prior"] == ["brain"]
-    with pytest.raises(InputError, match=r"must lie inside the model's box 0\.25\.\.0\.5"):
-        fit(one, model, Choices(limits={"brain": (0.1, 0.3)}))
+    with pytest.raises(InputError, match=r"must be inside the model's box 0\.25\.\.0\.5"):
+        fit(one, model, Options(limits={"brain": (0.1, 0.3)}))
     with pytest.raises(InputError, match="limited tissue"):
-        fit(one, model, Choices(limits={"bone": (0.1, 0.3)}))
+        fit(one, model, Options(limits={"bone": (0.1, 0.3)}))
     with pytest.raises(InputError, match="Name a mode"):
-        fit(one, model, Choices(modes=()))
+        fit(one, model, Options(modes=()))
 
 
 def test_the_certified_error_of_a_reading_holds(full, truth, tmp_path):
@@ -354,11 +350,3 @@ def test_reciprocity_says_nothing_of_a_common_sink(truth):
         full.pairs, full.electrodes, wide - wide[:, [11]], np.full(10, CURRENT), "E12"
     )
     assert reciprocity_noise(one) is None
-
-
-def test_the_clearest_frequency_is_that_of_the_least_reciprocity_noise():
-    noise = {5.0: 7e-5, 100.0: 4e-5, 20.0: 5e-5}
-    facts = [{"frequency": f, "reciprocity_noise": s} for f, s in noise.items()]
-    assert clearest_frequency(facts) == 100
-    facts[0]["reciprocity_noise"] = None
-    assert clearest_frequency(facts) == 5

@@ -11,12 +11,11 @@ import pytest
 from headcond.checks import InputError
 from headcond.inverse import measurement, screening
 from headcond.inverse.importers import read_ucl
-from headcond.inverse.matching import bind
 from headcond.inverse.measurement import Measurement
 from headcond.inverse.noise import add_noise
 from headcond.inverse.optimise import estimate
 from headcond.inverse.protocol import make_protocol, readings
-from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin
+from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin, matched
 
 STD = 2e-8
 
@@ -103,7 +102,7 @@ def test_a_table_comes_back_as_it_was(model, truth, tmp_path):
         (lambda t: t.replace("voltage", "volts"), {}, "no column 'voltage'"),
         (lambda t: t.split("\n")[0] + "\n", {}, "no row"),
         (lambda t: t.replace(t.split("\n")[4].split("\t")[5], "nan"), {}, "5: voltage is 'nan'"),
-        (lambda t: t.replace(t.split("\n")[4].split("\t")[5], "1,5"), {}, "Write n/a where"),
+        (lambda t: t.replace(t.split("\n")[4].split("\t")[5], "1,5"), {}, "Write n/a for"),
         (lambda t: t + t.split("\n")[3] + "\n", {}, "read twice under pattern E1-E9 at 27 Hz"),
         (lambda t: t.replace("2e-05", "20", 1), {}, "more than one current"),
         (lambda t: t.replace("2e-05", "20"), {}, "Give it in A: 20 uA is 0.00002"),
@@ -111,7 +110,7 @@ def test_a_table_comes_back_as_it_was(model, truth, tmp_path):
         (lambda t: t.replace("\tE1\tE9\t", "\tE1\tE1\t"), {}, "injects and extracts at one"),
         (None, {"reference": "E9"}, "E1-E9 uses the reference electrode E9"),
         (None, {"reference": 3}, "reference must be an electrode's name"),
-        (None, {"format": "drop"}, "no sidecar of a measurement"),
+        (None, {"format": "drop"}, "not a measurement"),
         (None, {"noise": "drop"}, "the key 'noise' is missing"),
         (None, {"noise": "1 uV"}, "noise must be a number in V"),
         (None, {"noise": -1e-6}, "noise must be a finite number above 0"),
@@ -132,14 +131,14 @@ def test_impossible_measurements_are_refused(model, truth):
     for changes, message in (
         ({"voltages": np.full(good.voltages.shape, np.nan)}, "Every reading is missing"),
         ({"voltages": np.where(good.voltages > 0, np.inf, 0)}, "infinite"),
-        ({"voltages": 1e6 * good.voltages}, "on a scalp: voltages off by 1000"),
+        ({"voltages": 1e6 * good.voltages}, "too large for a scalp"),
         ({"voltages": good.voltages[:, :4]}, "must have shape"),
         ({"frequency": 0.0}, "frequency"),
         ({"reference": "E3"}, "readings other than 0 against itself"),
-        ({"electrodes": ("E2",) * len(good.electrodes)}, "stands twice"),
-        ({"pairs": (("E1", "E9"),) * 3}, "stands twice"),
+        ({"electrodes": ("E2",) * len(good.electrodes)}, "is in the measurement twice"),
+        ({"pairs": (("E1", "E9"),) * 3}, "is in the measurement twice"),
         ({"kind": "amplitude", "voltages": np.abs(good.voltages), "reference": "average"},
-         "lost what the average was"),
+         "cannot be referenced to an average"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):
             dataclasses.replace(good, **changes)
@@ -147,18 +146,18 @@ def test_impossible_measurements_are_refused(model, truth):
         measurement.write("nowhere.tsv", [good, good])
     with pytest.raises(InputError, match="different noise"):
         measurement.write("nowhere.tsv", [good, dataclasses.replace(good, noise=1e-6)])
-    with pytest.raises(InputError, match="Nothing to write"):
+    with pytest.raises(InputError, match="no measurement to write"):
         measurement.write("nowhere.tsv", [])
 
 
 @pytest.mark.parametrize("reference", ["E12", "average"])
 def test_bound_readings_give_the_truth_back(model, truth, reference):
     """Another current, another order, patterns that no single pair was trained for."""
-    fit = bind(measured(model, truth, reference, current=7 * CURRENT, std=1e-15), model)
+    fit = matched(measured(model, truth, reference, current=7 * CURRENT, std=1e-15), model)
     np.testing.assert_allclose(fit.scale, 1 / 7)
     np.testing.assert_allclose(fit.noise, 1e-15 / 7)
     for pairs in ("each", "joint"):
-        found = estimate(model, fit.data, fit.protocol, 1e-9, pairs=pairs)
+        found = estimate(model, fit.readings, fit.protocol, 1e-9, pairs=pairs)
         wanted = np.broadcast_to(truth, found.sigma.shape)
         np.testing.assert_allclose(found.sigma, wanted, rtol=1e-5)
     assert fit.left_out == ()
@@ -167,22 +166,22 @@ def test_bound_readings_give_the_truth_back(model, truth, reference):
 def test_amplitudes_give_the_truth_back_too(model, truth):
     signed = measured(model, truth, std=1e-12)
     sizes = dataclasses.replace(signed, kind="amplitude", voltages=np.abs(signed.voltages))
-    fit = bind(sizes, model)
-    assert fit.amplitude and np.all(fit.data >= 0)
+    fit = matched(sizes, model)
+    assert fit.amplitude and np.all(fit.readings >= 0)
     options = {"pairs": "joint", "start": model.box.upper}
-    found = estimate(model, fit.data, fit.protocol, STD, amplitude=True, **options)
+    found = estimate(model, fit.readings, fit.protocol, STD, amplitude=True, **options)
     np.testing.assert_allclose(found.sigma, truth, rtol=1e-4)
-    as_if_signed = estimate(model, fit.data, fit.protocol, STD, **options)
+    as_if_signed = estimate(model, fit.readings, fit.protocol, STD, **options)
     assert as_if_signed.chi_square > 1e6 * max(found.chi_square, 1e-6)
     with pytest.raises(InputError, match="one electrode as the reference"):
         average = make_protocol(fit.protocol.pairs, model.electrodes)
-        estimate(model, np.abs(readings(fit.data, average)), average, STD, amplitude=True)
+        estimate(model, np.abs(readings(fit.readings, average)), average, STD, amplitude=True)
     with pytest.raises(InputError, match="these readings are signed"):
-        estimate(model, -fit.data, fit.protocol, STD, amplitude=True)
+        estimate(model, -fit.readings, fit.protocol, STD, amplitude=True)
     loud = dataclasses.replace(sizes, noise=float(np.nanmedian(sizes.voltages)) / 6)
-    fit = bind(loud, model)
+    fit = matched(loud, model)
     assert fit.left_out and all("below 3 deviations" in reason for *_, reason in fit.left_out)
-    small = [np.abs(fit.data[fit.protocol.mask]).min(), 3 * np.sqrt(2) * loud.noise]
+    small = [np.abs(fit.readings[fit.protocol.mask]).min(), 3 * np.sqrt(2) * loud.noise]
     assert small[0] >= small[1]
 
 
@@ -191,7 +190,7 @@ def test_what_is_named_bad_or_missing_is_left_out_and_listed(model, truth):
     holes = one.voltages.copy()
     holes[2, one.electrodes.index("E5")] = np.nan
     one = dataclasses.replace(one, voltages=holes)
-    fit = bind(one, model, bad_electrodes=["E7"], bad_patterns=["E4-E14"])
+    fit = matched(one, model, electrodes=["E7"], patterns=["E4-E14"])
     assert [p for p in one.pairs if p not in fit.protocol.pairs] == [("E4", "E14")]
     reasons = {(pattern, label): reason for pattern, label, reason in fit.left_out}
     assert reasons["E4-E14", ""] == "named as bad" and reasons["E9-E18", "E5"] == "missing"
@@ -200,20 +199,20 @@ def test_what_is_named_bad_or_missing_is_left_out_and_listed(model, truth):
     assert not fit.protocol.mask[:, places[0]].any()
     assert fit.protocol.mask[:, places[1]].tolist() == [True, False]
     with pytest.raises(InputError, match="Did you mean 'E4-E14'"):
-        bind(one, model, bad_patterns=["E4-E15"])
+        matched(one, model, patterns=["E4-E15"])
     with pytest.raises(InputError, match="bad electrode"):
-        bind(one, model, bad_electrodes=["X1"])
+        matched(one, model, electrodes=["X1"])
     with pytest.raises(InputError, match="is the reference of every reading"):
-        bind(one, model, bad_electrodes=["E12"])
+        matched(one, model, electrodes=["E12"])
     with pytest.raises(InputError, match="No pattern has an independent reading"):
-        bind(one, model, bad_patterns=one.names)
+        matched(one, model, patterns=one.names)
     few = dataclasses.replace(
         one, electrodes=("E2", "E3"), voltages=one.voltages[:, [one.electrodes.index("E2"),
                                                                 one.electrodes.index("E3")]]
     )  # fmt: skip
-    fit = bind(few, model)
+    fit = matched(few, model)
     with pytest.raises(InputError, match="2 independent readings for 3 conductivities"):
-        estimate(model, fit.data, fit.protocol, STD)
+        estimate(model, fit.readings, fit.protocol, STD)
 
 
 def test_models_of_other_electrodes_are_refused(model, truth):
@@ -226,18 +225,18 @@ def test_models_of_other_electrodes_are_refused(model, truth):
         return dataclasses.replace(one, electrodes=labels, pairs=pairs)
 
     with pytest.raises(InputError, match="no electrode e7. Did you mean 'E7'"):
-        bind(renamed("E7", "e7"), model)
-    assert bind(renamed("E7", "e7"), model, bad_electrodes=["e7"]).protocol.mask.any()
+        matched(renamed("E7", "e7"), model)
+    assert matched(renamed("E7", "e7"), model, electrodes=["e7"]).protocol.mask.any()
     others = dataclasses.replace(
         one, electrodes=tuple(f"A{n}" for n in range(len(one.electrodes))), reference="A99",
         pairs=(("A1", "A9"), ("A4", "A14"), ("A9", "A16")),
     )  # fmt: skip
     with pytest.raises(InputError, match="trained for other electrodes: it has E1"):
-        bind(others, model)
+        matched(others, model)
     with pytest.raises(InputError, match="Pattern E9-E18: no pair was trained for E9"):
-        bind(one, model.select(["E1", "E4", "E14"]), bad_patterns=["E1-E9"])
-    with pytest.raises(InputError, match="does not say its noise"):
-        bind(dataclasses.replace(one, noise=None), model)
+        matched(one, model.select(["E1", "E4", "E14"]), patterns=["E1-E9"])
+    with pytest.raises(InputError, match="noise of the measurement is unknown"):
+        matched(dataclasses.replace(one, noise=None), model)
 
 
 def test_wrong_units_are_named_as_such(model, truth):
@@ -250,9 +249,9 @@ def test_wrong_units_are_named_as_such(model, truth):
         wrong = dataclasses.replace(
             one, voltages=voltage * one.voltages, current=current * one.current
         )
-        fit = bind(wrong, model)
+        fit = matched(wrong, model)
         with pytest.raises(InputError, match=hint):
-            estimate(model, fit.data, fit.protocol, STD)
+            estimate(model, fit.readings, fit.protocol, STD)
 
 
 def test_dead_channels_are_found_without_a_model(model, truth):
@@ -282,10 +281,10 @@ def test_outliers_are_found_one_by_one_and_a_clean_set_has_none():
     noise = rng.standard_normal((20, 30))
 
     def fit_of(residual):
-        def fit(bad_electrodes, bad_patterns):
+        def fit(bad):
             mask = np.ones(residual.shape, bool)
-            mask[:, [electrodes.index(e) for e in bad_electrodes]] = False
-            mask[[patterns.index(p) for p in bad_patterns]] = False
+            mask[:, [electrodes.index(e) for e in bad.electrodes]] = False
+            mask[[patterns.index(p) for p in bad.patterns]] = False
             return residual, mask
 
         return fit

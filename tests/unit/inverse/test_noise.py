@@ -6,8 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from headcond.checks import InputError
-from headcond.inverse.noise import add_noise, covariance, whitener
+from headcond.inverse.noise import add_noise, whitener
 from headcond.inverse.protocol import make_protocol, readings
+from tests.helpers.inverse_models import covariance
 
 ELECTRODES = tuple("ABCDEFGH")
 PAIRS = (("A", "H"), ("B", "H"), ("C", "G"))

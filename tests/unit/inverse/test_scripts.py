@@ -14,7 +14,7 @@ import pytest
 from headcond.checks import InputError
 from headcond.files import results
 from headcond.inverse import measurement
-from headcond.inverse.fit import Choices
+from headcond.inverse.fit import Options
 from headcond.inverse.full_order import FullModel
 from headcond.inverse.measurement import Measurement
 from headcond.rom.parameters import operator_box
@@ -59,7 +59,7 @@ def test_one_command_makes_tables_figures_and_a_record(script, files, tmp_path):
     folder, truth = files
     out = tmp_path / "out"
     script("inverse.estimate")(
-        folder / "mine.tsv", folder / "rom.h5", out, Choices(), [], {"rule": "me"}
+        folder / "mine.tsv", folder / "rom.h5", out, Options(), [], {"rule": "me"}
     )
     found = {path.name for path in out.iterdir()}
     tables = {"estimates", "summary", "residuals"}
@@ -83,9 +83,9 @@ def test_nothing_is_overwritten_and_frequencies_must_be_there(script, files, tmp
     (tmp_path / "notes.txt").write_text("mine")
     call = (folder / "mine.tsv", folder / "rom.h5")
     with pytest.raises(InputError, match="nothing is overwritten"):
-        script("inverse.estimate")(*call, tmp_path, Choices(), [], {})
+        script("inverse.estimate")(*call, tmp_path, Options(), [], {})
     with pytest.raises(InputError, match="frequency"):
-        script("inverse.estimate")(*call, tmp_path / "new", Choices(), [5.0], {})
+        script("inverse.estimate")(*call, tmp_path / "new", Options(), [5.0], {})
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 
 
@@ -180,16 +180,16 @@ def test_estimate_names_what_was_written_wrong(script, files, tmp_path):
     folder, _ = files
     run = script("inverse.estimate")
     cases = (
-        (Choices(limits={"brain": 0.5}), "--limit: brain has 1 numbers; write TISSUE=LOW:HIGH"),
-        (Choices(fixed={"brain": (0.3, 0.5)}), "--fix: brain has 2 numbers; write TISSUE=S/m"),
-        (Choices(bad_electrodes=("nobody",)), "mine.tsv at 27 Hz: .*nobody"),
+        (Options(limits={"brain": 0.5}), "--limit: brain has 1 numbers; write TISSUE=LOW:HIGH"),
+        (Options(fixed={"brain": (0.3, 0.5)}), "--fix: brain has 2 numbers; write TISSUE=S/m"),
+        (Options(bad_electrodes=("nobody",)), "mine.tsv at 27 Hz: .*nobody"),
     )
     for choices, told in cases:
         with pytest.raises(InputError, match=told):
             run(folder / "mine.tsv", folder / "rom.h5", tmp_path / "out", choices, [], {})
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="file: is a file; name a folder"):
-        run(folder / "mine.tsv", folder / "rom.h5", tmp_path / "file", Choices(), [], {})
+        run(folder / "mine.tsv", folder / "rom.h5", tmp_path / "file", Options(), [], {})
 
 
 @pytest.mark.parametrize("command", ["estimate", "demodulate"])

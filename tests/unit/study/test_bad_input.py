@@ -179,9 +179,9 @@ MEASURED = {
     "too few readings": (lambda: make_protocol([("A", "B")], "ABC"), "leave it out"),
     "gaps of no pair": (lambda: make_protocol([("A", "B")], "ABCDE", missing={("C", "B"): ["D"]}),
                         "not injected"),
-    "NaN": (lambda: check_data(np.full((1, 5), np.nan), PROTOCOL), "name them as missing"),
+    "NaN": (lambda: check_data(np.full((1, 5), np.nan), PROTOCOL), "list them as missing"),
     "other electrodes": (lambda: check_data(np.zeros((1, 4)), PROTOCOL), "5 electrodes"),
-    "no noise": (lambda: check_noise(0.0, PROTOCOL), "noise must lie above 0 V"),
+    "no noise": (lambda: check_noise(0.0, PROTOCOL), "noise must be above 0 V"),
     "noise that is none": (lambda: check_noise(np.nan, PROTOCOL), "noise"),
     "noise of two pairs": (lambda: check_noise([1.0, 1.0], PROTOCOL), "noise must have shape"),
 }  # fmt: skip
