@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from headcond.files import results
-from headcond.study.paths import expand
 from headcond.tms.coil import Coil, figure_of_eight
 from headcond.tms.coil_files import read
 from headcond.tms.regions import hand_knob, region_masks
@@ -18,7 +17,7 @@ from headcond.tms.regions import hand_knob, region_masks
 def make_coil(settings: Mapping[str, Any]) -> Coil:
     """Coil of the study's `tms.coil`: a dipole file if it names one, else the figure of eight."""
     if "file" in settings:
-        return read(expand("tms.coil.file", settings["file"]))
+        return read(settings["file"])
     return figure_of_eight(
         settings["outer_diameter"],
         settings["inner_diameter"],

@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headcond.caps import cap_positions
 from headcond.checks import InputError
 from headcond.files.results import check_image, check_whole
 from headcond.head.formats import check_mesh
 from headcond.inverse import measurement
-from headcond.study.paths import bids_files, expand, folder, label_file, pair_count, refinement
+from headcond.study.consistency import electrode_names
+from headcond.study.paths import bids_files, folder, label_file, pair_count, refinement
 from headcond.tms import coil_files
 
 MOST_JOBS = 3000
@@ -41,21 +39,21 @@ def check_files(study: Mapping[str, Any]) -> None:
         for subject, path in study["head"]["files"].items():
             key = f"head.files.{subject}"
             try:
-                check_mesh(expand(key, path))
+                check_mesh(path)
             except InputError as error:
                 raise InputError(f"{key}: {error}") from None
     if "tms" in study["pipelines"] and "file" in study["tms"]["coil"]:
         try:
-            coil_files.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
+            coil_files.read(study["tms"]["coil"]["file"])
         except InputError as error:
             raise InputError(f"tms.coil.file: {error}") from None
     for key, path in _measured(study):
         try:
-            measurement.read(expand(key, path))
+            measurement.read(path)
         except InputError as error:
             raise InputError(f"{key}: {error}") from None
     if "networks" in study["condnet"]:
-        networks = expand("condnet.networks", study["condnet"]["networks"])
+        networks = Path(study["condnet"]["networks"])
         try:
             for axis in study["condnet"]["axes"]:
                 check_whole(networks / f"axis-{axis}_network.ckpt")
@@ -129,8 +127,7 @@ def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
     found = []
     for subject, scans in cohort["scans"].items():
         for contrast, path in scans.items():
-            key = f"cohort.scans.{subject}.{contrast}"
-            found.append((key, expand(key, path)))
+            found.append((f"cohort.scans.{subject}.{contrast}", Path(path)))
     for subject in (*cohort["train"], *cohort["test"]):
         if cohort["source"] == "labels":
             found.append((f"cohort.pattern (for {subject})", label_file(study, subject)))
@@ -138,7 +135,7 @@ def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
             files = bids_files(study, subject).values()
             found += [(f"cohort.folder (for {subject})", path) for path in files]
     if "template" in study["mri"]:
-        found.append(("mri.template", expand("mri.template", study["mri"]["template"])))
+        found.append(("mri.template", Path(study["mri"]["template"])))
     return found
 
 
@@ -218,10 +215,8 @@ def _fields(study: Mapping[str, Any]) -> int:
 
 def _voltages(study: Mapping[str, Any]) -> float:
     """Bytes of simulated voltages (44 a reading, 28 of another head) and estimates (550)."""
-    inverse, cap = study["inverse"], study["head"]["electrodes"]["cap"]
-    pairs = pair_count(study["rom"]["pairs"])
-    known = cap != "file" and not cap.endswith(".csv")
-    electrodes = len(cap_positions(cap, np.eye(4))) if known else pairs + 1
+    inverse, pairs = study["inverse"], pair_count(study["rom"]["pairs"])
+    electrodes = len(electrode_names(study) or range(pairs + 1))
     table = pairs * electrodes
     other = (
         7 * min(10, inverse["samples"]) if "disturbances" in inverse["experiment"]["kinds"] else 0
