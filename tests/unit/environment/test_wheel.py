@@ -20,8 +20,8 @@ class Blocker(importlib.abc.MetaPathFinder):
         if name.split(".")[0] in BLOCKED:
             raise ModuleNotFoundError(f"{name} is blocked", name=name)
 
-BLOCKED = {"petsc4py", "mpi4py", "mne", "meshio", "snakemake", "pytorch_lightning", "nilearn",
-           "pyarrow", "jsonschema", "matplotlib", "jinja2"}
+BLOCKED = {"petsc4py", "mpi4py", "mne", "meshio", "snakemake", "pytorch_lightning", "pyarrow",
+            "jsonschema", "matplotlib", "jinja2"}
 sys.meta_path.insert(0, Blocker())
 sys.path.insert(0, sys.argv[1])
 import headcond
