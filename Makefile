@@ -72,7 +72,7 @@ lint: setup ## Check style: ruff, snakefmt, snakemake --lint
 	@snakemake --lint
 
 docs: setup ## Build the documentation into site/ (no network; a dead link is an error)
-	@mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 mkdocs build --strict --quiet
 	@echo "Documentation: site/index.html"
 
 format: setup ## Format the code: ruff, snakefmt

@@ -110,6 +110,8 @@ def check(study: Mapping[str, Any]) -> dict[str, Any]:
 
 def with_paths(node: Any, part: Mapping[str, Any]) -> Any:
     """A part of a study with every path of its schema expanded."""
+    for option in part.get("oneOf", ()):
+        node = with_paths(node, option)
     if isinstance(node, str) and part.get("format") == "path":
         return expanded(node)
     if isinstance(node, dict):

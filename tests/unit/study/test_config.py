@@ -195,6 +195,8 @@ def path_keys(part, key=""):
     """Keys of `format: path` in a part of the schema; * stands for a subject."""
     if part.get("format") == "path":
         yield key
+    for option in part.get("oneOf", ()):
+        yield from path_keys(option, key)
     children = {**part.get("properties", {}), "*": part.get("additionalProperties")}
     for name, child in children.items():
         if child:
