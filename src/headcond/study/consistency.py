@@ -18,9 +18,8 @@ from headcond.study.paths import bids_files, existing, label_file, pair_count, r
 
 COLIN27_FILES = ("standard_seg.mat", "brainweb_discrete.mat", "standard_mri.mat")
 TABLE_FREQUENCY = 10e3  # Hz, of the paper's tables A and B
-# Keys of `cohort` that each source needs.
-SOURCE_KEYS = {"phantom": (), "labels": ("folder", "pattern", "scheme"),
-               "bids": ("folder", "scheme")}  # fmt: skip
+# Keys of `cohort` that a source needs.
+SOURCE_KEYS = {"labels": ("folder", "pattern", "scheme"), "bids": ("folder", "scheme")}
 
 Study = Mapping[str, Any]
 
@@ -54,7 +53,7 @@ def _images(study: Study) -> None:
     for subject, scans in cohort["scans"].items():
         for contrast in ("t1", "t2"):
             existing(f"cohort.scans.{subject}.{contrast}", scans[contrast])
-    for key in SOURCE_KEYS[source]:
+    for key in SOURCE_KEYS.get(source, ()):
         if key not in cohort:
             raise InputError(f"cohort.{key}: needed with cohort.source: {source}.")
     if source != "phantom":
