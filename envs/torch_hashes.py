@@ -5,7 +5,7 @@
 
 `list` takes pages of package indices, which give a SHA-256 with every file, and folders of wheels.
 `check` takes the report of `pip install --report` and ends with 1 if torch's wheel is listed with
-another hash; a wheel that is not listed is told, not refused.
+another hash; a wheel that is not listed is reported, not refused.
 """
 
 import hashlib
@@ -25,12 +25,12 @@ def locked() -> str:
     return re.search(r"^torch==(\S+)", LOCK.read_text(), re.MULTILINE)[1]
 
 
-def found(source: str, version: str) -> dict[str, str]:
-    """SHA-256 by the name of every wheel of a version, on an index's page or in a folder."""
+def wheels(source: str, version: str) -> dict[str, str]:
+    """SHA-256 of every wheel of a version by name, from an index's page or a folder."""
     start = f"torch-{version}"
     if Path(source).is_dir():
-        wheels = [p for p in Path(source).glob("torch-*.whl") if belongs(p.name, start)]
-        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in wheels}
+        paths = [p for p in Path(source).glob("torch-*.whl") if belongs(p.name, start)]
+        return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     with urllib.request.urlopen(source) as page:
         text = page.read().decode()
     links = re.findall(r'href="([^"#]+\.whl)#sha256=([0-9a-f]{64})', text)
@@ -44,7 +44,7 @@ def belongs(name: str, start: str) -> bool:
 
 
 def check(report: str) -> str:
-    """What is to be said of the wheel that pip's report names; '' if it is the listed one."""
+    """Message if the wheel in pip's report has another hash than the listed one; '' if not."""
     entries = json.loads(Path(report).read_text())["install"]
     (entry,) = [entry for entry in entries if entry["metadata"]["name"] == "torch"]
     download = entry["download_info"]
@@ -67,12 +67,12 @@ def main(command: str, *arguments: str) -> int:
     if command == "check":
         wrong = check(*arguments)
         if wrong:
-            print(f"install: {wrong} It is not what the authors locked.", file=sys.stderr)
+            print(f"install: {wrong} It is not the locked file.", file=sys.stderr)
         return int(bool(wrong))
     version, hashes = locked(), {}
     for source in arguments:
         try:
-            hashes |= found(source, version)
+            hashes |= wheels(source, version)
         except OSError as error:
             print(f"lock: {source}: {error}; its wheels are not listed.", file=sys.stderr)
     if not hashes:

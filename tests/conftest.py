@@ -11,11 +11,11 @@ ROOT = Path(__file__).resolve().parents[1]
 
 
 def real_data() -> Path | None:
-    """The folder of real data: HEADCOND_DATA, else shared/data beside the checkout, else None."""
+    """The folder of real data: HEADCOND_DATA, else shared/data next to the checkout, else None."""
     named = os.environ.get("HEADCOND_DATA")
     folder = Path(named) if named else ROOT.parent / "shared" / "data"
     if named and not folder.is_dir():
-        raise FileNotFoundError(f"HEADCOND_DATA names {named}, which is no folder.")
+        raise FileNotFoundError(f"HEADCOND_DATA names {named}, which is not a folder.")
     return folder if folder.is_dir() else None
 
 

@@ -1,7 +1,5 @@
 """Mesh a labelled head and put its electrodes on."""
 
-import os
-
 import numpy as np
 
 from headcond.caps import cap_positions
@@ -22,7 +20,7 @@ def main(labels, mni, head, mesh, quality, method, size, cut, spongy, electrodes
     if spongy:
         tissue, eroded = erode_skull(tissue, affine, spongy["outer_mm"], spongy["inner_mm"])
     made, account = build_mesh(tissue, affine, size, method)
-    cap = os.path.expandvars(electrodes["cap"])
+    cap = electrodes["cap"]
     positions = cap_positions(cap, np.array(known["matrix"]))
     discs = place_discs(
         made,

@@ -1,7 +1,5 @@
 """Take in a head that comes as a mesh, and put its electrodes on."""
 
-import os
-
 import numpy as np
 
 from headcond.caps import fitted_cap
@@ -19,7 +17,7 @@ def main(given, head, mesh, quality, unit, tissues, fiducials, electrodes, prove
     if electrodes["cap"] == "file":
         discs = read_electrodes(given, read)
     else:
-        positions = fitted_cap(os.path.expandvars(electrodes["cap"]), fiducials)
+        positions = fitted_cap(electrodes["cap"], fiducials)
         places = np.array(list(positions.values())) / 1e3
         discs = place_discs(made, list(positions), places, electrodes["diameter"])
     write_head(head, made, discs, provenance=provenance)

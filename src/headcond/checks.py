@@ -46,7 +46,7 @@ def check_option(name: str, value: object, allowed: Collection) -> object:
     if value in allowed:
         return value
     shown = [repr(option) for option in allowed]
-    if len(shown) > 40:  # the names of a cap, say
+    if len(shown) > 40:  # such as the electrodes of a cap
         shown = [*shown[:10], f"... ({len(shown)} in all)"]
     options = ", ".join(shown)
     near = difflib.get_close_matches(str(value), [str(option) for option in allowed], n=1)
@@ -87,7 +87,7 @@ def check_affine(name: str, affine: ArrayLike) -> np.ndarray:
     """Return a finite, invertible voxel-to-world matrix (4, 4), else raise `InputError`."""
     matrix = check_finite(name, check_shape(name, np.asarray(affine, float), (4, 4)))
     if not np.allclose(matrix[3], [0, 0, 0, 1]):
-        raise InputError(f"{name} is no affine: its last row is {matrix[3]}, not (0, 0, 0, 1).")
+        raise InputError(f"{name} is not an affine: its last row is {matrix[3]}, not (0, 0, 0, 1).")
     if abs(np.linalg.det(matrix[:3, :3])) < 1e-12:
         raise InputError(f"{name} is singular: its voxels have no volume.")
     return matrix

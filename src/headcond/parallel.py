@@ -1,4 +1,4 @@
-"""The only place that touches MPI: a communicator, or a serial stand-in without mpi4py."""
+"""MPI communicators: the world of mpi4py, or a serial replacement where that is missing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 class SerialCommunicator:
-    """One rank; the few calls that headcond makes, with mpi4py's names."""
+    """A communicator of one rank with the calls that headcond makes, by mpi4py's names."""
 
     rank = 0
     size = 1
@@ -42,7 +42,7 @@ def world(expected_size: int | None = None) -> Any:
 
     Parameters
     ----------
-    expected_size : ranks that the caller asked the launcher for, if it knows.
+    expected_size : number of ranks that the caller started, if it knows.
 
     Raises
     ------
@@ -59,7 +59,7 @@ def world(expected_size: int | None = None) -> Any:
     size = communicator.Get_size()
     if expected_size is not None and size != expected_size:
         raise RuntimeError(
-            f"{expected_size} MPI ranks were asked for, but this program runs with {size}: the "
+            f"{expected_size} MPI ranks were started, but this program runs with {size}: the "
             "launcher (resources: mpi) does not belong to the MPI library that mpi4py uses."
         )
     return communicator

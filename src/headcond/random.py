@@ -1,4 +1,4 @@
-"""Random streams named by what they are for, so that order never matters."""
+"""Random streams by name: they do not depend on the order in which they are drawn."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def test_affine_refuses_singular_and_projective_matrices():
         check_affine("affine", np.diag([1.0, 0.0, 1.0, 1.0]))
     projective = np.eye(4)
     projective[3, 0] = 0.1
-    with pytest.raises(InputError, match="no affine"):
+    with pytest.raises(InputError, match="not an affine"):
         check_affine("affine", projective)
 
 

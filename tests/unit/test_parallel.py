@@ -6,7 +6,7 @@ from headcond.parallel import SerialCommunicator, my_share, world
 def test_world_has_one_rank_here_and_refuses_another_count():
     assert world(expected_size=1).Get_size() == 1
     with pytest.raises(
-        RuntimeError, match="2 MPI ranks were asked for, but this program runs with 1"
+        RuntimeError, match="2 MPI ranks were started, but this program runs with 1"
     ):
         world(expected_size=2)
 

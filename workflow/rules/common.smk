@@ -144,7 +144,7 @@ def anat(name):
 
 def expand_path(key, path):
     """Absolute path of an input that a study names under `key`."""
-    return str(paths.expand(key, path).resolve())
+    return str(Path(path).resolve())
 
 
 def colin27(name):

@@ -272,7 +272,7 @@ rule report_study:
         *MODULES["report"],
     params:
         source=source("report/report_study.py"),
-        study=STUDY,
+        study=config,
         figure_names=list(figures()),
         benchmarks=result("benchmarks"),
     script:

@@ -1,4 +1,4 @@
-"""Are two results the same? Compared by what they hold, not by their bytes alone."""
+"""Comparison of two results by their contents."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from headcond.checks import InputError
 from headcond.files import results
 from headcond.files.hdf5 import open_hdf5
 
-# Of a run, not of a result: times, and in a sidecar who made it from which paths.
+# Not compared: times, and what a sidecar says of the run that made the result.
 OF_THE_RUN = ("seconds", "provenance", "versions")
 
 
 def differences(one: str | Path, two: str | Path, tolerance: float = 0.0) -> list[str]:
-    """What differs between two results of one kind, in words; empty if nothing does.
+    """Differences between two results of one kind, in words; empty if there is none.
 
     Parameters
     ----------
@@ -42,8 +42,8 @@ def differences(one: str | Path, two: str | Path, tolerance: float = 0.0) -> lis
     first, second = (dict(readers[one.suffix](path)) for path in (one, two))
     found = [f"{name} is in one of them only" for name in sorted({*first} ^ {*second})]
     for name in sorted({*first} & {*second}):
-        if told := _difference(first[name], second[name], tolerance):
-            found.append(f"{name} {told}")
+        if text := _difference(first[name], second[name], tolerance):
+            found.append(f"{name} {text}")
     return found
 
 
@@ -100,7 +100,7 @@ def _hdf5(path: Path) -> Iterator[tuple[str, Any]]:
             if _of_the_run(name):
                 continue
             for key, value in file[name].attrs.items():
-                if key == "facts":  # of a head file: how it was made
+                if key == "facts":  # of a head file: its provenance
                     continue
                 yield f"{name}, {key}", value
             if isinstance(file[name], h5py.Dataset):
@@ -108,7 +108,7 @@ def _hdf5(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _network(path: Path) -> Iterator[tuple[str, Any]]:
-    from headcond.condnet.checkpoint import load_checkpoint  # torch, where it is needed only
+    from headcond.condnet.checkpoint import load_checkpoint  # imports torch
 
     for name, value in load_checkpoint(path).network.state_dict().items():
         yield name, value.numpy()

@@ -1,4 +1,4 @@
-"""Study files: read, merge, check; every mistake is one message that names the key."""
+"""Study files: read, merge and check them; the first mistake is one message with its key."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ import jsonschema
 import yaml
 
 from headcond.checks import InputError
-from headcond.study.consistency import check_choices, check_cohort
-from headcond.study.paths import REPOSITORY, report_path
+from headcond.study.consistency import check_choices
+from headcond.study.paths import REPOSITORY, expanded, report_path
 
 MOST_ENTRIES = 100_000  # of a study file; aliases of aliases in YAML make billions of a few
 MODULES = REPOSITORY / "envs" / "modules.yaml"
@@ -70,8 +70,15 @@ def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
+def schema() -> dict[str, Any]:
+    """The JSON schema of study files."""
+    return yaml.safe_load(SCHEMA.read_text())
+
+
 def check(study: Mapping[str, Any]) -> dict[str, Any]:
     """Return a plain copy of `study` if it is complete, closed and possible.
+
+    Every path key (`format: path` in the schema) comes back with `~` and $VARIABLES replaced.
 
     Raises
     ------
@@ -81,33 +88,43 @@ def check(study: Mapping[str, Any]) -> dict[str, Any]:
     """
     for count, (key, value) in enumerate(_leaves(study)):
         if count > MOST_ENTRIES:
-            raise InputError(f"{key}: a study file of more than {MOST_ENTRIES} entries is none.")
+            raise InputError(f"{key}: the study has more than {MOST_ENTRIES} entries.")
         if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{key}: {value} is no finite number.")
+            raise InputError(f"{key}: {value} is not a finite number.")
         if not isinstance(value, str | int | float | None):
             raise InputError(f"{key}: {value!r} is a {type(value).__name__}; put text in quotes.")
         if isinstance(value, int) and abs(value) >= 2**63:
             raise InputError(f"{key}: a whole number beyond 64 bits; write a smaller one.")
         if isinstance(value, str) and "\0" in value:
-            raise InputError(f"{key}: a text with a null character in it; take that out.")
-    study = json.loads(json.dumps(study))
-    schema = yaml.safe_load(SCHEMA.read_text())
-    errors = list(jsonschema.Draft202012Validator(schema).iter_errors(study))
+            raise InputError(f"{key}: a text with a null character; remove it.")
+    study = with_paths(json.loads(json.dumps(study)), schema())
+    errors = list(jsonschema.Draft202012Validator(schema()).iter_errors(study))
     if errors:
-        # An unknown key explains a missing one, so it is told first; then the innermost one.
+        # An unknown key explains a missing one, so it comes first; then the innermost one.
         order = {"additionalProperties": 0, "required": 1}
         errors.sort(key=lambda error: (order.get(error.validator, 2), -len(error.absolute_path)))
         raise InputError(_explain(errors[0]))
-    check_cohort(study)
     check_choices(study)
     return study
+
+
+def with_paths(node: Any, part: Mapping[str, Any]) -> Any:
+    """A part of a study with every path of its schema expanded."""
+    for option in part.get("oneOf", ()):
+        node = with_paths(node, option)
+    if isinstance(node, str) and part.get("format") == "path":
+        return expanded(node)
+    if isinstance(node, dict):
+        known, others = part.get("properties", {}), part.get("additionalProperties") or {}
+        return {key: with_paths(value, known.get(key, others)) for key, value in node.items()}
+    return node
 
 
 def use_this_environment() -> None:
     """Let child processes find this environment's programs and this checkout's package.
 
     A plain `snakemake`, started by its path, has neither on its PATH; with Snakemake's conda
-    deployment the package is not installed at all; and Open MPI refuses root unless told.
+    deployment the package is not installed at all; and Open MPI refuses root by default.
     """
     programs, source = str(Path(sys.executable).parent), str(REPOSITORY / "src")
     for name, first in (("PATH", programs), ("PYTHONPATH", source)):
@@ -119,14 +136,14 @@ def use_this_environment() -> None:
 
 
 class _OnceLoader(yaml.SafeLoader):
-    """YAML's safe loader, which takes the last of two equal keys, made to refuse them."""
+    """YAML's safe loader, but two equal keys of a mapping are an error."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         """Return the mapping of a node whose keys differ."""
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
         twice = {key for key in keys if keys.count(key) > 1} - {"<<"}
         if twice:
-            raise ValueError(f"the key {min(twice)} is given twice{node.start_mark}")
+            raise ValueError(f"the key {min(twice)} appears twice{node.start_mark}")
         return super().construct_mapping(node, deep)
 
 
@@ -138,7 +155,7 @@ def _mapping(path: str | Path, what: str, example: str) -> dict[str, Any]:
             f"{path}: cannot be read as YAML ({error}). Compare it with {example}."
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: {what} is a mapping of keys, like {example}.")
+        raise InputError(f"{path}: {what} must be a mapping of keys, like {example}.")
     return content
 
 
@@ -149,7 +166,7 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         items = node.items() if isinstance(node, Mapping) else enumerate(node)
         for key, child in items:
             if isinstance(node, Mapping) and not isinstance(key, str):
-                raise InputError(f"{path or 'The study file'}: the key {key!r} is no text.")
+                raise InputError(f"{path or 'The study file'}: the key {key!r} is not text.")
             yield from _leaves(child, f"{path}.{key}" if path else str(key))
     else:
         yield path, node
@@ -181,7 +198,7 @@ def _explain(error: jsonschema.ValidationError) -> str:
         near = difflib.get_close_matches(str(error.instance), map(str, allowed), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         options = ", ".join(map(str, allowed))
-        return f"{where}: {value} is none of {options}{about}.{hint}"
+        return f"{where}: {value} is not one of {options}{about}.{hint}"
     return f"{where}: {error.message}{about}."
 
 

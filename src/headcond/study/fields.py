@@ -1,4 +1,4 @@
-"""Sections of a study as objects of `headcond.tms`: coil and regions."""
+"""Coil and regions of a study's section `tms`, as objects of `headcond.tms`."""
 
 from __future__ import annotations
 
@@ -9,30 +9,35 @@ from typing import Any
 import numpy as np
 
 from headcond.files import results
-from headcond.study.paths import expand
 from headcond.tms.coil import Coil, figure_of_eight
 from headcond.tms.coil_files import read
 from headcond.tms.regions import hand_knob, region_masks
 
 
 def make_coil(settings: Mapping[str, Any]) -> Coil:
-    """Coil of the study's `tms.coil`: a dipole file if it names one, else the figure of eight."""
+    """Coil of a study's section `tms.coil`: its coil file, else the figure of eight."""
     if "file" in settings:
-        return read(expand("tms.coil.file", settings["file"]))
-    return figure_of_eight(
-        settings["outer_diameter"],
-        settings["inner_diameter"],
-        settings["turns"],
-        settings["wing_distance"],
-    )
+        return read(settings["file"])
+    sizes = ("outer_diameter", "inner_diameter", "turns", "wing_distance")
+    return figure_of_eight(*(settings[name] for name in sizes))
 
 
 def head_regions(
     labels: str | Path, mni: str | Path, warp: str | Path, settings: Mapping[str, Any]
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Masks of the head, its brain, the rest, and the hand knob; and the affine of the grid.
+    """Masks of the regions in which fields are compared.
 
-    `warp` is the displacement of a deformable registration, or empty.
+    Parameters
+    ----------
+    labels : label map in headcond13's numbers.
+    mni : JSON file with the `matrix` from the head's world to MNI, mm.
+    warp : displacement of a deformable registration; empty if there is none.
+    settings : a study's section `tms.hand_knob`.
+
+    Returns
+    -------
+    masks : region -> (nx, ny, nz) bool; the hand knob, then those of `region_masks`.
+    affine : (4, 4) voxel to world, mm.
     """
     tissue, affine = results.read_volume(labels, dtype="uint8")
     field = None

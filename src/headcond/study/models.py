@@ -1,4 +1,4 @@
-"""Sections of a study as objects of `headcond.rom`: box and training settings."""
+"""Box and training settings of a study's section `rom`, as objects of `headcond.rom`."""
 
 from __future__ import annotations
 
@@ -10,19 +10,26 @@ from headcond.rom.settings import Settings
 
 
 def study_box(rom: Mapping[str, Any], electrodes: Mapping[str, Any], blocks: Sequence[str]) -> Box:
-    """`operator_box` by a study's sections `rom` and `head.electrodes`."""
+    """Box of the conductivities of a study (`operator_box`).
+
+    Parameters
+    ----------
+    rom, electrodes : sections `rom` and `head.electrodes`.
+    blocks : names of the operator's blocks.
+    """
     return operator_box(
         rom["box"], blocks, electrodes["contact_impedance"], rom["contact"], rom["fixed"]
     )
 
 
 def study_settings(rom: Mapping[str, Any], current: float, seed: int) -> Settings:
-    """Settings of a training by a study's section `rom`; a stop at 0 is none.
+    """Settings of a study's training.
 
     Parameters
     ----------
-    rom : as docs/study-file.md has it.
+    rom : section `rom`; a stop rule at 0 is off.
     current : injected current, A.
+    seed : of the study.
     """
     return Settings(
         current=current, training=rom["training_points"], seed=seed,

@@ -1,4 +1,4 @@
-"""Where the files are that a study names, and where its results go."""
+"""Paths: files that a study names, the folder of its results, the clone that runs it."""
 
 from __future__ import annotations
 
@@ -14,23 +14,38 @@ from headcond.cohort import bids
 REPOSITORY = Path(__file__).resolve().parents[3]
 
 
-def expand(key: str, path: str) -> Path:
-    """Expand `~` and $VARIABLES in `path`; raise `InputError` naming `key` if one is not set."""
-    expanded = os.path.expanduser(os.path.expandvars(path))
-    unset = re.findall(r"\$\{?(\w+)\}?", expanded)
-    if unset:
+def clone_file(name: str) -> Path:
+    """A file of the clone that runs the workflow.
+
+    Raises
+    ------
+    InputError
+        If there is no clone: a wheel holds the library alone.
+    """
+    path = REPOSITORY / name
+    if not path.exists():
         raise InputError(
-            f"{key}: the environment variable {unset[0]} is not set; "
-            f"export it (absolute path) or write the folder into the study file."
+            f"{name}: studies run from a clone of headcond, and this headcond is installed "
+            f"without one ({Path(__file__).parents[1]}). Run the command in a clone."
         )
-    return Path(expanded)
-
-
-def existing(key: str, path: Path, kind: str = "file") -> Path:
-    """Return `path` if the file or folder exists, else raise `InputError` naming `key`."""
-    if not (path.is_dir() if kind == "folder" else path.is_file()):
-        raise InputError(f"{key}: the {kind} {path} does not exist.")
     return path
+
+
+def expanded(path: str) -> str:
+    """Replace `~` and the $VARIABLES that are set: the one expansion of every path of a study."""
+    return os.path.expanduser(os.path.expandvars(path))
+
+
+def existing(key: str, path: str | Path, kind: str = "file") -> Path:
+    """Return `path` if the file or folder exists, else raise `InputError` naming `key`."""
+    if not (Path(path).is_dir() if kind == "folder" else Path(path).is_file()):
+        for name in re.findall(r"\$\{?(\w+)", str(path)):
+            raise InputError(
+                f"{key}: the environment variable {name} is not set; export it, or write the whole "
+                "path into the study file."
+            )
+        raise InputError(f"{key}: the {kind} {path} does not exist.")
+    return Path(path)
 
 
 def label_file(study: Mapping[str, Any], subject: str) -> Path:
@@ -41,29 +56,24 @@ def label_file(study: Mapping[str, Any], subject: str) -> Path:
         raise InputError(
             f"cohort.pattern: {cohort['pattern']} leads out of cohort.folder; name files below it."
         )
-    return expand("cohort.folder", cohort["folder"]) / name
+    return Path(cohort["folder"]) / name
 
 
 def bids_files(study: Mapping[str, Any], subject: str) -> dict[str, Path]:
     """Scans and label map of `subject` in a study on a BIDS-like folder."""
     cohort = study["cohort"]
-    root = expand("cohort.folder", cohort["folder"])
-    suffixes = {
-        "scan_t1": "T1w",
-        "scan_t2": "T2w",
-        "label_map": f"desc-{cohort['scheme']}_dseg",
-    }
-    return {key: bids.find_image(root, subject, suffix) for key, suffix in suffixes.items()}
+    suffixes = {"scan_t1": "T1w", "scan_t2": "T2w", "label_map": f"desc-{cohort['scheme']}_dseg"}
+    return {k: bids.find_image(cohort["folder"], subject, suffix) for k, suffix in suffixes.items()}
 
 
 def refinement(study: Mapping[str, Any]) -> int:
-    """How many voxels of the fields lie along the edge of one of the networks' voxels."""
+    """Voxels of the fields along the edge of one voxel of the networks."""
     coarse = study["cohort"]["voxel_size_mm"]
     return round(coarse / study["tms"].get("voxel_size_mm", coarse))
 
 
 def pair_count(pairs: int | Sequence[str]) -> int:
-    """How many pairs `rom.pairs` or `forward.pairs` asks for: a number, or injecting electrodes."""
+    """Number of injection pairs of `rom.pairs` or `forward.pairs`, a number or electrodes."""
     return pairs if isinstance(pairs, int) else len(pairs)
 
 
@@ -73,6 +83,6 @@ def folder(study: Mapping[str, Any]) -> Path:
 
 
 def report_path(study: Mapping[str, Any]) -> Path:
-    """The HTML report of `study`; of one that does nothing but predict, its folder of figures."""
+    """The HTML report of `study`; the folder of figures if its only pipeline is predict."""
     alone = set(study["pipelines"]) == {"predict"}
     return folder(study) / ("figures" if alone else "report.html")

@@ -1,7 +1,8 @@
-"""The study of one new person: scans without labels through networks that are trained already."""
+"""The study of one new person: scans without labels through trained networks."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,8 @@ from headcond.cohort.bids import read_pair, subject_name
 from headcond.condnet.checkpoint import check_as_trained, load_checkpoint
 from headcond.condnet.slices import AXES
 from headcond.files.results import atomic, read_json, sidecar_path
-from headcond.study.config import check, merge
-from headcond.study.paths import REPOSITORY, existing
+from headcond.study.config import check, merge, schema
+from headcond.study.paths import clone_file, existing
 
 STUDY_FILE = "study.yaml"
 
@@ -31,9 +32,9 @@ def describe(
     Parameters
     ----------
     networks : folder of axis-sagittal_network.ckpt, axis-coronal_... and axis-axial_..., with the
-        training domain beside them (domain.json).
+        training domain next to them (domain.json).
     t1, t2 : scans of the person, see `cohort.bids.read_pair`.
-    out : folder of the results; its last part names the study.
+    out : folder of the results (OUT of `make predict`); its last part names the study.
     subject : name of the person in file names, "sub-XX" or "XX".
 
     Returns
@@ -43,7 +44,8 @@ def describe(
     Raises
     ------
     InputError
-        If a network or scan is missing or unusable, or the networks are not of one training.
+        If a network or scan is missing or unusable, the networks are not of one training, or
+        `out` has characters that no study's folder may have.
     """
     folder = Path(networks).resolve()
     files = {axis: folder / f"axis-{axis}_network.ckpt" for axis in AXES}
@@ -58,6 +60,10 @@ def describe(
         )
     read_pair(t1, t2)
     out = Path(out)
+    for key, part in (("study", out.name), ("results", str(out.parent))):
+        rule = schema()["properties"][key]
+        if not re.search(rule["pattern"], part):
+            raise InputError(f"OUT: {part!r} in {str(out)!r} cannot be used. {rule['description']}")
     condnet = {"networks": str(folder), "tables": list(first.tables), "tau": first.tau}
     if "cole-cole" in first.tables:  # the checkpoint holds the table's values, not its frequency
         record = read_json(sidecar_path(files[AXES[0]]))["provenance"]["parameters"]
@@ -94,7 +100,7 @@ def write(study: Mapping[str, Any], out: str | Path) -> Path:
     InputError
         If the study is refused, or the folder holds anything else: no result is overwritten.
     """
-    check(merge(yaml.safe_load((REPOSITORY / "config.yaml").read_text()), study))
+    check(merge(yaml.safe_load(clone_file("config.yaml").read_text()), study))
     path = Path(out) / STUDY_FILE
     text = yaml.safe_dump(dict(study), sort_keys=False)
     if path.is_file() and path.read_text() == text:

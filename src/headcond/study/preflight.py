@@ -9,28 +9,27 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from headcond.caps import cap_positions
 from headcond.checks import InputError
 from headcond.files.results import check_image, check_whole
 from headcond.head.formats import check_mesh
 from headcond.inverse import measurement
-from headcond.study.paths import bids_files, expand, folder, label_file, pair_count, refinement
+from headcond.study.consistency import electrode_names
+from headcond.study.paths import bids_files, folder, label_file, pair_count, refinement
 from headcond.tms import coil_files
 
 MOST_JOBS = 3000
 
 
 def check_files(study: Mapping[str, Any]) -> None:
-    """Look into every file that a checked study names, the headers of images only.
+    """Read the files that a checked study names.
 
-    Networks are held against their checksums; of a mesh the beginning is looked at.
+    Of images the headers are read, of meshes the beginning; networks are compared with their
+    checksums.
 
     Raises
     ------
     InputError
-        Names the key and the file of the first that cannot be used.
+        For the first file that cannot be used; the message names key and file.
     """
     for key, path in _images(study):
         try:
@@ -41,21 +40,21 @@ def check_files(study: Mapping[str, Any]) -> None:
         for subject, path in study["head"]["files"].items():
             key = f"head.files.{subject}"
             try:
-                check_mesh(expand(key, path))
+                check_mesh(path)
             except InputError as error:
                 raise InputError(f"{key}: {error}") from None
     if "tms" in study["pipelines"] and "file" in study["tms"]["coil"]:
         try:
-            coil_files.read(expand("tms.coil.file", study["tms"]["coil"]["file"]))
+            coil_files.read(study["tms"]["coil"]["file"])
         except InputError as error:
             raise InputError(f"tms.coil.file: {error}") from None
     for key, path in _measured(study):
         try:
-            measurement.read(expand(key, path))
+            measurement.read(path)
         except InputError as error:
             raise InputError(f"{key}: {error}") from None
     if "networks" in study["condnet"]:
-        networks = expand("condnet.networks", study["condnet"]["networks"])
+        networks = Path(study["condnet"]["networks"])
         try:
             for axis in study["condnet"]["axes"]:
                 check_whole(networks / f"axis-{axis}_network.ckpt")
@@ -64,15 +63,15 @@ def check_files(study: Mapping[str, Any]) -> None:
 
 
 def check_output(study: Mapping[str, Any]) -> None:
-    """Make the folder of a study's results and write into it.
+    """Create the folder of a study's results and write into it.
 
     Raises
     ------
     InputError
-        If that fails: a read-only or full file system, or somebody else's folder.
+        If that fails: a read-only or full file system, or missing permissions.
     """
     place = folder(study)
-    # Of this process alone: two runs may start at once.
+    # Named by the process: two runs may start at once.
     trial = place / f".writable-{os.getpid()}"
     try:
         place.mkdir(parents=True, exist_ok=True)
@@ -80,7 +79,7 @@ def check_output(study: Mapping[str, Any]) -> None:
     except OSError as error:
         raise InputError(
             f"results: nothing can be written into {place} ({error.strerror}). Free space there, "
-            "mend its permissions, or name another folder."
+            "correct its permissions, or name another folder."
         ) from error
     finally:
         if os.access(place, os.W_OK):
@@ -88,9 +87,9 @@ def check_output(study: Mapping[str, Any]) -> None:
 
 
 def crowd(study: Mapping[str, Any]) -> str:
-    """What is to be said if a study's batches are more jobs than a cluster should get; '' if not.
+    """A message if a study's batches are more jobs than a cluster should get; '' if not.
 
-    One machine works through any number of them; on a cluster the run is refused.
+    One machine runs any number of them; on a cluster the run is refused.
     """
     rom = study["rom"]
     if "eit" not in study["pipelines"] or "trained" in rom:
@@ -104,14 +103,14 @@ def crowd(study: Mapping[str, Any]) -> str:
 
     if jobs(rom["batch"]) <= MOST_JOBS:
         return ""
-    told = (
-        f"rom.batch: batches of {rom['batch']} pairs are {jobs(rom['batch'])} jobs of their own on "
-        f"a cluster, which gets {MOST_JOBS} at most. "
+    message = (
+        f"rom.batch: batches of {rom['batch']} pairs are {jobs(rom['batch'])} jobs on a cluster, "
+        f"which gets {MOST_JOBS} at most. "
     )
     for batch in (min(pairs, 33), pairs):
         if jobs(batch) <= MOST_JOBS:
-            return told + f"Larger ones are fewer: rom.batch: {batch} makes {jobs(batch)} of them."
-    return told + "Split head.subjects into several studies."
+            return message + f"Set rom.batch to {batch}, which makes {jobs(batch)}."
+    return message + "Split head.subjects into several studies."
 
 
 def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -129,8 +128,7 @@ def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
     found = []
     for subject, scans in cohort["scans"].items():
         for contrast, path in scans.items():
-            key = f"cohort.scans.{subject}.{contrast}"
-            found.append((key, expand(key, path)))
+            found.append((f"cohort.scans.{subject}.{contrast}", Path(path)))
     for subject in (*cohort["train"], *cohort["test"]):
         if cohort["source"] == "labels":
             found.append((f"cohort.pattern (for {subject})", label_file(study, subject)))
@@ -138,11 +136,11 @@ def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
             files = bids_files(study, subject).values()
             found += [(f"cohort.folder (for {subject})", path) for path in files]
     if "template" in study["mri"]:
-        found.append(("mri.template", expand("mri.template", study["mri"]["template"])))
+        found.append(("mri.template", Path(study["mri"]["template"])))
     return found
 
 
-# Bytes per voxel of the networks' grid: scans and what is made of them (measured 24 to 31);
+# Bytes per voxel of the networks' grid: scans and their derivatives (measured 24 to 31);
 # conductivity maps of one table (10 to 12); per voxel of the fields' grid, the field of one
 # model, its conductivity and its grey matter surface (6).
 _SCANS, _MAPS, _FIELD = 34.0, 14.0, 7.0
@@ -154,16 +152,13 @@ _STUDY, _SUBJECT = 30e6, 10e6
 
 
 def estimate(study: Mapping[str, Any]) -> dict[str, float]:
-    """Bytes that the results of a checked study take at most, by subject, and `study` itself.
+    """Largest number of bytes of a checked study's results, by subject, and of `study` itself.
 
-    Temporary images are counted once, and the bases that Experiment 1 or corrected readings need
+    Temporary images count once, and so do the bases that Experiment 1 or corrected readings need
     until the study ends.
     """
-    cohort, pipelines, grid = (
-        study["cohort"],
-        set(study["pipelines"]),
-        math.prod(study["mri"]["shape"]),
-    )
+    cohort, pipelines = study["cohort"], set(study["pipelines"])
+    grid = math.prod(study["mri"]["shape"])
     need = {"study": _STUDY}
     shown = [*cohort["test"], *cohort["scans"]]
     if pipelines & {"tms", "predict"}:
@@ -176,19 +171,17 @@ def estimate(study: Mapping[str, Any]) -> dict[str, float]:
         for subject in cohort["test"] if "tms" in pipelines else ():
             need[subject] += fields
     if pipelines & {"eit", "forward"}:
-        head = _NODE * _HEAD / study["head"]["mesh"]["size"] ** 3
+        nodes = _HEAD / study["head"]["mesh"]["size"] ** 3
         for subject in study["head"]["subjects"]:
-            given = need.get(subject, _SUBJECT + _MAPS * grid)
-            need[subject] = given + head
+            need[subject] = need.get(subject, _SUBJECT + _MAPS * grid) + _NODE * nodes
             if "eit" in pipelines:
-                nodes = _HEAD / study["head"]["mesh"]["size"] ** 3
                 need[subject] += _model(study["rom"]) + _bases(study["rom"], nodes)
                 need[subject] += _voltages(study)
     return need
 
 
 def shortage(study: Mapping[str, Any]) -> str:
-    """A warning if the results may not find room where they go; '' if they do."""
+    """A warning if the disk may be too small for the results; '' if not."""
     place = folder(study)
     need = estimate(study)
     there = place
@@ -204,7 +197,7 @@ def shortage(study: Mapping[str, Any]) -> str:
     return (
         f"results: {place} has {free / 1e9:.1f} GB left, and this study may take "
         f"{sum(need.values()) / 1e9:.1f} GB ({len(need) - 1} subjects of up to "
-        f"{max(need.values()) / 1e9:.2f} GB): it may stop for want of {missing / 1e9:.1f} GB. Free "
+        f"{max(need.values()) / 1e9:.2f} GB): {missing / 1e9:.1f} GB may be missing. Free "
         "space there, or name another folder."
     )
 
@@ -218,19 +211,16 @@ def _fields(study: Mapping[str, Any]) -> int:
 
 def _voltages(study: Mapping[str, Any]) -> float:
     """Bytes of simulated voltages (44 a reading, 28 of another head) and estimates (550)."""
-    inverse, cap = study["inverse"], study["head"]["electrodes"]["cap"]
-    pairs = pair_count(study["rom"]["pairs"])
-    known = cap != "file" and not cap.endswith(".csv")
-    electrodes = len(cap_positions(cap, np.eye(4))) if known else pairs + 1
+    inverse, pairs = study["inverse"], pair_count(study["rom"]["pairs"])
+    electrodes = len(electrode_names(study) or range(pairs + 1))
     table = pairs * electrodes
-    other = (
-        7 * min(10, inverse["samples"]) if "disturbances" in inverse["experiment"]["kinds"] else 0
-    )
+    disturbed = "disturbances" in inverse["experiment"]["kinds"]
+    other = 7 * min(10, inverse["samples"]) if disturbed else 0
     return inverse["samples"] * (50.0 * table + 600.0 * pairs) + 32.0 * other * table
 
 
 def _bases(rom: Mapping[str, Any], nodes: float) -> float:
-    """Bytes of the basis vectors that are kept for a while, and the batches' tables beside them."""
+    """Bytes of the basis vectors that are kept for a while, and of the batches' tables."""
     if not (rom["corrected"] or rom["experiment"]["norms"]):
         return 0.0
     return 1.2 * 8.0 * pair_count(rom["pairs"]) * rom["snapshots"] * nodes

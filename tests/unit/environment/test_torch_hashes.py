@@ -1,4 +1,4 @@
-"""The list of torch's wheels, and the set-up's look into it."""
+"""The list of torch's wheels and its use by the set-up."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ def test_a_listed_wheel_passes_another_one_of_its_name_is_refused(tmp_path, caps
     assert name in told and "torch.sha256 says" in told and LISTED[name] in told
 
 
-def test_a_wheel_that_is_not_listed_is_told(tmp_path, capsys):
+def test_a_wheel_that_is_not_listed_is_reported(tmp_path, capsys):
     assert torch_hashes.main("check", report(tmp_path, "torch-9.0+rocm-x.whl", "1" * 64)) == 0
     assert "torch-9.0+rocm-x.whl is not listed" in capsys.readouterr().out
 

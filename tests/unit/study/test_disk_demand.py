@@ -1,4 +1,4 @@
-"""What a study needs on disk: more than it took, not many times as much, and told in time."""
+"""Disk demand of a study: above what was measured, not many times as much, and a warning."""
 
 import shutil
 from types import SimpleNamespace
@@ -18,7 +18,7 @@ MEASURED = {  # MB of one subject, from the runs of these studies (docs/resource
 
 
 @pytest.mark.parametrize("name", MEASURED)
-def test_the_estimate_lies_above_what_was_measured(name):
+def test_the_estimate_is_above_what_was_measured(name):
     default, chosen = (
         yaml.safe_load((config.REPOSITORY / file).read_text()) for file in ("config.yaml", name)
     )
@@ -27,7 +27,7 @@ def test_the_estimate_lies_above_what_was_measured(name):
         assert taken < need[subject] / 1e6 < 2.5 * taken, subject
 
 
-def test_a_want_of_space_is_told_with_the_place_and_the_way_out(tmp_path, monkeypatch):
+def test_missing_disk_space_is_reported_with_the_folder_and_what_to_do(tmp_path, monkeypatch):
     chosen = config.read(config.REPOSITORY / "config.yaml") | {"results": str(tmp_path / "x")}
     usage = SimpleNamespace(free=10**12)
     monkeypatch.setattr(shutil, "disk_usage", lambda place: usage)
@@ -36,22 +36,25 @@ def test_a_want_of_space_is_told_with_the_place_and_the_way_out(tmp_path, monkey
     told = preflight.shortage(chosen)
     assert str(tmp_path / "x" / "default") in told and "0.1 GB left" in told
     assert "name another folder" in told
-    lying = tmp_path / "x" / "default" / "sub-01"
-    lying.mkdir(parents=True)
-    with open(lying / "big", "wb") as file:
+    present = tmp_path / "x" / "default" / "sub-01"
+    present.mkdir(parents=True)
+    with open(present / "big", "wb") as file:
         file.truncate(10**9)  # results that are there already need no more room
     assert preflight.shortage(chosen) == ""
 
 
-def test_a_crowd_of_batches_is_told_with_the_way_out():
+def test_too_many_batches_are_reported_with_what_to_do():
     chosen = config.read(config.REPOSITORY / "config.yaml")
     assert preflight.crowd(chosen) == ""
     chosen["head"]["subjects"] = [f"sub-{n:03d}" for n in range(200)]
     chosen["rom"]["pairs"] = 132
     told = preflight.crowd(chosen)
-    assert told.startswith("rom.batch: batches of 4 pairs are 6600 jobs") and "33 makes 800" in told
+    assert (
+        told.startswith("rom.batch: batches of 4 pairs are 6600 jobs")
+        and "Set rom.batch to 33, which makes 800" in told
+    )
     chosen["head"]["subjects"] = [f"sub-{n:04d}" for n in range(1000)]
-    assert "132 makes 1000 of them" in preflight.crowd(chosen)
+    assert "to 132, which makes 1000." in preflight.crowd(chosen)
     chosen["head"]["subjects"] = [f"sub-{n:04d}" for n in range(4000)]
     assert "Split head.subjects into several studies" in preflight.crowd(chosen)
     chosen["head"]["subjects"] = [f"sub-{n:03d}" for n in range(200)]

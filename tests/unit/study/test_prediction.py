@@ -121,8 +121,12 @@ def test_missing_arguments_and_bad_names_are_told(person, capsys):
         assert "make predict needs NETWORKS=folder" in capsys.readouterr().err
     assert prediction.main([*arguments, "../x"]) == 1
     assert "not a participant id" in capsys.readouterr().err
-    assert prediction.main([*arguments[:3], str(person[3].parent / "a b")]) == 1
-    assert capsys.readouterr().err.startswith("study: ")
+    for bad in ("a b", "a;b/out", "."):
+        folder = bad if bad == "." else str(person[3].parent / bad)
+        assert prediction.main([*arguments[:3], folder]) == 1
+        assert capsys.readouterr().err.startswith("OUT: ")
+    assert prediction.main([*arguments[:3], str(person[3].with_name("my.out"))]) == 0
+    assert capsys.readouterr().out.strip() == str(person[3].with_name("my.out") / "study.yaml")
     assert prediction.main([*arguments, "sub-anna"]) == 0
     assert capsys.readouterr().out.strip() == str(person[3] / "study.yaml")
 
