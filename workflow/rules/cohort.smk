@@ -12,22 +12,20 @@ if GENERATED:
             lens=anat("desc-lens_mask.nii.gz"),
             facts=anat("head.json"),
         log:
-            result("logs/generate_head/{subject}.log"),
+            logs("generate_head/{subject}"),
         benchmark:
-            result("benchmarks/generate_head/{subject}.tsv")
+            benchmarks("generate_head/{subject}")
         wildcard_constraints:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(3000),
         params:
+            **keys("cohort", "voxel_size_mm"),
             source=source("cohort/generate_head.py"),
-            seed=STUDY["seed"],
             subject="{subject}",
-            voxel_size_mm=COHORT["voxel_size_mm"],
+            seed=STUDY["seed"],
         script:
             "../../scripts/cohort/generate_head.py"
 
@@ -43,22 +41,20 @@ if COHORT["source"] == "labels":
             labels_out=anat("dseg.nii.gz"),
             facts=anat("head.json"),
         log:
-            result("logs/import_labels/{subject}.log"),
+            logs("import_labels/{subject}"),
         benchmark:
-            result("benchmarks/import_labels/{subject}.tsv")
+            benchmarks("import_labels/{subject}")
         wildcard_constraints:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
+            **keys("cohort", "scheme"),
             source=source("cohort/import_labels.py"),
             seed=STUDY["seed"],
             subject="{subject}",
-            scheme=COHORT["scheme"],
             voxel_size_mm=COHORT["voxel_size_mm"],
         script:
             "../../scripts/cohort/import_labels.py"
@@ -75,21 +71,19 @@ if COHORT["source"] == "bids":
             labels=anat("dseg.nii.gz"),
             facts=anat("head.json"),
         log:
-            result("logs/import_subject/{subject}.log"),
+            logs("import_subject/{subject}"),
         benchmark:
-            result("benchmarks/import_subject/{subject}.tsv")
+            benchmarks("import_subject/{subject}")
         wildcard_constraints:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
+            **keys("cohort", "scheme"),
             source=source("cohort/import_subject.py"),
             subject="{subject}",
-            scheme=COHORT["scheme"],
         script:
             "../../scripts/cohort/import_subject.py"
 
@@ -102,13 +96,11 @@ rule import_scan:
         t1=anat("T1w.nii.gz"),
         t2=anat("T2w.nii.gz"),
     log:
-        result("logs/import_scan/{subject}.log"),
+        logs("import_scan/{subject}"),
     wildcard_constraints:
         subject=alternatives(SCANS),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("cohort/import_scan.py"),
     script:

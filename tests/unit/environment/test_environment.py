@@ -64,7 +64,7 @@ def conda(path):
     return found
 
 
-ENVIRONMENTS = sorted(set((ROOT / "envs").glob("*.yaml")) - {ROOT / "envs" / "modules.yaml"})
+ENVIRONMENTS = sorted((ROOT / "envs").glob("*.yaml"))
 
 
 def test_the_lock_satisfies_the_list():

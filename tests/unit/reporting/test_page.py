@@ -14,11 +14,11 @@ import yaml
 from headcond import __version__
 from headcond.condnet.scores import over_heads
 from headcond.reporting import conductivity, impedance, stimulation
-from headcond.reporting.page import Part, Section, render, run_times
+from headcond.reporting.page import TEMPLATE, Part, Section, render, run_times
 from headcond.study.paths import REPOSITORY
 
 ROOT = REPOSITORY
-TEMPLATE = ROOT / "workflow" / "report" / "study.html"
+
 TIMES = pd.DataFrame({"rule": ["generate_head"], "jobs": [4], "total (s)": [12.3456]})
 
 
