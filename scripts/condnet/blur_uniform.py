@@ -3,6 +3,7 @@
 from headcond.files import results
 from headcond.metrics import blurred as blur
 from headcond.metrics import fit_blur
+from headcond.study.step import run
 
 
 def main(uniform, estimated, blurred, provenance):
@@ -18,6 +19,4 @@ def main(uniform, estimated, blurred, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

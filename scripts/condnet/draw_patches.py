@@ -4,6 +4,7 @@ from headcond.figures.patches import patches as draw
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.reporting.stimulation import SHOWN_NAMES
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -16,6 +17,4 @@ def main(t1, patches, figure, models, table, frequency, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -7,6 +7,7 @@ from headcond.figures.maps import bounding_box, conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.reporting.stimulation import SHOWN_NAMES
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -23,6 +24,4 @@ def main(maps, profile, models, table, frequency, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ from headcond.figures.style import save
 from headcond.figures.volumes import renders
 from headcond.files import results
 from headcond.reporting.stimulation import SHOWN_NAMES
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -21,6 +22,4 @@ def main(maps, volumes, subjects, models, table, frequency, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -6,6 +6,7 @@ from headcond.experiments.convergence import enough_snapshots, summary
 from headcond.figures.convergence import bounds_and_errors, error_measures, stopping
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(
@@ -33,6 +34,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

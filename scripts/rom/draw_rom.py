@@ -4,6 +4,7 @@ from headcond.figures.curves import bound_and_error
 from headcond.figures.curves import greedy as draw_greedy
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(greedy, validation, greedy_figure, bound, note, provenance):
@@ -13,6 +14,4 @@ def main(greedy, validation, greedy_figure, bound, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -54,8 +54,8 @@ rule measure_convergence:
         runtime=growing(480),
     params:
         **keys("rom.experiment", "points", "norms"),
-        **INJECTION,
         **keys("inverse", "current"),
+        electrodes=INJECTION,
         source=source("experiments/measure_convergence.py"),
         batch=lambda wildcards: int(wildcards.batch),
         seed=STUDY["seed"],
@@ -143,8 +143,8 @@ rule baseline_inversion:
         mem_mb=growing(4000),
         runtime=growing(480),
     params:
-        **INJECTION,
         **keys("inverse", "current", "noise", "reference"),
+        electrodes=INJECTION,
         source=source("experiments/baseline_inversion.py"),
         seed=STUDY["seed"],
         pairs=STUDY["inverse"]["experiment"]["baseline_pairs"],

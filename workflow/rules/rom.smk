@@ -41,7 +41,7 @@ rule train_basis:
                 "seed": STUDY["seed"],
                 "state": result(".state"),
                 "settings": TRAINING,
-                **INJECTION,
+                "electrodes": INJECTION,
                 **keys("inverse", "current"),
             }
         ),
@@ -142,9 +142,9 @@ if "trained" in STUDY["rom"]:
         conda:
             "../../envs/fem.yaml"
         params:
-            **INJECTION,
             **keys("rom", "pairs"),
             **keys("inverse", "current"),
+            electrodes=INJECTION,
             source=source("rom/adopt_model.py"),
             folder=STUDY["rom"]["trained"],
             geometry={**MESH, **CAP, **ELECTRODE_MODEL},

@@ -18,7 +18,6 @@ from headcond.reporting.page import TEMPLATE, Part, Section, render, run_times
 from headcond.study.paths import REPOSITORY
 
 ROOT = REPOSITORY
-
 TIMES = pd.DataFrame({"rule": ["generate_head"], "jobs": [4], "total (s)": [12.3456]})
 
 
