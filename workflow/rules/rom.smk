@@ -32,23 +32,29 @@ rule train_basis:
         runtime=growing(240),
     params:
         source=source("rom/train_basis.py"),
-        call=lambda wildcards, input, output: json.dumps(
+        # What depends on input or output is not recorded: a change of it alone reruns nothing.
+        files=lambda wildcards, input, output: json.dumps(
             {
                 "operators": input.operators,
                 "model": output.model,
                 "bases": output.get("bases"),
                 "batch": int(wildcards.batch),
-                "seed": STUDY["seed"],
                 "state": result(".state"),
+            }
+        ),
+        options=json.dumps(
+            {
                 "settings": TRAINING,
                 "electrodes": INJECTION,
+                "seed": STUDY["seed"],
                 **keys("inverse", "current"),
             }
         ),
     shell:
         "export OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1; "
         "{resources.mpi} -n {resources.tasks} python -m mpi4py scripts/rom/train_basis.py"
-        " --ranks {resources.tasks} --source {params.source} {params.call:q} &> {log:q}"
+        " --ranks {resources.tasks} --source {params.source} {params.files:q} {params.options:q}"
+        " &> {log:q}"
         " || {{ echo 'train_basis failed (log: '{log:q}'):' >&2; tail -n 3 {log:q} >&2; exit 1; }}"
 
 

@@ -41,7 +41,7 @@ def test_provenance_says_what_made_a_result():
     made = step.provenance(
         "solve_efield",
         "0123456789abcdef",
-        {"source": "0123456789abcdef", "call": "{}", "tolerance": 1e-6, "coil": {"turns": 9}},
+        {"source": "0123456789abcdef", "tolerance": 1e-6, "coil": {"turns": 9}},
         {"subject": "sub-01"},
         {"conductivity": "a/b.nii.gz", "maps": ["x", "y"]},
     )
