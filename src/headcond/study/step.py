@@ -87,7 +87,7 @@ DISK = {
     errno.ENOSPC: "The disk is full. Free some space and run again: finished steps are kept.",
     errno.EDQUOT: "Your quota is used up. Free some space and run again: finished steps are kept.",
     errno.ENOTDIR: "A file has the name of a folder that is needed. Name another folder.",
-    errno.EROFS: "The disk is read-only. Make it writable, or name another folder by the key 'results'.",
+    errno.EROFS: "The disk is read-only. Make it writable, or change the key 'results'.",
 }
 
 

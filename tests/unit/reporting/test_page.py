@@ -2,8 +2,6 @@
 
 import base64
 import html.parser
-import re
-from pathlib import Path
 
 import jinja2
 import numpy as np
@@ -401,11 +399,3 @@ def test_template_and_readme_say_research_use_only():
     for path in (TEMPLATE, ROOT / "README.md"):
         text = path.read_text()
         assert "Research use only" in text and "not a medical device" in text, path
-
-
-def test_captions_of_snakemakes_own_report_exist():
-    rules = [path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk")]
-    named = re.findall(r'caption="([^"]+)"', "".join(rules))
-    assert len(named) > 15
-    for name in named:
-        assert (Path(ROOT, "workflow/rules") / name).resolve().read_text().strip(), name

@@ -106,7 +106,7 @@ def test_a_read_only_disk(small_disk, caplog):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(SystemExit):
         step.refuse_politely(lambda: WRITERS["table.tsv"](small_disk / "table.tsv", 64))
-    assert "The disk is read-only. Make it writable, or name another folder" in caplog.text
+    assert "The disk is read-only. Make it writable, or change the key 'results'" in caplog.text
     with pytest.raises(InputError, match="results: nothing can be written into .*Read-only"):
         preflight.check_output({"results": str(small_disk), "study": "new"})
     assert (small_disk / "earlier.tsv").read_text() == "kept"
