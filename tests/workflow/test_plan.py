@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
+
+from headcond.study import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = {
@@ -60,7 +61,7 @@ def rules(folder):
 
 def entries(text):
     """The entries of a directive: the lines of least indentation that open one."""
-    lines = [line for line in text.splitlines()[1:] if line.strip()]
+    lines = [line for line in text.splitlines()[1:] if line.strip() and line.strip()[0] != "#"]
     least = min(len(line) - len(line.lstrip()) for line in lines)
     opened = [line.strip() for line in lines if len(line) - len(line.lstrip()) == least]
     return [line for line in opened if not re.fullmatch(r"[\])},]+", line)]
@@ -117,14 +118,12 @@ def test_profiles_name_rules_that_exist(checkout):
 
 
 def digests(folder):
-    """Digest of every script, by the workflow's own function."""
-    text = (folder / "workflow" / "rules" / "common.smk").read_text()
-    start, end = text.index("@functools.cache\ndef _reached"), text.index("def growing(")
-    names = {"workflow": SimpleNamespace(basedir=str(folder))}
-    exec("import ast, functools, hashlib\nfrom pathlib import Path\n" + text[start:end], names)
+    """Digest of the code behind every rule."""
+    for cached in (sources.reached, sources.source_digest):
+        cached.cache_clear()
     scripts = sorted((folder / "scripts").glob("*/*.py"))
     return {
-        path.stem: names["source"](f"{path.parent.name}/{path.name}")
+        path.stem: sources.source_digest(folder, f"{path.parent.name}/{path.name}")
         for path in scripts
         if path.stem not in HELPERS
     }
@@ -140,6 +139,7 @@ def digests(folder):
          {"build_mesh", "train_axis"}),
         ("scripts/tms/solve_efield.py", {"solve_efield"}, {"train_axis", "place_coil"}),
         ("src/headcond/study/fields.py", {"place_coil", "draw_efield"}, {"train_axis"}),
+        ("src/headcond/reporting/study.html", {"report_study"}, {"draw_rom"}),
         ("src/headcond/tms/regions.py", {"compare_efield", "draw_efield"}, {"train_axis"}),
     ],
 )  # fmt: skip

@@ -5,8 +5,7 @@ if GENERATED:
 
     rule generate_head:
         output:
-            t1=anat("T1w.nii.gz"),
-            t2=anat("T2w.nii.gz"),
+            **scans(),
             labels=anat("dseg.nii.gz"),
             truth=anat("desc-true_condmap.nii.gz"),
             lens=anat("desc-lens_mask.nii.gz"),
@@ -36,8 +35,7 @@ if COHORT["source"] == "labels":
         input:
             labels=label_map,
         output:
-            t1=anat("T1w.nii.gz"),
-            t2=anat("T2w.nii.gz"),
+            **scans(),
             labels_out=anat("dseg.nii.gz"),
             facts=anat("head.json"),
         log:
@@ -51,11 +49,10 @@ if COHORT["source"] == "labels":
         resources:
             mem_mb=growing(4000),
         params:
-            **keys("cohort", "scheme"),
+            **keys("cohort", "scheme", "voxel_size_mm"),
             source=source("cohort/import_labels.py"),
             seed=STUDY["seed"],
             subject="{subject}",
-            voxel_size_mm=COHORT["voxel_size_mm"],
         script:
             "../../scripts/cohort/import_labels.py"
 
@@ -66,8 +63,7 @@ if COHORT["source"] == "bids":
         input:
             unpack(bids_files),
         output:
-            t1=anat("T1w.nii.gz"),
-            t2=anat("T2w.nii.gz"),
+            **scans(),
             labels=anat("dseg.nii.gz"),
             facts=anat("head.json"),
         log:
@@ -90,11 +86,10 @@ if COHORT["source"] == "bids":
 
 rule import_scan:
     input:
-        scan_t1=scan("t1"),
-        scan_t2=scan("t2"),
+        scan_t1=named_scan("t1"),
+        scan_t2=named_scan("t2"),
     output:
-        t1=anat("T1w.nii.gz"),
-        t2=anat("T2w.nii.gz"),
+        **scans(),
     log:
         logs("import_scan/{subject}"),
     wildcard_constraints:

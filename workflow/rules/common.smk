@@ -1,7 +1,5 @@
-# Everything in Python that the rules share: the checked study, its lists, and source digests.
-import ast
+# Everything in Python that the rules share: the checked study, its lists, keys and paths.
 import functools
-import hashlib
 import json
 import math
 import sys
@@ -10,6 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from headcond.study import config as studies
 from headcond.study import paths
+from headcond.study.sources import source_digest
 from headcond.checks import InputError
 
 studies.use_this_environment()
@@ -99,10 +98,8 @@ TRAINING = {
     **BOX,
     **SOLVER,
     **keys("rom", "pairs", "batch", "snapshots", "training_points", "tolerance"),
-    **keys(
-        "rom", "reading_noise", "mode", "ranks_per_solve", "norm", "riesz", "cycles"
-    ),
-    **keys("rom", "corrected"),
+    **keys("rom", "reading_noise", "mode", "ranks_per_solve", "norm", "riesz"),
+    **keys("rom", "cycles", "corrected"),
 }
 
 
@@ -116,49 +113,9 @@ wildcard_constraints:
     batch=r"\d+",
 
 
-@functools.cache
-def _reached(path):
-    """Files of the package that a Python file imports, and data files next to it that it names."""
-    root, files = Path(workflow.basedir) / "src", set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [
-                node.module,
-                *(f"{node.module}.{each.name}" for each in node.names),
-            ]
-        elif isinstance(node, ast.Import):
-            names = [each.name for each in node.names]
-        elif (
-            isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "with_name"
-        ):
-            files |= {
-                path.with_name(each.value)
-                for each in node.args
-                if hasattr(each, "value")
-            }
-        for name in names:
-            stem = root.joinpath(*name.split("."))
-            files |= {stem.with_suffix(".py"), stem / "__init__.py"}
-    return frozenset(file for file in files if file.exists())
-
-
-@functools.cache
 def source(script):
-    """Digest of a script and of all package files that it reaches through imports.
-
-    Snakemake sees an edit of the script itself, but not of what it imports.
-    """
-    waiting, seen = [Path(workflow.basedir) / "scripts" / script], set()
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            waiting.extend(_reached(path) if path.suffix == ".py" else ())
-    digest = hashlib.sha256()
-    for path in sorted(seen):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Digest of a script and of all package files that it reaches through imports."""
+    return source_digest(Path(workflow.basedir), script)
 
 
 def growing(amount):
@@ -218,6 +175,11 @@ def of_subject(folder):
 anat, cond, tms, head, forward, rom, eit, measured = map(
     of_subject, ("anat", "cond", "tms", "head", "forward", "rom", "eit", "measured")
 )
+
+
+def scans(kind=""):
+    """T1w and T2w of a subject, as the inputs or outputs `t1` and `t2` of a rule."""
+    return {"t1": anat(f"{kind}T1w.nii.gz"), "t2": anat(f"{kind}T2w.nii.gz")}
 
 
 def networks(name):
@@ -354,7 +316,7 @@ def mni_template(wildcards):
     return expand_path("mri.template", template) if template else []
 
 
-def scan(contrast):
+def named_scan(contrast):
     """Input function: the scan that the study names for a person without labels."""
 
     def find(wildcards):

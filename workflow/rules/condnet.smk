@@ -41,9 +41,8 @@ rule train_axis:
 
 rule predict_axis:
     input:
+        **scans("space-grid_desc-normalised_"),
         network=networks("axis-{axis}_network.ckpt"),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
     output:
         prediction=temp(cond("axis-{axis}_desc-scaled_condmap.nii.gz")),
     log:
@@ -87,9 +86,8 @@ rule average_axes:
 
 rule rescale_conductivity:
     input:
+        **scans("space-grid_desc-normalised_"),
         average=cond("desc-average_condmap.nii.gz"),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
         grid=lambda wildcards: map_labels(wildcards) if wildcards.space else [],
     output:
         maps=[condmap("condnet", name, "{space}") for name in TABLES],
@@ -142,9 +140,8 @@ rule measure_domain:
 
 rule judge_domain:
     input:
+        **scans("space-grid_desc-normalised_"),
         domain=networks("domain.json"),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
         spread=cond("desc-spread_condmap.nii.gz"),
     output:
         judgement=cond("domain.json"),
@@ -310,8 +307,7 @@ rule draw_volumes:
 
 rule draw_conductivity:
     input:
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        **scans("space-grid_desc-normalised_"),
         maps=lambda wildcards: expand(
             condmap("{model}"), model=known_models(wildcards), **wildcards
         ),
@@ -333,8 +329,7 @@ rule draw_conductivity:
 rule draw_tables:
     input:
         **generated_only(true=condmap("true")),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        **scans("space-grid_desc-normalised_"),
         uniform=every_table("uniform"),
         blurred=every_table("blurred"),
         condnet=every_table("condnet"),

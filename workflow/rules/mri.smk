@@ -3,8 +3,7 @@
 
 rule align_t2:
     input:
-        t1=anat("T1w.nii.gz"),
-        t2=anat("T2w.nii.gz"),
+        **scans(),
     output:
         grid_t1=anat("space-grid_T1w.nii.gz"),
         grid_t2=anat("space-grid_T2w.nii.gz"),
@@ -26,10 +25,9 @@ rule align_t2:
 
 rule conform_labels:
     input:
+        **scans(),
         labels=anat("dseg.nii.gz"),
         grid_t1=anat("space-grid_T1w.nii.gz"),
-        t1=anat("T1w.nii.gz"),
-        t2=anat("T2w.nii.gz"),
         alignment=anat("desc-alignment.json"),
         facts=anat("head.json"),
     output:
@@ -123,8 +121,7 @@ rule warp_template:
 
 rule draw_alignment:
     input:
-        t1=anat("space-grid_T1w.nii.gz"),
-        t2=anat("space-grid_T2w.nii.gz"),
+        **scans("space-grid_"),
         own_t2=anat("T2w.nii.gz"),
         alignment=anat("desc-alignment.json"),
     output:
@@ -142,8 +139,7 @@ rule draw_alignment:
 
 rule draw_anatomy:
     input:
-        t1=anat("space-grid_desc-biascorrected_T1w.nii.gz"),
-        t2=anat("space-grid_desc-biascorrected_T2w.nii.gz"),
+        **scans("space-grid_desc-biascorrected_"),
         labels=lambda wildcards: (
             anat("space-grid_dseg.nii.gz") if wildcards.subject in LABELLED else []
         ),
