@@ -11,14 +11,15 @@ from headcond.study.models import check_geometry, check_trained, study_box
 from headcond.study.step import run
 
 
-def main(given, adopted, folder, geometry, box, electrodes, pairs, current, provenance):
+def main(given, adopted, folder, geometry, electrodes, settings, current, provenance):
     """Copy files and sidecars, if they are what this study would make."""
     _, _, quality, operators, model, *_ = given
     made = results.read_json(quality)["provenance"]["parameters"]
     made |= results.read_json(results.sidecar_path(operators))["provenance"]["parameters"]
     check_geometry(folder, made, geometry)
-    ranges = study_box(box, electrodes, AffineOperator.read(operators).names)
-    check_trained(folder, ReducedModel.read(model), ranges, current, electrodes["sink"], pairs)
+    ranges = study_box(settings, electrodes, AffineOperator.read(operators).names)
+    trained, pairs = ReducedModel.read(model), settings["pairs"]
+    check_trained(folder, trained, ranges, current, electrodes["sink"], pairs)
     for source, goal in zip(given, adopted, strict=True):
         with results.atomic(goal) as temporary:
             shutil.copyfile(source, temporary)

@@ -148,13 +148,12 @@ if "trained" in STUDY["rom"]:
         conda:
             "../../envs/fem.yaml"
         params:
-            **keys("rom", "pairs"),
             **keys("inverse", "current"),
             electrodes=INJECTION,
             source=source("rom/adopt_model.py"),
             folder=STUDY["rom"]["trained"],
             geometry={**MESH, **CAP, **ELECTRODE_MODEL},
-            box=BOX,
+            settings={**BOX, **keys("rom", "pairs")},
         script:
             "../../scripts/rom/adopt_model.py"
 
