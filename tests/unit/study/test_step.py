@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +14,6 @@ from headcond.checks import InputError
 from headcond.files import results
 from headcond.files.results import versions
 from headcond.study import step
-
-SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 
 
 def record(source="abc", rule="train_basis", **params):
