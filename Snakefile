@@ -7,9 +7,6 @@ min_version("9.27")
 configfile: "config.yaml"
 
 
-report: "workflow/report/workflow.rst"
-
-
 include: "workflow/rules/common.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/cohort.smk"
@@ -17,12 +14,10 @@ include: "workflow/rules/mri.smk"
 include: "workflow/rules/condnet.smk"
 include: "workflow/rules/tms.smk"
 include: "workflow/rules/head.smk"
+include: "workflow/rules/forward.smk"
 include: "workflow/rules/rom.smk"
-include: "workflow/rules/adopted.smk"
-include: "workflow/rules/experiment.smk"
 include: "workflow/rules/inverse.smk"
-include: "workflow/rules/inversion.smk"
-include: "workflow/rules/figures_condnet.smk"
+include: "workflow/rules/experiments.smk"
 include: "workflow/rules/report.smk"
 
 

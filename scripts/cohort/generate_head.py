@@ -2,6 +2,7 @@
 
 from headcond.cohort.phantom import generate_head
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import TISSUES
 
 
@@ -34,6 +35,4 @@ def main(t1, t2, labels, truth, lens, facts, seed, subject, voxel_size_mm, prove
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

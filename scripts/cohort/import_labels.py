@@ -8,6 +8,7 @@ from headcond.cohort.phantom import BIAS_STRENGTH, NOISE
 from headcond.files import results
 from headcond.mri.resampling import resample
 from headcond.random import generator
+from headcond.study.step import run
 from headcond.tissues import TISSUES
 
 FINE_MM = 1.0  # voxels on which the signal is computed before it is averaged
@@ -51,6 +52,4 @@ def main(labels, labels_out, t1, t2, facts, seed, subject, scheme, voxel_size_mm
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

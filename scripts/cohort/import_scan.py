@@ -2,6 +2,7 @@
 
 from headcond.cohort.bids import read_pair
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(scan_t1, scan_t2, t1, t2, provenance):
@@ -14,6 +15,4 @@ def main(scan_t1, scan_t2, t1, t2, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -7,6 +7,7 @@ from headcond.cohort.bids import read_pair
 from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.files import results
 from headcond.mri.resampling import lost_foreground
+from headcond.study.step import run
 from headcond.tissues import TISSUES
 
 MOST_OUTSIDE = 0.5  # of the labels may lie outside the T1w (a neck drawn by hand, say)
@@ -53,6 +54,4 @@ def main(scan_t1, scan_t2, label_map, t1, t2, labels, facts, subject, scheme, pr
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

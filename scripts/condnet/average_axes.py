@@ -4,6 +4,7 @@ import numpy as np
 
 from headcond.condnet.fusion import average_axes, spread
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(predictions, average, spread_path, provenance):
@@ -16,6 +17,4 @@ def main(predictions, average, spread_path, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

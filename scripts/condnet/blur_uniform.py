@@ -2,6 +2,7 @@
 
 from headcond.files import results
 from headcond.metrics import blur_inside, fit_blur
+from headcond.study.step import run
 
 
 def main(uniform, estimated, blurred, provenance):
@@ -17,6 +18,4 @@ def main(uniform, estimated, blurred, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -2,8 +2,9 @@
 
 import pandas as pd
 
-from headcond.condnet.scores import SCORE_COLUMNS, tissue_scores, value_ranges
+from headcond.condnet.scores import SCORE_COLUMNS, compare_maps, value_ranges
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_map, conductivity_table
 
 
@@ -36,18 +37,12 @@ def main(
                 held = value_ranges(maps | truth, inside)
                 held.insert(0, "subject", subject)
                 results.write_table(lens_values, held, units="S/m", provenance=provenance)
-        for reference, against in references.items():
-            for name, volume in maps.items():
-                if name != reference:
-                    part = tissue_scores(volume, tissue, values, against)
-                    facts = {"subject": subject, "table": table, "map": name}
-                    rows.append(part.assign(**facts, reference=reference))
+        scores = compare_maps(maps, references, tissue, values)
+        rows.append(scores.assign(subject=subject, table=table))
     found = pd.concat(rows, ignore_index=True)
     first = ["subject", "table", "map", "reference"]
     results.write_table(errors, found[[*first, *SCORE_COLUMNS]], provenance=provenance)
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ import numpy as np
 
 from headcond.files import results
 from headcond.mri.resampling import resample
+from headcond.study.step import run
 
 
 def main(truth, lens, grid_t1, conductivity, grid_lens, provenance):
@@ -22,6 +23,4 @@ def main(truth, lens, grid_t1, conductivity, grid_lens, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

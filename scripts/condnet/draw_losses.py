@@ -3,6 +3,7 @@
 from headcond.figures.conductivity import plot_losses
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(histories, losses, axes, note, provenance):
@@ -18,6 +19,4 @@ def main(histories, losses, axes, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -3,6 +3,7 @@
 from headcond.figures.patches import plot_patches
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -15,6 +16,4 @@ def main(t1, patches, figure, models, table, frequency, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -7,6 +7,7 @@ from headcond.figures.names import map_name
 from headcond.figures.slices import bounding_box, conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -24,6 +25,4 @@ def main(maps, profile, models, table, frequency, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ from headcond.figures.conductivity import central_voxel, plot_axis_spread
 from headcond.figures.slices import bounding_box, conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -25,6 +26,4 @@ def main(condnet, deviation, spread, table, frequency, tau, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ from headcond.figures.conductivity import central_voxel, plot_maps, shared_limit
 from headcond.figures.slices import bounding_box, conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -32,6 +33,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

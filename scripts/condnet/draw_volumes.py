@@ -5,6 +5,7 @@ from headcond.figures.rendering import plot_renders
 from headcond.figures.slices import conductivity_limits
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -21,6 +22,4 @@ def main(maps, volumes, subjects, models, table, frequency, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -7,6 +7,7 @@ from headcond.condnet.domain import compare_head, image_statistics
 from headcond.condnet.fusion import head_mask
 from headcond.condnet.slices import describe_grid
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(domain, t1, t2, spread, judgement, normalisation, provenance):
@@ -30,6 +31,4 @@ def main(domain, t1, t2, spread, judgement, normalisation, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

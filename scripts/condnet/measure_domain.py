@@ -3,6 +3,7 @@
 from headcond.condnet.domain import fit_domain, image_statistics
 from headcond.condnet.slices import describe_grid
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(T1w, T2w, domain, subjects, normalisation, provenance):
@@ -17,6 +18,4 @@ def main(T1w, T2w, domain, subjects, normalisation, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

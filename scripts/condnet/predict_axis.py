@@ -6,6 +6,7 @@ from headcond.condnet.checkpoint import check_as_trained, check_unseen, load_che
 from headcond.condnet.prediction import predict_axis
 from headcond.condnet.slices import describe_grid
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -35,6 +36,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

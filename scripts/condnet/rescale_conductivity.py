@@ -6,6 +6,7 @@ from headcond.checks import voxel_sizes
 from headcond.condnet.fusion import head_mask, mask_air, rescale
 from headcond.files import results
 from headcond.mri.resampling import resample
+from headcond.study.step import run
 from headcond.tissues import conductivity_table
 
 
@@ -35,6 +36,4 @@ def main(average, t1, t2, grid, maps, tables, frequency, tau, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -2,6 +2,7 @@
 
 from headcond.files import results
 from headcond.mri.resampling import resample_conductivity
+from headcond.study.step import run
 
 
 def main(conductivity, scan, own_map, table, provenance):
@@ -15,6 +16,4 @@ def main(conductivity, scan, own_map, table, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

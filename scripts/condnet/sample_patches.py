@@ -3,6 +3,7 @@
 from headcond.condnet.patches import find_patches
 from headcond.condnet.patches import sample_patches as sample
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(labels, maps, patches, models, provenance):
@@ -17,6 +18,4 @@ def main(labels, maps, patches, models, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ import pandas as pd
 
 from headcond.condnet.scores import summarise_heads
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(errors, scores, provenance, lens_values=(), lens=None):
@@ -16,6 +17,4 @@ def main(errors, scores, provenance, lens_values=(), lens=None):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

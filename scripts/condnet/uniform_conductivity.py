@@ -1,6 +1,7 @@
 """Give every tissue its one conductivity: the segmented, uniform model."""
 
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import conductivity_map, conductivity_table
 
 
@@ -14,6 +15,4 @@ def main(labels, conductivity, table, frequency, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -12,6 +12,7 @@ from headcond.files import results
 from headcond.inverse.full_order import FullModel
 from headcond.random import generator
 from headcond.study.models import study_box
+from headcond.study.step import run
 
 
 def main(
@@ -35,6 +36,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

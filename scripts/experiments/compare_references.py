@@ -18,16 +18,18 @@ from headcond.head.formats import read_head
 from headcond.inverse.full_order import FullModel
 from headcond.rom.model import ReducedModel
 from headcond.rom.parameters import operator_box
+from headcond.study.step import run
 
 
-def main(head, operators, model, references, places, seed, noise, electrodes, settings, provenance):
+def main(
+    head, operators, model, references, places, seed, noise, contact_impedance, backend,
+    preconditioner, provenance,
+):  # fmt: skip
     """Write the scatter for every reference, and the electrodes with the bone below them."""
     operator, reduced = AffineOperator.read(operators), ReducedModel.read(model)
     mesh, discs = read_head(head)
-    box = operator_box("quartile", operator.names, electrodes["contact_impedance"])
-    solver = partial(
-        make_solver, backend=settings["backend"], preconditioner=settings["preconditioner"]
-    )
+    box = operator_box("quartile", operator.names, contact_impedance)
+    solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
 
     def potentials(patterns):
         full = FullModel(operator, box, pairs=patterns, current=reduced.current,
@@ -48,6 +50,4 @@ def main(head, operators, model, references, places, seed, noise, electrodes, se
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

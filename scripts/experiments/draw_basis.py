@@ -8,6 +8,7 @@ from headcond.head.formats import read_head
 from headcond.rom.basis import load_basis
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair_training import file_label
+from headcond.study.step import run
 
 SHOWN = (1, 2, 4, 8)
 
@@ -29,6 +30,4 @@ def main(head, model, bases, basis_figure, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -6,6 +6,7 @@ from headcond.experiments.convergence import enough_snapshots, summarise_errors
 from headcond.figures.rom import plot_convergence, plot_error_measures, plot_stopping
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(
@@ -33,6 +34,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

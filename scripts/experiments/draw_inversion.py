@@ -3,6 +3,7 @@
 from headcond.figures.experiments import plot_errors, plot_errors_by_systems
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(sweep_table, baseline_table, inversion, noises_figure, noise, note, provenance):
@@ -20,6 +21,4 @@ def main(sweep_table, baseline_table, inversion, noises_figure, noise, note, pro
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -3,6 +3,7 @@
 from headcond.figures.experiments import plot_references
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(references, places, references_figure, note, provenance):
@@ -14,6 +15,4 @@ def main(references, places, references_figure, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -11,15 +11,16 @@ from headcond.files import results
 from headcond.random import generator
 from headcond.rom.parameters import latin_hypercube, operator_box
 from headcond.rom.stability import stability_factors
+from headcond.study.step import run
 
 
 def main(
-    operators, stability, seed, points, box, contact, fixed, impedance, backend, preconditioner,
-    provenance,
+    operators, stability, seed, points, box, contact, fixed, contact_impedance, backend,
+    preconditioner, provenance,
 ):  # fmt: skip
     """Write the second smallest eigenvalue at every point, with its residual."""
     operator = AffineOperator.read(operators)
-    ranges = operator_box(box, operator.names, impedance, contact, fixed)
+    ranges = operator_box(box, operator.names, contact_impedance, contact, fixed)
     sigma = latin_hypercube(ranges, points, generator(seed, "rom", "stability"))[1:]
     solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
     found = stability_factors(operator, ranges, sigma, solver)
@@ -33,6 +34,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -7,6 +7,7 @@ from headcond.fem.anisotropy import radial_directions
 from headcond.fem.electrode_model import assemble
 from headcond.files import results
 from headcond.head.formats import read_head
+from headcond.study.step import run
 
 
 def main(head, operators, anisotropic, radial, relative_impedance, provenance):
@@ -28,6 +29,4 @@ def main(head, operators, anisotropic, radial, relative_impedance, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -8,6 +8,7 @@ from headcond.figures.style import save
 from headcond.files import results
 from headcond.head.formats import read_head
 from headcond.head.quality import skull_thickness
+from headcond.study.step import run
 
 SHOWN = 98  # percentile of the potential's size at which its colours end: peaks stay under discs
 
@@ -42,6 +43,4 @@ def main(head, solution, potential, thickness, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

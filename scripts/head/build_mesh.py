@@ -10,9 +10,10 @@ from headcond.head.formats import write_head, write_mesh
 from headcond.head.meshing import build_mesh
 from headcond.head.quality import report
 from headcond.head.spongy import erode_skull
+from headcond.study.step import run
 
 
-def main(labels, mni, head, mesh, quality, method, size, cut, spongy, electrodes, provenance):
+def main(labels, mni, head, mesh, quality, method, size, cut, spongy, cap, diameter, provenance):
     """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
     tissue, affine = results.read_volume(labels, dtype="uint8")
     known = results.read_json(mni)
@@ -20,14 +21,8 @@ def main(labels, mni, head, mesh, quality, method, size, cut, spongy, electrodes
     if spongy:
         tissue, eroded = erode_skull(tissue, affine, spongy["outer_mm"], spongy["inner_mm"])
     made, account = build_mesh(tissue, affine, size, method)
-    cap = electrodes["cap"]
     positions = cap_positions(cap, np.array(known["matrix"]))
-    discs = place_discs(
-        made,
-        list(positions),
-        np.array(list(positions.values())) / 1e3,
-        electrodes["diameter"],
-    )
+    discs = place_discs(made, list(positions), np.array(list(positions.values())) / 1e3, diameter)
     write_head(head, made, discs, provenance=provenance)
     write_mesh(mesh, made, discs)
     results.write_sidecar(mesh, units="mm", provenance=provenance)
@@ -35,7 +30,7 @@ def main(labels, mni, head, mesh, quality, method, size, cut, spongy, electrodes
     if spongy:
         found["spongy_by_erosion_voxels"] = eroded
     areas = discs.areas(made.nodes)
-    nominal = 0.25e6 * np.pi * electrodes["diameter"] ** 2
+    nominal = 0.25e6 * np.pi * diameter**2
     found["electrode_area_mm2"] = {
         "least": 1e6 * areas.min(), "largest": 1e6 * areas.max(), "nominal": nominal
     }  # fmt: skip
@@ -43,6 +38,4 @@ def main(labels, mni, head, mesh, quality, method, size, cut, spongy, electrodes
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ import numpy as np
 from headcond.figures.meshes import plot_mesh_cuts, plot_surface
 from headcond.figures.style import save
 from headcond.head.formats import read_head
+from headcond.study.step import run
 
 
 def main(head, mesh, electrodes, note, provenance):
@@ -30,6 +31,4 @@ def main(head, mesh, electrodes, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -6,6 +6,7 @@ import numpy as np
 
 from headcond.cohort.colin27 import read_colin27
 from headcond.files import results
+from headcond.study.step import run
 
 MARGIN = 4  # voxels of air laid around the head, which reaches the border of its image
 
@@ -30,6 +31,4 @@ def main(segmentation, classes, anatomy, eit_labels, head_mni, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

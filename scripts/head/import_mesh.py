@@ -8,18 +8,19 @@ from headcond.head.electrodes import place_discs
 from headcond.head.formats import read_mesh, write_head, write_mesh
 from headcond.head.quality import report
 from headcond.head.rompeit import read_electrodes, rename_tissues
+from headcond.study.step import run
 
 
-def main(given, head, mesh, quality, unit, tissues, fiducials, electrodes, provenance):
+def main(given, head, mesh, quality, unit, tissues, fiducials, cap, diameter, provenance):
     """Write mesh and electrodes, the mesh for ParaView, and a report of its quality."""
     read = read_mesh(given, unit)
     made = rename_tissues(read, tissues)
-    if electrodes["cap"] == "file":
+    if cap == "file":
         discs = read_electrodes(given, read)
     else:
-        positions = fitted_cap(electrodes["cap"], fiducials)
+        positions = fitted_cap(cap, fiducials)
         places = np.array(list(positions.values())) / 1e3
-        discs = place_discs(made, list(positions), places, electrodes["diameter"])
+        discs = place_discs(made, list(positions), places, diameter)
     write_head(head, made, discs, provenance=provenance)
     write_mesh(mesh, made, discs)
     results.write_sidecar(mesh, units="mm", provenance=provenance)
@@ -34,6 +35,4 @@ def main(given, head, mesh, quality, unit, tissues, fiducials, electrodes, prove
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ import numpy as np
 
 from headcond.cohort.labels import close_skull
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import EIT_TISSUES, to_eit6
 
 
@@ -21,6 +22,4 @@ def main(labels, mni, facts, eit_labels, head_mni, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -3,6 +3,7 @@
 from headcond.figures.estimates import plot_relative_errors
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(errors, estimates, modes, note, provenance):
@@ -17,6 +18,4 @@ def main(errors, estimates, modes, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -6,6 +6,7 @@ from headcond.figures.style import save
 from headcond.files import results
 from headcond.inverse.measurement import read as read_measurements
 from headcond.rom.model import ReducedModel
+from headcond.study.step import run
 
 
 def main(
@@ -42,6 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

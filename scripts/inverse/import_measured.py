@@ -5,6 +5,7 @@ from pathlib import Path
 from headcond.inverse.importers import read_ucl
 from headcond.inverse.measurement import read as read_measurements
 from headcond.inverse.measurement import write as write_measurements
+from headcond.study.step import run
 
 
 def main(measured, measurement, provenance):
@@ -14,6 +15,4 @@ def main(measured, measurement, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

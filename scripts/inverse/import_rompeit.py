@@ -24,7 +24,8 @@ def main(folder, sinks, labels, out, provenance, noisy=False, **options):
         print("Computed with (S/m, contact impedance last):", *(f"{value:g}" for value in values))
 
 
-if __name__ == "__main__":
+def command(arguments=None):
+    """Read the command line and write the table, with a record of both."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     for name in ("folder", "sinks", "labels", "out"):
         parser.add_argument(name)
@@ -32,8 +33,12 @@ if __name__ == "__main__":
     parser.add_argument("--noisy", action="store_true", help="read pattern_K_noise.mat")
     parser.add_argument("--noise", type=float, help="standard deviation of one electrode, V")
     parser.add_argument("--frequency", type=float, default=1.0, help="Hz, which no file says")
-    given = vars(parser.parse_args())
+    given = vars(parser.parse_args(arguments))
     inputs = {name: given[name] for name in ("folder", "sinks", "labels")}
     step.refuse_politely(
         lambda: main(**given, provenance=step.provenance("import_rompeit", "", given, {}, inputs))
     )
+
+
+if __name__ == "__main__":
+    command()

@@ -10,18 +10,19 @@ from headcond.fem.solvers import make_solver
 from headcond.files import results
 from headcond.inverse.full_order import FullModel
 from headcond.inverse.noise import add_noise
+from headcond.inverse.simulation import potential_table
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
+from headcond.study.step import run
 
 
 def main(
     operators, model, voltages, truth, seed, samples, noise, backend, preconditioner, provenance
 ):
     """Write the noisy electrode potentials of every sample and pair, and the truth."""
-    operator = AffineOperator.read(operators)
     reduced = ReducedModel.read(model)
     full = FullModel(
-        operator,
+        AffineOperator.read(operators),
         reduced.box,
         pairs=[(pair.source, pair.sink) for pair in reduced.pairs],
         current=reduced.current,
@@ -31,30 +32,16 @@ def main(
     sigma = draw.uniform(full.lower, full.upper, (samples, len(full.names)))
     clean = full.voltages(sigma)
     noisy = add_noise(clean, noise, generator(seed, "inverse", "noise"))
-    sample, pair, electrode = np.indices(clean.shape)
-    names = np.array([f"{source}-{sink}" for source, sink in full.pairs])
-    results.write_table(
-        voltages,
-        pd.DataFrame(
-            {
-                "sample": sample.ravel(),
-                "pair": names[pair.ravel()],
-                "electrode": np.array(full.electrodes)[electrode.ravel()],
-                "potential": noisy.ravel(),
-                "noiseless": clean.ravel(),
-            }
-        ),
-        units={"potential": "V, up to a constant per sample and pair", "noiseless": "V"},
-        provenance=provenance,
+    table = potential_table(
+        {"potential": noisy, "noiseless": clean}, full.pairs, full.electrodes, range(samples)
     )
+    units = {"potential": "V, up to a constant per sample and pair", "noiseless": "V"}
+    results.write_table(voltages, table, units=units, provenance=provenance)
     table = pd.DataFrame(sigma, columns=list(full.names))
     table.insert(0, "sample", np.arange(samples))
-    results.write_table(
-        truth, table, units={name: "S/m" for name in full.names}, provenance=provenance
-    )
+    units = {name: "S/m" for name in full.names}
+    results.write_table(truth, table, units=units, provenance=provenance)
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -6,6 +6,7 @@ from headcond.checks import InputError
 from headcond.files import results
 from headcond.mri.align import rigid
 from headcond.mri.resampling import conform, lost_foreground, resample
+from headcond.study.step import run
 
 MOST_LOST = 0.1  # of a head may lie outside the grid (a neck, say); the report tells how much
 
@@ -44,6 +45,4 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ import numpy as np
 from headcond.cohort.labels import labelled_region
 from headcond.files import results
 from headcond.mri.resampling import resample
+from headcond.study.step import run
 
 
 def main(labels, grid_t1, t1, t2, alignment, facts, grid_labels, region, neck, provenance):
@@ -29,6 +30,4 @@ def main(labels, grid_t1, t1, t2, alignment, facts, grid_labels, region, neck, p
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -2,6 +2,7 @@
 
 from headcond.files import results
 from headcond.mri.bias import correct
+from headcond.study.step import run
 
 
 def main(image, corrected, field, shrink, provenance):
@@ -13,6 +14,4 @@ def main(image, corrected, field, shrink, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ from headcond.figures.alignment import plot_alignment
 from headcond.figures.style import save
 from headcond.files import results
 from headcond.mri.resampling import resample
+from headcond.study.step import run
 
 
 def main(t1, t2, own_t2, alignment, figure, note, provenance):
@@ -17,6 +18,4 @@ def main(t1, t2, own_t2, alignment, figure, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ import numpy as np
 from headcond.figures.slices import bounding_box, plot_anatomy
 from headcond.figures.style import save, upper_limit
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import TISSUES
 
 
@@ -24,6 +25,4 @@ def main(t1, t2, labels, anatomy, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -2,6 +2,7 @@
 
 from headcond.files import results
 from headcond.mri.normalise import normalise
+from headcond.study.step import run
 
 
 def main(image, normalised, method, provenance):
@@ -14,6 +15,4 @@ def main(image, normalised, method, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

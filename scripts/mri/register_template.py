@@ -4,6 +4,7 @@ import numpy as np
 
 from headcond.files import results
 from headcond.mri.register import to_mni
+from headcond.study.step import run
 from headcond.tissues import tissue_id
 
 BRAIN = ("gm", "wm", "cerebellum")
@@ -24,6 +25,4 @@ def main(t1, labels, facts, template, mni, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

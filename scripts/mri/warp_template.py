@@ -4,6 +4,7 @@ import numpy as np
 
 from headcond.files import results
 from headcond.mri.deform import to_mni_deformed
+from headcond.study.step import run
 from headcond.tissues import tissue_id
 from headcond.tms.regions import BRAIN
 
@@ -26,6 +27,4 @@ def main(t1, labels, mni, template, warp, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

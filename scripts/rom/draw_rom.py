@@ -3,6 +3,7 @@
 from headcond.figures.rom import plot_bound_and_error, plot_greedy
 from headcond.figures.style import save
 from headcond.files import results
+from headcond.study.step import run
 
 
 def main(greedy, validation, greedy_figure, bound, note, provenance):
@@ -12,6 +13,4 @@ def main(greedy, validation, greedy_figure, bound, note, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -10,6 +10,7 @@ from headcond.rom.corrected import form_cross
 from headcond.rom.model import ReducedModel
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.settings import operator_digest
+from headcond.study.step import run
 
 
 def main(operators, model, bases, corrected, provenance):
@@ -34,6 +35,4 @@ def main(operators, model, bases, corrected, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

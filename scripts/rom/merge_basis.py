@@ -1,10 +1,9 @@
 """Put the batches of pairs together into one reduced model."""
 
-import numpy as np
-import pandas as pd
-
 from headcond.files import results
+from headcond.rom.history import greedy_table
 from headcond.rom.model import ReducedModel, merge
+from headcond.study.step import run
 
 
 def main(batches, model, greedy, provenance):
@@ -16,23 +15,9 @@ def main(batches, model, greedy, provenance):
         parameters=list(merged.box.names), lower=merged.box.lower, upper=merged.box.upper,
         current_A=merged.current,
     )  # fmt: skip
-    rows = []
-    for pair in merged.pairs:
-        history = pair.history
-        for step in range(pair.snapshots):
-            row = {"pair": f"{pair.source}-{pair.sink}", "snapshots": step + 1}
-            row["relative_bound"] = history["maximum"][step]
-            row["mean_relative_bound"] = history["mean"][step]
-            row["iterations"] = int(np.sum(history["iterations"][step]))
-            row["orthogonality"] = history["orthogonality"][step]
-            for name, value in zip(merged.box.names, history["mu"][step], strict=True):
-                row[name] = value
-            rows.append(row)
     units = {name: "S/m" for name in merged.box.names}
-    results.write_table(greedy, pd.DataFrame(rows), units=units, provenance=provenance)
+    results.write_table(greedy, greedy_table(merged), units=units, provenance=provenance)
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

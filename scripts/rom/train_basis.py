@@ -1,6 +1,8 @@
 """Train the reduced models of a batch of pairs; MPI ranks split the pairs.
 
-mpirun -n RANKS python scripts/rom/train_basis.py --ranks RANKS --source DIGEST JSON
+mpirun -n RANKS python scripts/rom/train_basis.py --ranks RANKS --source DIGEST FILES OPTIONS
+
+FILES and OPTIONS are the arguments of `main` as JSON.
 """
 
 import argparse
@@ -63,7 +65,8 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--ranks", type=int, required=True)
     parser.add_argument("--source", required=True)
-    parser.add_argument("call", type=json.loads)
+    parser.add_argument("files", type=json.loads)
+    parser.add_argument("options", type=json.loads)
     given = parser.parse_args()
     ranks = world(given.ranks)
     logging.basicConfig(
@@ -71,17 +74,18 @@ if __name__ == "__main__":
         stream=sys.stderr,
         format=f"%(asctime)s rank {ranks.Get_rank()} %(message)s",
     )
-    call = given.call
 
-    def trained() -> None:
-        """Train with a record of what was asked for, and of the ranks, over which sums round."""
+    def train() -> None:
+        """Train with a record of the settings, and of the ranks, over which sums round."""
+        batch = {"batch": given.files["batch"]}
         record = step.provenance(
             "train_basis",
             given.source,
-            {key: call[key] for key in ("batch", "electrodes", "settings", "current", "seed")},
-            {"batch": call["batch"]},
-            {"operators": call["operators"]},
+            {**given.options, **batch},
+            batch,
+            {"operators": given.files["operators"]},
         )
-        main(**call, communicator=ranks, provenance={**record, "ranks": ranks.Get_size()})
+        record["ranks"] = ranks.Get_size()
+        main(**given.files, **given.options, communicator=ranks, provenance=record)
 
-    step.refuse_politely(trained)
+    step.refuse_politely(train)

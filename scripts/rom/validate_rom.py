@@ -8,6 +8,7 @@ from headcond.files import results
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 from headcond.rom.validation import validate
+from headcond.study.step import run
 
 
 def main(operators, model, validation, seed, points, backend, preconditioner, provenance):
@@ -38,6 +39,4 @@ def main(operators, model, validation, seed, points, backend, preconditioner, pr
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -8,6 +8,7 @@ from headcond.figures.style import save
 from headcond.figures.tms import plot_differences
 from headcond.files import results
 from headcond.study.fields import head_regions
+from headcond.study.step import run
 
 
 def main(labels, mni, warp, efields, difference, models, hand_knob, note, provenance):
@@ -25,6 +26,4 @@ def main(labels, mni, warp, efields, difference, models, hand_knob, note, proven
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

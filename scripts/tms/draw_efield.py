@@ -1,8 +1,6 @@
 """Draw the coil on the head, and the field of every conductivity map."""
 
 import numpy as np
-from scipy import ndimage
-from skimage.measure import marching_cubes
 
 from headcond.figures.meshes import plot_surface
 from headcond.figures.names import map_name
@@ -10,6 +8,8 @@ from headcond.figures.slices import bounding_box, plot_slices
 from headcond.figures.style import save, upper_limit
 from headcond.files import results
 from headcond.study.fields import head_regions, make_coil
+from headcond.study.step import run
+from headcond.tms.surface import head_surface
 
 
 def main(
@@ -32,26 +32,15 @@ def main(
         outline=regions["hand_knob"][box],
     )  # fmt: skip
     save(figure, efield, note, provenance=provenance)
-    smooth = ndimage.gaussian_filter(np.pad(head, 2).astype(np.float32), 1.0)
-    corners, faces, _, _ = marching_cubes(smooth, 0.5, step_size=2)
-    nodes = ((corners - 2) @ affine[:3, :3].T + affine[:3, 3]) / 1e3
-    outward = np.cross(*(nodes[faces[:, k]] - nodes[faces[:, 0]] for k in (1, 2)))
-    volume = np.einsum("ij,ij->", nodes[faces].mean(axis=1), outward)
-    faces = faces if volume > 0 else faces[:, ::-1]
+    nodes, faces = head_surface(head, affine)
     matrix = np.array(results.read_json(placement)["coil_to_world"])
     wire = make_coil(coil).transformed(matrix)
     points = wire.source_points()
     centre_m = matrix[:3, 3]
     handle = np.stack([centre_m, centre_m + 0.08 * matrix[:3, 1]])
-    save(
-        plot_surface(nodes, faces, cloud=points, lines=[handle]),
-        coil_figure,
-        note,
-        provenance=provenance,
-    )
+    figure = plot_surface(nodes, faces, cloud=points, lines=[handle])
+    save(figure, coil_figure, note, provenance=provenance)
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -7,6 +7,7 @@ from headcond.figures.style import save
 from headcond.figures.tms import plot_hand_knobs
 from headcond.files import results
 from headcond.study.fields import head_regions
+from headcond.study.step import run
 
 
 def main(labels, mni, warp, efields, sagittal, subjects, models, hand_knob, note, provenance):
@@ -26,6 +27,4 @@ def main(labels, mni, warp, efields, sagittal, subjects, models, hand_knob, note
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -5,6 +5,7 @@ import numpy as np
 from headcond.caps import cap_positions
 from headcond.files import results
 from headcond.study.fields import make_coil
+from headcond.study.step import run
 from headcond.tms.placement import distances, from_matrix, place
 
 
@@ -37,6 +38,4 @@ def main(labels, mni, placement, position, handle, distance, coil, matsimnibs, p
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

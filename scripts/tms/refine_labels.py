@@ -5,6 +5,7 @@ import numpy as np
 from headcond.cohort.refinement import finer_head
 from headcond.files import results
 from headcond.mri.resampling import finer_grid, resample
+from headcond.study.step import run
 
 
 def main(
@@ -29,6 +30,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

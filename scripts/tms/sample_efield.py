@@ -6,6 +6,7 @@ import numpy as np
 
 from headcond.checks import voxel_sizes
 from headcond.files import results
+from headcond.study.step import run
 from headcond.tissues import tissue_id
 from headcond.tms.regions import tissue_table
 from headcond.tms.surface import gifti, grey_surface, sample_inside
@@ -39,6 +40,4 @@ def main(labels, efield, tissues, surface, geometry, values, subject, model, pro
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -8,6 +8,7 @@ import numpy as np
 from headcond.checks import voxel_sizes
 from headcond.files import results
 from headcond.study.fields import make_coil
+from headcond.study.step import run
 from headcond.tms.regions import check_tissue
 from headcond.tms.spfd import solve_efield
 
@@ -42,6 +43,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

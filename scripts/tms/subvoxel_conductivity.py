@@ -1,10 +1,8 @@
 """Average the conductivity of finer labels over the study's voxels."""
 
-import numpy as np
-
-from headcond.cohort.refinement import finer_head
+from headcond.cohort.refinement import average_conductivity, finer_head
 from headcond.files import results
-from headcond.mri.resampling import resample
+from headcond.study.step import run
 from headcond.tissues import conductivity_map, conductivity_table
 
 FINER = 2  # labels have voxels of this part of the study's
@@ -19,10 +17,7 @@ def main(
     labels, affine, _ = finer_head(origin, label_map, scheme, seed, subject, fine, FINER)
     coarse, target = results.read_volume(grid_labels, dtype="uint8")
     sigma = conductivity_map(labels, conductivity_table(table, frequency))
-    result = resample(sigma, affine, target, coarse.shape)
-    # Interpolation, where grids do not nest, leaves traces in air: what conducts less than a
-    # thousandth of the least tissue is air.
-    result = np.where(result > 1e-3 * sigma[sigma > 0].min(), result, 0).astype(np.float32)
+    result = average_conductivity(sigma, affine, coarse.shape, target)
     results.write_volume(
         conductivity, result, target, units="S/m", table=table, finer_voxel_mm=fine,
         provenance=provenance,
@@ -30,6 +25,4 @@ def main(
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -4,6 +4,7 @@ import pandas as pd
 
 from headcond.files import results
 from headcond.metrics import average_errors
+from headcond.study.step import run
 
 
 def main(errors, summary, provenance):
@@ -18,6 +19,4 @@ def main(errors, summary, provenance):
 
 
 if __name__ == "__main__":
-    from headcond.study.step import run
-
     run(main, snakemake)  # noqa: F821

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
+
+from headcond.study import sources
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = {
@@ -60,58 +61,36 @@ def rules(folder):
 
 def entries(text):
     """The entries of a directive: the lines of least indentation that open one."""
-    lines = [line for line in text.splitlines()[1:] if line.strip()]
+    lines = [line for line in text.splitlines()[1:] if line.strip() and line.strip()[0] != "#"]
     least = min(len(line) - len(line.lstrip()) for line in lines)
     opened = [line.strip() for line in lines if len(line) - len(line.lstrip()) == least]
     return [line for line in opened if not re.fullmatch(r"[\])},]+", line)]
 
 
-def test_every_rule_says_what_the_house_asks_of_it(checkout):
+def test_every_rule_has_the_directives_of_the_contract(checkout):
     known = rules(checkout.folder)
     assert len(known) > 35
     for name, directives in known.items():
-        for needed in ("input", "output", "log", "conda", "envmodules", "params"):
+        for needed in ("input", "output", "log", "conda", "params"):
             if (name, needed) != ("generate_head", "input"):  # it comes from nothing but its seed
                 assert needed in directives, f"{name} has no {needed}"
         for kind in ("input", "output", "params"):
             for entry in entries(directives.get(kind, "\n    unpack(")):
-                named = re.match(r"\w+=|\*\*\w+\(|unpack\(", entry)
+                named = re.match(r"\w+=|\*\*\w+|unpack\(", entry)
                 assert named, f"{name}: {kind} without a name: {entry}"
         assert re.search(rf'source=source\("\w+/{name}\.py"\)', directives["params"]), name
-        group = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', directives["conda"])
-        assert group, name
-        assert f'*MODULES["{group[1]}"]' in directives["envmodules"], name
-        assert f"logs/{name}" in directives["log"], f"{name} logs elsewhere"
+        assert re.search(r'"\.\./\.\./envs/\w+\.yaml"', directives["conda"]), name
+        assert re.search(rf'logs\("{name}["/]', directives["log"]), f"{name} logs elsewhere"
         fixed = re.search(r"(mem_mb|runtime)=\d", directives.get("resources", ""))
         assert not fixed, f"{name}: {fixed} does not grow with the attempt: growing(...)"
         if "benchmark" in directives:
-            assert f"benchmarks/{name}/" in directives["benchmark"], name
+            assert f'benchmarks("{name}/' in directives["benchmark"], name
         if "script" in directives:
             assert re.search(rf'"../../scripts/\w+/{name}\.py"', directives["script"]), name
         else:
             assert re.search(rf"scripts/\w+/{name}\.py", directives["shell"]), name
     written = {path.stem for path in (checkout.folder / "scripts").glob("*/*.py")}
     assert written == set(known) | HELPERS
-
-
-def test_a_sites_modules_are_loaded_by_the_steps_that_need_them(make_checkout):
-    """With a shell function in the place of `module`; heads are the group mri."""
-    checkout = make_checkout("modules")
-    names = checkout.folder / "envs" / "modules.yaml"
-    names.write_text(names.read_text().replace("mri: []", "mri: [site/python, site/itk-5]"))
-    study = checkout.study("small", "pipelines: [eit]\ncohort: {voxel_size_mm: 2.5, train: []}\n")
-    arguments = ("--cores", 1, "--until", "generate_head", "--configfile", study)
-    told = checkout.folder / "told"
-    module = {"BASH_FUNC_module%%": f'() {{ echo "$@" >> {told}; }}'}
-    checkout.run(*arguments, environment=module)
-    assert not told.exists(), "nobody has asked for modules"
-    checkout.run(*arguments, "--forceall", "--sdm", "env-modules", environment=module)
-    assert set(told.read_text().splitlines()) == {"purge", "load site/python site/itk-5"}
-    for broken in ("mri: site/python", "mri: ['rm -rf *']", "mir: []"):
-        names.write_text(names.read_text().replace("mri: [site/python, site/itk-5]", broken))
-        output = checkout.run("-n", *arguments, fails=True)
-        assert "envs/modules.yaml: " in output and "Traceback" not in output, output
-        names.write_text(names.read_text().replace(broken, "mri: [site/python, site/itk-5]"))
 
 
 def test_mpi_rules_take_launcher_and_ranks_from_their_resources(checkout):
@@ -139,14 +118,12 @@ def test_profiles_name_rules_that_exist(checkout):
 
 
 def digests(folder):
-    """Digest of every script, by the workflow's own function."""
-    text = (folder / "workflow" / "rules" / "common.smk").read_text()
-    start, end = text.index("@functools.cache\ndef _imports"), text.index("def result(")
-    names = {"workflow": SimpleNamespace(basedir=str(folder))}
-    exec("import ast, functools, hashlib\nfrom pathlib import Path\n" + text[start:end], names)
+    """Digest of the code behind every rule."""
+    for cached in (sources.reached, sources.source_digest):
+        cached.cache_clear()
     scripts = sorted((folder / "scripts").glob("*/*.py"))
     return {
-        path.stem: names["source"](f"{path.parent.name}/{path.name}")
+        path.stem: sources.source_digest(folder, f"{path.parent.name}/{path.name}")
         for path in scripts
         if path.stem not in HELPERS
     }
@@ -162,6 +139,7 @@ def digests(folder):
          {"build_mesh", "train_axis"}),
         ("scripts/tms/solve_efield.py", {"solve_efield"}, {"train_axis", "place_coil"}),
         ("src/headcond/study/fields.py", {"place_coil", "draw_efield"}, {"train_axis"}),
+        ("src/headcond/reporting/study.html", {"report_study"}, {"draw_rom"}),
         ("src/headcond/tms/regions.py", {"compare_efield", "draw_efield"}, {"train_axis"}),
     ],
 )  # fmt: skip
@@ -178,6 +156,65 @@ def test_an_edit_changes_the_digests_of_what_reaches_it_only(checkout, edited, r
     assert reached <= changed, f"{reached - changed} do not notice {edited}"
     assert not spared & changed
     assert digests(checkout.folder) == before
+
+
+# A key of each section, the rules that use it, and others of its stage that do not.
+CHANGED_KEYS = {
+    "rom: {validation_points: 21}": (
+        {"validate_rom", "draw_rom"},
+        {"train_basis", "merge_basis", "simulate_voltages", "invert_voltages"},
+    ),
+    # All that a training writes is temporary, so that the records alone tell.
+    "rom: {snapshots: 14}": (
+        {"train_basis", "merge_basis", "validate_rom", "invert_voltages"},
+        {"build_mesh", "assemble_operators"},
+    ),
+    "condnet: {epochs: 41}": (
+        {"train_axis", "predict_axis", "solve_efield"},
+        {"measure_domain", "uniform_conductivity", "normalise_intensity"},
+    ),
+    "tms: {hand_knob: {radius_mm: 6.0}}": (
+        {"compare_efield", "draw_efield", "draw_sagittal"}, {"place_coil", "solve_efield"},
+    ),
+    "head: {electrodes: {contact_impedance: 6.0}}": (
+        {"train_basis", "merge_basis", "invert_voltages"}, {"build_mesh", "assemble_operators"},
+    ),
+    "inverse: {modes: [joint]}": (
+        {"invert_voltages", "draw_estimates"},
+        {"simulate_voltages", "train_basis", "validate_rom", "build_mesh"},
+    ),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(make_checkout):
+    """A checkout in which the default study looks finished: empty files, but Snakemake's records.
+
+    Snakemake records params and inputs of a file that it touches, as of one that it makes.
+    """
+    checkout = make_checkout("finished")
+    lines = checkout.run("--summary", "--quiet", "all").splitlines()
+    start = next(n for n, line in enumerate(lines) if line.startswith("output_file\t"))
+    for line in lines[start + 1 :]:
+        path = checkout.folder / line.split("\t")[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    checkout.run("--touch", "--cores", 1)
+    return checkout
+
+
+def test_a_changed_key_reruns_only_the_rules_that_use_it(finished):
+    plans = {}
+    for number, change in enumerate(CHANGED_KEYS):
+        path = finished.folder / f"change-{number}.yaml"
+        path.write_text(change + "\n")
+        plans[change] = finished.start("-n", "--cores", 1, "--configfile", path)
+    for change, process in plans.items():
+        output = process.communicate()[0]
+        assert process.returncode == 0, output
+        jobs, (rerun, spared) = planned(output), CHANGED_KEYS[change]
+        assert rerun <= set(jobs), f"{change}: {rerun - set(jobs)} do not run again"
+        assert not spared & set(jobs), f"{change}: {spared & set(jobs)} run again"
 
 
 def bids_study(checkout):

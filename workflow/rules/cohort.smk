@@ -5,29 +5,26 @@ if GENERATED:
 
     rule generate_head:
         output:
-            t1=anat("T1w.nii.gz"),
-            t2=anat("T2w.nii.gz"),
+            **scans(),
             labels=anat("dseg.nii.gz"),
             truth=anat("desc-true_condmap.nii.gz"),
             lens=anat("desc-lens_mask.nii.gz"),
             facts=anat("head.json"),
         log:
-            result("logs/generate_head/{subject}.log"),
+            logs("generate_head/{subject}"),
         benchmark:
-            result("benchmarks/generate_head/{subject}.tsv")
+            benchmarks("generate_head/{subject}")
         wildcard_constraints:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(3000),
         params:
+            **keys("cohort", "voxel_size_mm"),
             source=source("cohort/generate_head.py"),
-            seed=STUDY["seed"],
             subject="{subject}",
-            voxel_size_mm=COHORT["voxel_size_mm"],
+            seed=STUDY["seed"],
         script:
             "../../scripts/cohort/generate_head.py"
 
@@ -38,28 +35,24 @@ if COHORT["source"] == "labels":
         input:
             labels=label_map,
         output:
-            t1=anat("T1w.nii.gz"),
-            t2=anat("T2w.nii.gz"),
+            **scans(),
             labels_out=anat("dseg.nii.gz"),
             facts=anat("head.json"),
         log:
-            result("logs/import_labels/{subject}.log"),
+            logs("import_labels/{subject}"),
         benchmark:
-            result("benchmarks/import_labels/{subject}.tsv")
+            benchmarks("import_labels/{subject}")
         wildcard_constraints:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
+            **keys("cohort", "scheme", "voxel_size_mm"),
             source=source("cohort/import_labels.py"),
             seed=STUDY["seed"],
             subject="{subject}",
-            scheme=COHORT["scheme"],
-            voxel_size_mm=COHORT["voxel_size_mm"],
         script:
             "../../scripts/cohort/import_labels.py"
 
@@ -70,45 +63,39 @@ if COHORT["source"] == "bids":
         input:
             unpack(bids_files),
         output:
-            t1=anat("T1w.nii.gz"),
-            t2=anat("T2w.nii.gz"),
+            **scans(),
             labels=anat("dseg.nii.gz"),
             facts=anat("head.json"),
         log:
-            result("logs/import_subject/{subject}.log"),
+            logs("import_subject/{subject}"),
         benchmark:
-            result("benchmarks/import_subject/{subject}.tsv")
+            benchmarks("import_subject/{subject}")
         wildcard_constraints:
             subject=alternatives(LABELLED),
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
+            **keys("cohort", "scheme"),
             source=source("cohort/import_subject.py"),
             subject="{subject}",
-            scheme=COHORT["scheme"],
         script:
             "../../scripts/cohort/import_subject.py"
 
 
 rule import_scan:
     input:
-        scan_t1=scan("t1"),
-        scan_t2=scan("t2"),
+        scan_t1=named_scan("t1"),
+        scan_t2=named_scan("t2"),
     output:
-        t1=anat("T1w.nii.gz"),
-        t2=anat("T2w.nii.gz"),
+        **scans(),
     log:
-        result("logs/import_scan/{subject}.log"),
+        logs("import_scan/{subject}"),
     wildcard_constraints:
         subject=alternatives(SCANS),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("cohort/import_scan.py"),
     script:

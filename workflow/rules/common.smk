@@ -1,7 +1,5 @@
-# Everything in Python that the rules share: the checked study, its lists, and source digests.
-import ast
+# Everything in Python that the rules share: the checked study, its lists, keys and paths.
 import functools
-import hashlib
 import json
 import math
 import sys
@@ -10,13 +8,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from headcond.study import config as studies
 from headcond.study import paths
+from headcond.study.sources import source_digest
 from headcond.checks import InputError
 
 studies.use_this_environment()
 
 try:
     STUDY = studies.check(config)
-    MODULES = studies.modules()
 except InputError as error:
     raise WorkflowError(f"Study refused. {error}") from None
 
@@ -37,6 +35,15 @@ onstart:
             logger.warning(warning)
 
 
+def keys(section, *names):
+    """Those keys of a section ("rom", "head.electrodes") that a rule uses, for its `params`.
+
+    A rule with the whole section would run again after a change of any of its keys.
+    """
+    entries = functools.reduce(dict.get, section.split("."), STUDY)
+    return {name: entries[name] for name in names}
+
+
 OUT = str(paths.folder(STUDY))
 COHORT = STUDY["cohort"]
 PIPELINES = STUDY["pipelines"]
@@ -47,25 +54,53 @@ TABLES = STUDY["condnet"]["tables"]
 HEADS = STUDY["head"]["subjects"]
 SHOWN = [*COHORT["test"], *SCANS]
 GENERATED = COHORT["source"] == "phantom"
+# Subjects whose slices no network has seen, next to a validation by slices of the training heads.
+UNSEEN = COHORT["test"][:1] if STUDY["condnet"]["validation"] == "slice" else []
 # Conductivity maps whose fields are compared with that of the uniform map.
 MODELS = ["uniform", "blurred", "condnet"] + (["true"] if GENERATED else [])
 # Fields: those of MODELS, of the sub-voxel reference, and of further conductivity tables.
-FIELDS = (
-    MODELS
-    + (["subvoxel"] if STUDY["tms"]["subvoxel"] else [])
-    + [f"{model}-{table}" for table in TABLES[1:] for model in ("uniform", "condnet")]
-)
+FIELDS = [
+    *MODELS,
+    *(["subvoxel"] if STUDY["tms"]["subvoxel"] else []),
+    *(f"{model}-{table}" for table in TABLES[1:] for model in ("uniform", "condnet")),
+    *(f"uniform-{table}" for table in STUDY["tms"].get("further_tables", [])),
+]
 # What a network must share with the images that it is given; it travels in the checkpoint.
 PREPARATION = {
     "method": STUDY["mri"]["normalisation"],
     "bias_shrink": STUDY["mri"]["bias_shrink"],
     "images": ["T1w", "T2w"],
 }
-FIELDS += [f"uniform-{table}" for table in STUDY["tms"].get("further_tables", [])]
 POSITIONS = STUDY["tms"]["further_positions"]
-# Fields may stand on voxels finer than those of the networks.
+# The grid of the fields may be finer than that of the networks.
 REFINEMENT = paths.refinement(STUDY)
 FINE = "space-field_" if REFINEMENT > 1 else ""
+# Keys that several rules use.
+SCALE = keys("condnet", "tables", "frequency", "tau")
+COIL = STUDY["tms"]["coil"]
+COIL = {"file": COIL["file"]} if "file" in COIL else COIL
+HAND_KNOB = keys("tms.hand_knob", "centre_mni_mm", "radius_mm")
+CAP = keys("head.electrodes", "cap", "diameter")
+MESH = {
+    **keys("head.mesh", "method", "size"),
+    "cut": STUDY["head"].get("cut", []),
+    "spongy": STUDY["head"].get("spongy"),
+}
+ELECTRODE_MODEL = {
+    **keys("head", "anisotropic", "radial"),
+    "relative_impedance": STUDY["head"]["electrodes"].get("relative_impedance", {}),
+}
+INJECTION = keys("head.electrodes", "sink", "contact_impedance")
+SOLVER = keys("rom", "backend", "preconditioner")
+BOX = keys("rom", "box", "contact", "fixed")
+FIT = keys("inverse", "noise", "reference", "modes")
+TRAINING = {
+    **BOX,
+    **SOLVER,
+    **keys("rom", "pairs", "batch", "snapshots", "training_points", "tolerance"),
+    **keys("rom", "reading_noise", "mode", "ranks_per_solve", "norm", "riesz"),
+    **keys("rom", "cycles", "corrected"),
+}
 
 
 wildcard_constraints:
@@ -78,43 +113,9 @@ wildcard_constraints:
     batch=r"\d+",
 
 
-@functools.cache
-def _imports(path):
-    """Files of the package that the Python file `path` imports, as a frozenset."""
-    root = Path(workflow.basedir) / "src"
-    found = set()
-    for node in ast.walk(ast.parse(Path(path).read_text())):
-        names = []
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = [
-                node.module,
-                *(f"{node.module}.{alias.name}" for alias in node.names),
-            ]
-        elif isinstance(node, ast.Import):
-            names = [alias.name for alias in node.names]
-        for name in names:
-            stem = root.joinpath(*name.split("."))
-            files = (stem.with_suffix(".py"), stem / "__init__.py")
-            found |= {file for file in files if file.exists()}
-    return frozenset(found)
-
-
-@functools.cache
 def source(script):
-    """Digest of a script and of all package files that it reaches through imports.
-
-    Snakemake sees an edit of the script itself, but not of what it imports.
-    """
-    waiting, seen = [Path(workflow.basedir) / "scripts" / script], set()
-    while waiting:
-        path = waiting.pop()
-        if path not in seen:
-            seen.add(path)
-            waiting.extend(_imports(path))
-    digest = hashlib.sha256()
-    for path in sorted(seen):
-        digest.update(path.name.encode() + path.read_bytes())
-    return digest.hexdigest()[:16]
+    """Digest of a script and of all package files that it reaches through imports."""
+    return source_digest(Path(workflow.basedir), script)
 
 
 def growing(amount):
@@ -132,14 +133,147 @@ def training_memory(wildcards, input, attempt):
     return attempt * max(4000, round(1500 + 0.3 * vectors * input.size_mb))
 
 
+def network_memory():
+    """Memory (MB) of a network's training: images and targets as float32, 1.5 GB of the rest."""
+    heads, voxels = len(COHORT["train"]) + 1, math.prod(STUDY["mri"]["shape"])
+    return 1500 + round(4e-6 * voxels * heads * (2 + len(TABLES)))
+
+
+# Path patterns, one function per folder of results.
+
+
 def result(name):
-    """Path (pattern) of a result of the study."""
+    """A result of the study."""
     return f"{OUT}/{name}"
 
 
-def anat(name):
-    """Path pattern of an anatomical file of a subject."""
-    return result(f"{{subject}}/anat/{{subject}}_{name}")
+def logs(name):
+    """The log of a rule's job."""
+    return result(f"logs/{name}.log")
+
+
+def benchmarks(name):
+    """Run time and peak memory of a rule's job."""
+    return result(f"benchmarks/{name}.tsv")
+
+
+def figure(name):
+    """A figure of the report."""
+    return result(f"figures/{name}.png")
+
+
+def table(name):
+    """A table of all subjects."""
+    return result(f"tables/{name}.tsv")
+
+
+def of_subject(folder):
+    """Function that gives the path pattern of a subject's file in a folder."""
+    return lambda name: result(f"{{subject}}/{folder}/{{subject}}_{name}")
+
+
+anat, cond, tms, head, forward, rom, eit, measured = map(
+    of_subject, ("anat", "cond", "tms", "head", "forward", "rom", "eit", "measured")
+)
+
+
+def scans(kind=""):
+    """T1w and T2w of a subject, as the inputs or outputs `t1` and `t2` of a rule."""
+    return {"t1": anat(f"{kind}T1w.nii.gz"), "t2": anat(f"{kind}T2w.nii.gz")}
+
+
+def networks(name):
+    """A file next to the trained networks: this study's, or those that it names."""
+    folder = STUDY["condnet"].get("networks")
+    root = expand_path("condnet.networks", folder) if folder else result("networks")
+    return f"{root}/{name}"
+
+
+def trained(name):
+    """A file of a subject in the study that `rom.trained` names."""
+    root = expand_path("rom.trained", STUDY["rom"]["trained"])
+    return f"{root}/{{subject}}/{name}"
+
+
+def condmap(model, table=TABLES[0], space=""):
+    """A conductivity map on the networks' grid, or on that of the fields."""
+    return cond(f"{space}table-{table}_desc-{model}_condmap.nii.gz")
+
+
+def every_table(model):
+    """A conductivity map for each of the study's tables."""
+    return [condmap(model, name) for name in TABLES]
+
+
+def field(name):
+    """A file of the field that the coil induces in a conductivity map."""
+    return tms(f"pos-coil_cond-{{model}}_{name}")
+
+
+def every_field(name="efield.nii.gz"):
+    """A file of the field in every conductivity map."""
+    return expand(field(name), model=FIELDS, allow_missing=True)
+
+
+def field_labels():
+    """Labels on the grid of the fields."""
+    return anat(f"{FINE or 'space-grid_'}dseg.nii.gz")
+
+
+def mni_warp():
+    """The deformation to MNI space, if the study has one."""
+    deformable = STUDY["tms"]["hand_knob"]["registration"] == "deformable"
+    return anat("desc-mni_warp.nii.gz") if deformable else []
+
+
+def normalised(subjects):
+    """Normalised T1w and T2w of subjects, by contrast."""
+    name = anat("space-grid_desc-normalised_{contrast}.nii.gz")
+    return {
+        each: expand(name, contrast=each, subject=subjects) for each in ("T1w", "T2w")
+    }
+
+
+def own_maps(subject):
+    """Estimated maps of a subject in the T1w's own grid, one per table."""
+    return expand(
+        condmap("condnet", "{table}", "space-T1w_"), subject=subject, table=TABLES
+    )
+
+
+def generated_only(**files):
+    """Files of generated heads alone, whose truth is known."""
+    return files if GENERATED else {}
+
+
+def alternatives(names):
+    """Regular expression that matches exactly the given names (nothing, if there are none)."""
+    return "|".join(names) if names else "(?!)"
+
+
+def batches(name):
+    """A file of every training batch of a head."""
+    count = -(-paths.pair_count(STUDY["rom"]["pairs"]) // STUDY["rom"]["batch"])
+    numbers = [f"{number:03d}" for number in range(count)]
+    return expand(rom(f"batch-{{batch}}_{name}"), batch=numbers, allow_missing=True)
+
+
+def kept_bases():
+    """The output of training that holds the bases, where anything needs them."""
+    needed = STUDY["rom"]["corrected"] or STUDY["rom"]["experiment"]["norms"]
+    return {"bases": temp(directory(rom("batch-{batch}_bases")))} if needed else {}
+
+
+def uncorrected_model():
+    """The reduced model as merging leaves it: the final one, unless it is to be corrected."""
+    return (
+        temp(rom("desc-uncorrected_rom.h5"))
+        if STUDY["rom"]["corrected"]
+        else rom("rom.h5")
+    )
+
+
+# Files that the study names.
 
 
 def expand_path(key, path):
@@ -152,7 +286,7 @@ def colin27(name):
     return f"{expand_path('head.folder', STUDY['head']['folder'])}/{name}"
 
 
-def given_mesh(wildcards):
+def mesh_file(wildcards):
     """The mesh file that the study names for a head."""
     key = f"head.files.{wildcards.subject}"
     return expand_path(key, STUDY["head"]["files"][wildcards.subject])
@@ -163,10 +297,17 @@ def label_map(wildcards):
     return str(paths.label_file(STUDY, wildcards.subject).resolve())
 
 
+def finer_labels(wildcards):
+    """The label map from which labels finer than the study's voxels can be made."""
+    if COHORT["source"] == "labels":
+        return label_map(wildcards)
+    return [] if GENERATED else anat("dseg.nii.gz").format(**wildcards)
+
+
 def bids_files(wildcards):
     """Scans and label map of a subject in a BIDS-like folder."""
-    found = paths.bids_files(STUDY, wildcards.subject)
-    return {key: str(path.resolve()) for key, path in found.items()}
+    files = paths.bids_files(STUDY, wildcards.subject)
+    return {key: str(path.resolve()) for key, path in files.items()}
 
 
 def mni_template(wildcards):
@@ -175,7 +316,7 @@ def mni_template(wildcards):
     return expand_path("mri.template", template) if template else []
 
 
-def scan(contrast):
+def named_scan(contrast):
     """Input function: the scan that the study names for a person without labels."""
 
     def find(wildcards):
@@ -185,63 +326,6 @@ def scan(contrast):
     return find
 
 
-def alternatives(names):
-    """Regular expression that matches exactly the given names (nothing, if there are none)."""
-    return "|".join(names) if names else "(?!)"
-
-
-def batches(subject):
-    """Numbers of the training batches of a head, as text."""
-    count = paths.pair_count(STUDY["rom"]["pairs"])
-    return [f"{number:03d}" for number in range(-(-count // STUDY["rom"]["batch"]))]
-
-
-def kept_bases():
-    """The output of training that holds the bases, where anything needs them."""
-    name = result("{subject}/rom/{subject}_batch-{batch}_bases")
-    needed = STUDY["rom"]["corrected"] or STUDY["rom"]["experiment"]["norms"]
-    return {"bases": temp(directory(name))} if needed else {}
-
-
-def uncorrected_model():
-    """The reduced model as merging leaves it: the final one, unless it is to be corrected."""
-    if STUDY["rom"]["corrected"]:
-        return temp(result("{subject}/rom/{subject}_desc-uncorrected_rom.h5"))
-    return result("{subject}/rom/{subject}_rom.h5")
-
-
-def convergence(kind):
-    """Input function: tables of one kind of all batches of Experiment 1."""
-
-    def find(wildcards):
-        return expand(
-            result(f"{{subject}}/rom/{{subject}}_batch-{{batch}}_{kind}.tsv"),
-            subject=wildcards.subject,
-            batch=batches(wildcards.subject),
-        )
-
-    return find
-
-
-def disturbed_geometry():
-    """What a head that differs in one thing shares with the study's."""
-    head, electrodes = STUDY["head"], STUDY["head"]["electrodes"]
-    return {
-        "mesh": head["mesh"],
-        "spongy": head.get("spongy"),
-        "diameter": electrodes["diameter"],
-        "anisotropic": head["anisotropic"],
-        "radial": head["radial"],
-        "relative_impedance": electrodes.get("relative_impedance", {}),
-    }
-
-
-def trained(name):
-    """Path pattern of a file in the study that `rom.trained` names."""
-    root = expand_path("rom.trained", STUDY["rom"]["trained"])
-    return f"{root}/{{subject}}/{name}"
-
-
 def measured_file(wildcards):
     """The measured voltages that the study names for a head, if it names any."""
     name = STUDY["inverse"]["measured"]
@@ -249,27 +333,28 @@ def measured_file(wildcards):
     return expand_path("inverse.measured", name) if name else []
 
 
-def normalised(subjects):
-    """Normalised T1w and T2w of subjects, by contrast."""
-    return {
-        contrast: expand(
-            anat(f"space-grid_desc-normalised_{contrast}.nii.gz"), subject=subjects
-        )
-        for contrast in ("T1w", "T2w")
-    }
+def given_matrix(wildcards):
+    """The placement that the study gives for a subject by a matrix, if it gives one."""
+    return STUDY["tms"].get("matrices", {}).get(wildcards.subject, [])
 
 
-def networks(name):
-    """Path pattern of a file beside the trained networks: this study's, or those it names."""
-    folder = STUDY["condnet"].get("networks")
-    root = expand_path("condnet.networks", folder) if folder else result("networks")
-    return f"{root}/{name}"
+# Inputs and params that depend on the subject or the map.
 
 
-def own_maps(subject):
-    """Estimated maps of a subject in the T1w's own grid, one per table."""
-    name = f"{subject}/cond/{subject}_space-T1w_table-{{table}}_desc-condnet_condmap.nii.gz"
-    return expand(result(name), table=TABLES)
+def map_labels(wildcards):
+    """Labels on the grid of a conductivity map."""
+    return anat(f"{wildcards.space or 'space-grid_'}dseg.nii.gz").format(**wildcards)
+
+
+def field_map(wildcards):
+    """Conductivity map behind a field: a model of the first table, or model-table."""
+    model, _, table = wildcards.model.partition("-")
+    return condmap(model, table or TABLES[0], FINE).format(**wildcards)
+
+
+def known_models(wildcards):
+    """Kinds of conductivity maps of a subject: without labels the estimated one alone."""
+    return ["condnet"] if wildcards.subject in SCANS else MODELS
 
 
 def study_note():
@@ -293,71 +378,3 @@ def head_note(wildcards):
     if STUDY["head"]["source"] == "file":
         return "mesh from a file"
     return picture_note(wildcards)
-
-
-def field_labels(subject="{subject}"):
-    """Path (pattern) of the labels on the grid of the fields."""
-    space = FINE or "space-grid_"
-    return result(f"{subject}/anat/{subject}_{space}dseg.nii.gz")
-
-
-def finer_labels(wildcards):
-    """The label map from which labels finer than the study's voxels can be made."""
-    if COHORT["source"] == "labels":
-        return label_map(wildcards)
-    return [] if GENERATED else str(anat("dseg.nii.gz")).format(**wildcards)
-
-
-def mni_warp():
-    """Path pattern of the deformation to MNI space, if the study asks for one."""
-    deformable = STUDY["tms"]["hand_knob"]["registration"] == "deformable"
-    return anat("desc-mni_warp.nii.gz") if deformable else []
-
-
-def given_matrix(wildcards):
-    """The placement that the study gives for a subject by a matrix, if it gives one."""
-    return STUDY["tms"].get("matrices", {}).get(wildcards.subject, [])
-
-
-def fine_truth():
-    """The truth of a generated head on the fields' own grid, as an output."""
-    return {"truth": first_table("true", FINE)} if GENERATED else {}
-
-
-def map_labels(wildcards):
-    """Labels on the grid of a conductivity map."""
-    return anat(f"{wildcards.space or 'space-grid_'}dseg.nii.gz").format(**wildcards)
-
-
-def first_table(name, space=""):
-    """Path pattern of a map of the study's first conductivity table."""
-    return result(
-        f"{{subject}}/cond/{{subject}}_{space}table-{TABLES[0]}_desc-{name}_condmap.nii.gz"
-    )
-
-
-def field_map(wildcards):
-    """Conductivity map behind a field: a model of the first table, or model-table."""
-    model, _, table = wildcards.model.partition("-")
-    subject, table = wildcards.subject, table or TABLES[0]
-    return result(
-        f"{subject}/cond/{subject}_{FINE}table-{table}_desc-{model}_condmap.nii.gz"
-    )
-
-
-def every_table(name):
-    """Path patterns of a map of each of the study's conductivity tables."""
-    return [
-        result(f"{{subject}}/cond/{{subject}}_table-{table}_desc-{name}_condmap.nii.gz")
-        for table in TABLES
-    ]
-
-
-def known_maps(wildcards):
-    """Maps that there are of a subject: without labels the estimated one alone."""
-    return ["condnet"] if wildcards.subject in SCANS else MODELS
-
-
-def generated_only(**files):
-    """Files that there are of generated heads alone, whose truth is known."""
-    return files if GENERATED else {}

@@ -1,13 +1,12 @@
-# CondNet: one network per slicing axis, their average, and conductivity maps in S/m.
-# Beside a validation by slices, whose heads the network has seen, stands one head that it has not.
-UNSEEN = COHORT["test"][:1] if STUDY["condnet"]["validation"] == "slice" else []
-# Images and targets are held in memory as float32, with about 1.5 GB of the rest.
-TRAINING_MB = 1500 + round(
-    4e-6
-    * math.prod(STUDY["mri"]["shape"])
-    * (len(COHORT["train"]) + 1)
-    * (2 + len(TABLES))
-)
+# CondNet: one network per slicing axis, their average, conductivity maps in S/m, and figures.
+# What a network's training uses next to its tables.
+NETWORK = {
+    **keys("condnet", "depth", "kernels", "epochs", "batch_size", "learning_rate"),
+    **keys("condnet", "precision", "validation", "empty_slices"),
+}
+# The table of figures of one table, and its maps.
+FIRST = {"table": TABLES[0], **keys("condnet", "frequency")}
+MAPS = expand(condmap("{model}"), model=MODELS, allow_missing=True)
 
 
 rule train_axis:
@@ -18,16 +17,14 @@ rule train_axis:
         network=result("networks/axis-{axis}_network.ckpt"),
         history=result("networks/axis-{axis}_history.tsv"),
     log:
-        result("logs/train_axis/{axis}.log"),
+        logs("train_axis/{axis}"),
     benchmark:
-        result("benchmarks/train_axis/{axis}.tsv")
+        benchmarks("train_axis/{axis}")
     conda:
         "../../envs/condnet.yaml"
-    envmodules:
-        *MODULES["condnet"],
     threads: 1
     resources:
-        mem_mb=growing(TRAINING_MB),
+        mem_mb=growing(network_memory()),
         runtime=growing(240),
     params:
         source=source("condnet/train_axis.py"),
@@ -36,7 +33,7 @@ rule train_axis:
         subjects=COHORT["train"],
         unseen=UNSEEN,
         normalisation=PREPARATION,
-        settings=STUDY["condnet"],
+        settings={**SCALE, **NETWORK},
         state=result(".state"),
     script:
         "../../scripts/condnet/train_axis.py"
@@ -44,29 +41,22 @@ rule train_axis:
 
 rule predict_axis:
     input:
+        **scans("space-grid_desc-normalised_"),
         network=networks("axis-{axis}_network.ckpt"),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
     output:
-        prediction=temp(
-            result("{subject}/cond/{subject}_axis-{axis}_desc-scaled_condmap.nii.gz")
-        ),
+        prediction=temp(cond("axis-{axis}_desc-scaled_condmap.nii.gz")),
     log:
-        result("logs/predict_axis/{subject}_{axis}.log"),
+        logs("predict_axis/{subject}_{axis}"),
     benchmark:
-        result("benchmarks/predict_axis/{subject}_{axis}.tsv")
+        benchmarks("predict_axis/{subject}_{axis}")
     conda:
         "../../envs/condnet.yaml"
-    envmodules:
-        *MODULES["condnet"],
     resources:
         mem_mb=growing(3000),
     params:
+        **SCALE,
         source=source("condnet/predict_axis.py"),
         normalisation=PREPARATION,
-        tables=TABLES,
-        frequency=STUDY["condnet"]["frequency"],
-        tau=STUDY["condnet"]["tau"],
         unseen=lambda wildcards: [
             name for name in COHORT["test"] if name == wildcards.subject
         ],
@@ -77,20 +67,17 @@ rule predict_axis:
 rule average_axes:
     input:
         predictions=expand(
-            result(
-                "{{subject}}/cond/{{subject}}_axis-{axis}_desc-scaled_condmap.nii.gz"
-            ),
+            cond("axis-{axis}_desc-scaled_condmap.nii.gz"),
             axis=AXES,
+            allow_missing=True,
         ),
     output:
-        average=result("{subject}/cond/{subject}_desc-average_condmap.nii.gz"),
-        spread_path=result("{subject}/cond/{subject}_desc-spread_condmap.nii.gz"),
+        average=cond("desc-average_condmap.nii.gz"),
+        spread_path=cond("desc-spread_condmap.nii.gz"),
     log:
-        result("logs/average_axes/{subject}.log"),
+        logs("average_axes/{subject}"),
     conda:
         "../../envs/condnet.yaml"
-    envmodules:
-        *MODULES["condnet"],
     params:
         source=source("condnet/average_axes.py"),
     script:
@@ -99,50 +86,34 @@ rule average_axes:
 
 rule rescale_conductivity:
     input:
-        average=result("{subject}/cond/{subject}_desc-average_condmap.nii.gz"),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
+        **scans("space-grid_desc-normalised_"),
+        average=cond("desc-average_condmap.nii.gz"),
         grid=lambda wildcards: map_labels(wildcards) if wildcards.space else [],
     output:
-        maps=expand(
-            result(
-                "{{subject}}/cond/{{subject}}_{{space}}table-{table}_desc-condnet_condmap.nii.gz"
-            ),
-            table=TABLES,
-        ),
+        maps=[condmap("condnet", name, "{space}") for name in TABLES],
     log:
-        result("logs/rescale_conductivity/{subject}_{space}map.log"),
+        logs("rescale_conductivity/{subject}_{space}map"),
     conda:
         "../../envs/condnet.yaml"
-    envmodules:
-        *MODULES["condnet"],
     resources:
         mem_mb=growing(3000),
     params:
+        **SCALE,
         source=source("condnet/rescale_conductivity.py"),
-        tables=TABLES,
-        frequency=STUDY["condnet"]["frequency"],
-        tau=STUDY["condnet"]["tau"],
     script:
         "../../scripts/condnet/rescale_conductivity.py"
 
 
 rule return_conductivity:
     input:
-        conductivity=result(
-            "{subject}/cond/{subject}_table-{table}_desc-condnet_condmap.nii.gz"
-        ),
+        conductivity=condmap("condnet", "{table}"),
         scan=anat("T1w.nii.gz"),
     output:
-        own_map=result(
-            "{subject}/cond/{subject}_space-T1w_table-{table}_desc-condnet_condmap.nii.gz"
-        ),
+        own_map=condmap("condnet", "{table}", "space-T1w_"),
     log:
-        result("logs/return_conductivity/{subject}_{table}.log"),
+        logs("return_conductivity/{subject}_{table}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("condnet/return_conductivity.py"),
         table="{table}",
@@ -156,11 +127,9 @@ rule measure_domain:
     output:
         domain=result("networks/domain.json"),
     log:
-        result("logs/measure_domain.log"),
+        logs("measure_domain"),
     conda:
         "../../envs/condnet.yaml"
-    envmodules:
-        *MODULES["condnet"],
     params:
         source=source("condnet/measure_domain.py"),
         subjects=COHORT["train"],
@@ -171,18 +140,15 @@ rule measure_domain:
 
 rule judge_domain:
     input:
+        **scans("space-grid_desc-normalised_"),
         domain=networks("domain.json"),
-        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
-        t2=anat("space-grid_desc-normalised_T2w.nii.gz"),
-        spread=result("{subject}/cond/{subject}_desc-spread_condmap.nii.gz"),
+        spread=cond("desc-spread_condmap.nii.gz"),
     output:
-        judgement=result("{subject}/cond/{subject}_domain.json"),
+        judgement=cond("domain.json"),
     log:
-        result("logs/judge_domain/{subject}.log"),
+        logs("judge_domain/{subject}"),
     conda:
         "../../envs/condnet.yaml"
-    envmodules:
-        *MODULES["condnet"],
     params:
         source=source("condnet/judge_domain.py"),
         normalisation=PREPARATION,
@@ -194,41 +160,29 @@ rule uniform_conductivity:
     input:
         labels=map_labels,
     output:
-        conductivity=result(
-            "{subject}/cond/{subject}_{space}table-{table}_desc-uniform_condmap.nii.gz"
-        ),
+        conductivity=condmap("uniform", "{table}", "{space}"),
     log:
-        result("logs/uniform_conductivity/{subject}_{space}{table}.log"),
+        logs("uniform_conductivity/{subject}_{space}{table}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
+        **keys("condnet", "frequency"),
         source=source("condnet/uniform_conductivity.py"),
         table="{table}",
-        frequency=STUDY["condnet"]["frequency"],
     script:
         "../../scripts/condnet/uniform_conductivity.py"
 
 
 rule blur_uniform:
     input:
-        uniform=result(
-            "{subject}/cond/{subject}_{space}table-{table}_desc-uniform_condmap.nii.gz"
-        ),
-        estimated=result(
-            "{subject}/cond/{subject}_{space}table-{table}_desc-condnet_condmap.nii.gz"
-        ),
+        uniform=condmap("uniform", "{table}", "{space}"),
+        estimated=condmap("condnet", "{table}", "{space}"),
     output:
-        blurred=result(
-            "{subject}/cond/{subject}_{space}table-{table}_desc-blurred_condmap.nii.gz"
-        ),
+        blurred=condmap("blurred", "{table}", "{space}"),
     log:
-        result("logs/blur_uniform/{subject}_{space}{table}.log"),
+        logs("blur_uniform/{subject}_{space}{table}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     resources:
         mem_mb=growing(4000),
     params:
@@ -243,16 +197,12 @@ rule conform_truth:
         lens=anat("desc-lens_mask.nii.gz"),
         grid_t1=anat("space-grid_T1w.nii.gz"),
     output:
-        conductivity=result(
-            "{subject}/cond/{subject}_table-{table}_desc-true_condmap.nii.gz"
-        ),
-        grid_lens=result("{subject}/cond/{subject}_table-{table}_desc-lens_mask.nii.gz"),
+        conductivity=condmap("true", "{table}"),
+        grid_lens=cond("table-{table}_desc-lens_mask.nii.gz"),
     log:
-        result("logs/conform_truth/{subject}_{table}.log"),
+        logs("conform_truth/{subject}_{table}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("condnet/conform_truth.py"),
     script:
@@ -266,33 +216,188 @@ rule compare_conductivity:
         uniform=every_table("uniform"),
         blurred=every_table("blurred"),
         condnet=every_table("condnet"),
-        true=(
-            result(
-                f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-true_condmap.nii.gz"
-            )
-            if GENERATED
-            else []
-        ),
-        lens=(
-            result(
-                f"{{subject}}/cond/{{subject}}_table-{TABLES[0]}_desc-lens_mask.nii.gz"
-            )
-            if GENERATED
-            else []
-        ),
+        true=condmap("true") if GENERATED else [],
+        lens=cond(f"table-{TABLES[0]}_desc-lens_mask.nii.gz") if GENERATED else [],
     output:
-        **generated_only(lens_values=result("{subject}/cond/{subject}_lens.tsv")),
-        errors=result("{subject}/cond/{subject}_errors.tsv"),
+        **generated_only(lens_values=cond("lens.tsv")),
+        errors=cond("errors.tsv"),
     log:
-        result("logs/compare_conductivity/{subject}.log"),
+        logs("compare_conductivity/{subject}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
+        **keys("condnet", "tables", "frequency"),
         source=source("condnet/compare_conductivity.py"),
         subject="{subject}",
-        tables=TABLES,
-        frequency=STUDY["condnet"]["frequency"],
     script:
         "../../scripts/condnet/compare_conductivity.py"
+
+
+rule summarise_scores:
+    input:
+        **generated_only(lens_values=expand(cond("lens.tsv"), subject=COHORT["test"])),
+        errors=expand(cond("errors.tsv"), subject=COHORT["test"]),
+    output:
+        **generated_only(lens=table("condnet_lens")),
+        scores=table("condnet_errors"),
+    log:
+        logs("summarise_scores"),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("condnet/summarise_scores.py"),
+    script:
+        "../../scripts/condnet/summarise_scores.py"
+
+
+rule sample_patches:
+    input:
+        labels=anat("space-grid_dseg.nii.gz"),
+        maps=MAPS,
+    output:
+        patches=cond("patches.tsv"),
+    log:
+        logs("sample_patches/{subject}"),
+    conda:
+        "../../envs/mri.yaml"
+    params:
+        source=source("condnet/sample_patches.py"),
+        models=MODELS,
+    script:
+        "../../scripts/condnet/sample_patches.py"
+
+
+rule draw_losses:
+    input:
+        histories=expand(networks("axis-{axis}_history.tsv"), axis=AXES),
+    output:
+        losses=figure("losses"),
+    log:
+        logs("draw_losses"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("condnet/draw_losses.py"),
+        note=study_note(),
+        axes=AXES,
+    script:
+        "../../scripts/condnet/draw_losses.py"
+
+
+rule draw_volumes:
+    input:
+        maps=expand(condmap("{model}"), subject=COHORT["test"][:2], model=MODELS),
+    output:
+        volumes=figure("volumes"),
+    log:
+        logs("draw_volumes"),
+    conda:
+        "../../envs/report.yaml"
+    resources:
+        mem_mb=growing(3000),
+    params:
+        **FIRST,
+        source=source("condnet/draw_volumes.py"),
+        note=study_note(),
+        subjects=COHORT["test"][:2],
+        models=MODELS,
+    script:
+        "../../scripts/condnet/draw_volumes.py"
+
+
+rule draw_conductivity:
+    input:
+        **scans("space-grid_desc-normalised_"),
+        maps=lambda wildcards: expand(
+            condmap("{model}"), model=known_models(wildcards), **wildcards
+        ),
+    output:
+        conductivity=figure("{subject}_conductivity"),
+    log:
+        logs("draw_conductivity/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **FIRST,
+        source=source("condnet/draw_conductivity.py"),
+        note=picture_note,
+        models=known_models,
+    script:
+        "../../scripts/condnet/draw_conductivity.py"
+
+
+rule draw_tables:
+    input:
+        **generated_only(true=condmap("true")),
+        **scans("space-grid_desc-normalised_"),
+        uniform=every_table("uniform"),
+        blurred=every_table("blurred"),
+        condnet=every_table("condnet"),
+    output:
+        several=figure("{subject}_tables"),
+    log:
+        logs("draw_tables/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **keys("condnet", "tables", "frequency"),
+        source=source("condnet/draw_tables.py"),
+        note=picture_note,
+    script:
+        "../../scripts/condnet/draw_tables.py"
+
+
+rule draw_spread:
+    input:
+        condnet=condmap("condnet"),
+        deviation=cond("desc-spread_condmap.nii.gz"),
+    output:
+        spread=figure("{subject}_spread"),
+    log:
+        logs("draw_spread/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **FIRST,
+        **keys("condnet", "tau"),
+        source=source("condnet/draw_spread.py"),
+        note=picture_note,
+    script:
+        "../../scripts/condnet/draw_spread.py"
+
+
+rule draw_profile:
+    input:
+        maps=MAPS,
+    output:
+        profile=figure("{subject}_profile"),
+    log:
+        logs("draw_profile/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **FIRST,
+        source=source("condnet/draw_profile.py"),
+        note=picture_note,
+        models=MODELS,
+    script:
+        "../../scripts/condnet/draw_profile.py"
+
+
+rule draw_patches:
+    input:
+        t1=anat("space-grid_desc-normalised_T1w.nii.gz"),
+        patches=cond("patches.tsv"),
+    output:
+        figure=figure("{subject}_patches"),
+    log:
+        logs("draw_patches/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **FIRST,
+        source=source("condnet/draw_patches.py"),
+        note=picture_note,
+        models=MODELS,
+    script:
+        "../../scripts/condnet/draw_patches.py"

@@ -1,4 +1,4 @@
-# Head models: six-tissue labels, tetrahedra with electrodes, and the affine operators.
+# Head models: six-tissue labels, tetrahedra with electrodes.
 
 
 if STUDY["head"]["source"] == "cohort":
@@ -9,14 +9,12 @@ if STUDY["head"]["source"] == "cohort":
             mni=anat("desc-mni_transform.json"),
             facts=anat("head.json"),
         output:
-            eit_labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
-            head_mni=result("{subject}/head/{subject}_mni.json"),
+            eit_labels=head("desc-eit6_dseg.nii.gz"),
+            head_mni=head("mni.json"),
         log:
-            result("logs/label_head/{subject}.log"),
+            logs("label_head/{subject}"),
         conda:
             "../../envs/fem.yaml"
-        envmodules:
-            *MODULES["fem"],
         params:
             source=source("head/label_head.py"),
         script:
@@ -31,16 +29,14 @@ if STUDY["head"]["source"] == "colin27":
             classes=colin27("brainweb_discrete.mat"),
             anatomy=colin27("standard_mri.mat"),
         output:
-            eit_labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
-            head_mni=result("{subject}/head/{subject}_mni.json"),
+            eit_labels=head("desc-eit6_dseg.nii.gz"),
+            head_mni=head("mni.json"),
         log:
-            result("logs/import_colin27/{subject}.log"),
+            logs("import_colin27/{subject}"),
         wildcard_constraints:
             subject=alternatives(HEADS),
         conda:
             "../../envs/fem.yaml"
-        envmodules:
-            *MODULES["fem"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -53,25 +49,23 @@ if STUDY["head"]["source"] == "file":
 
     rule import_mesh:
         input:
-            given=given_mesh,
+            given=mesh_file,
         output:
-            head=result("{subject}/head/{subject}_head.h5"),
-            mesh=result("{subject}/head/{subject}_mesh.vtu"),
-            quality=result("{subject}/head/{subject}_desc-quality.json"),
+            head=head("head.h5"),
+            mesh=head("mesh.vtu"),
+            quality=head("desc-quality.json"),
         log:
-            result("logs/import_mesh/{subject}.log"),
+            logs("import_mesh/{subject}"),
         conda:
             "../../envs/fem.yaml"
-        envmodules:
-            *MODULES["fem"],
         resources:
             mem_mb=growing(4000),
         params:
+            **CAP,
             source=source("head/import_mesh.py"),
             unit=STUDY["head"].get("unit"),
             tissues=STUDY["head"].get("tissues", {}),
             fiducials=STUDY["head"].get("fiducials"),
-            electrodes=STUDY["head"]["electrodes"],
         script:
             "../../scripts/head/import_mesh.py"
 
@@ -80,79 +74,40 @@ if STUDY["head"]["source"] != "file":
 
     rule build_mesh:
         input:
-            labels=result("{subject}/head/{subject}_desc-eit6_dseg.nii.gz"),
-            mni=result("{subject}/head/{subject}_mni.json"),
+            labels=head("desc-eit6_dseg.nii.gz"),
+            mni=head("mni.json"),
         output:
-            head=result("{subject}/head/{subject}_head.h5"),
-            mesh=result("{subject}/head/{subject}_mesh.vtu"),
-            quality=result("{subject}/head/{subject}_desc-quality.json"),
+            head=head("head.h5"),
+            mesh=head("mesh.vtu"),
+            quality=head("desc-quality.json"),
         log:
-            result("logs/build_mesh/{subject}.log"),
+            logs("build_mesh/{subject}"),
         benchmark:
-            result("benchmarks/build_mesh/{subject}.tsv")
+            benchmarks("build_mesh/{subject}")
         conda:
             "../../envs/fem.yaml"
-        envmodules:
-            *MODULES["fem"],
         resources:
             mem_mb=growing(4000),
         params:
+            **MESH,
+            **CAP,
             source=source("head/build_mesh.py"),
-            method=STUDY["head"]["mesh"]["method"],
-            size=STUDY["head"]["mesh"]["size"],
-            cut=STUDY["head"].get("cut", []),
-            spongy=STUDY["head"].get("spongy"),
-            electrodes=STUDY["head"]["electrodes"],
         script:
             "../../scripts/head/build_mesh.py"
 
 
-rule assemble_operators:
+rule draw_head:
     input:
-        head=result("{subject}/head/{subject}_head.h5"),
+        head=head("head.h5"),
     output:
-        operators=result("{subject}/head/{subject}_operators.h5"),
+        mesh=figure("{subject}_mesh"),
+        electrodes=figure("{subject}_electrodes"),
     log:
-        result("logs/assemble_operators/{subject}.log"),
-    benchmark:
-        result("benchmarks/assemble_operators/{subject}.tsv")
+        logs("draw_head/{subject}"),
     conda:
-        "../../envs/fem.yaml"
-    envmodules:
-        *MODULES["fem"],
-    resources:
-        mem_mb=growing(4000),
+        "../../envs/report.yaml"
     params:
-        source=source("forward/assemble_operators.py"),
-        anisotropic=STUDY["head"]["anisotropic"],
-        radial=STUDY["head"]["radial"],
-        relative_impedance=STUDY["head"]["electrodes"].get("relative_impedance", {}),
+        source=source("head/draw_head.py"),
+        note=head_note,
     script:
-        "../../scripts/forward/assemble_operators.py"
-
-
-rule solve_forward:
-    input:
-        head=result("{subject}/head/{subject}_head.h5"),
-        operators=result("{subject}/head/{subject}_operators.h5"),
-    output:
-        potentials=result("{subject}/forward/{subject}_potentials.tsv"),
-        residuals=result("{subject}/forward/{subject}_residuals.tsv"),
-        solution=result("{subject}/forward/{subject}_solution.vtu"),
-    log:
-        result("logs/solve_forward/{subject}.log"),
-    benchmark:
-        result("benchmarks/solve_forward/{subject}.tsv")
-    conda:
-        "../../envs/fem.yaml"
-    envmodules:
-        *MODULES["fem"],
-    resources:
-        mem_mb=growing(8000),
-    params:
-        source=source("forward/solve_forward.py"),
-        electrodes=STUDY["head"]["electrodes"],
-        forward=STUDY["forward"],
-        current=STUDY["inverse"]["current"],
-    script:
-        "../../scripts/forward/solve_forward.py"
+        "../../scripts/head/draw_head.py"

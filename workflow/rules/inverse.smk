@@ -1,55 +1,105 @@
-# Voltages with noise from full solves, and the conductivities that they give back.
+# Voltages with noise from full solves or from a measurement, and the conductivities from them.
 
 
 rule simulate_voltages:
     input:
-        operators=result("{subject}/head/{subject}_operators.h5"),
-        model=result("{subject}/rom/{subject}_rom.h5"),
+        operators=head("operators.h5"),
+        model=rom("rom.h5"),
     output:
-        voltages=result("{subject}/eit/{subject}_voltages.tsv"),
-        truth=result("{subject}/eit/{subject}_truth.tsv"),
+        voltages=eit("voltages.tsv"),
+        truth=eit("truth.tsv"),
     log:
-        result("logs/simulate_voltages/{subject}.log"),
+        logs("simulate_voltages/{subject}"),
     benchmark:
-        result("benchmarks/simulate_voltages/{subject}.tsv")
+        benchmarks("simulate_voltages/{subject}")
     conda:
         "../../envs/fem.yaml"
-    envmodules:
-        *MODULES["fem"],
     resources:
         mem_mb=growing(4000),
     params:
+        **keys("inverse", "samples", "noise"),
+        **SOLVER,
         source=source("inverse/simulate_voltages.py"),
         seed=STUDY["seed"],
-        samples=STUDY["inverse"]["samples"],
-        noise=STUDY["inverse"]["noise"],
-        backend=STUDY["rom"]["backend"],
-        preconditioner=STUDY["rom"]["preconditioner"],
     script:
         "../../scripts/inverse/simulate_voltages.py"
 
 
 rule invert_voltages:
     input:
-        model=result("{subject}/rom/{subject}_rom.h5"),
-        voltages=result("{subject}/eit/{subject}_voltages.tsv"),
-        truth=result("{subject}/eit/{subject}_truth.tsv"),
+        model=rom("rom.h5"),
+        voltages=eit("voltages.tsv"),
+        truth=eit("truth.tsv"),
     output:
-        estimates=result("{subject}/eit/{subject}_estimates.tsv"),
-        errors=result("{subject}/eit/{subject}_relativeerror.tsv"),
+        estimates=eit("estimates.tsv"),
+        errors=eit("relativeerror.tsv"),
     log:
-        result("logs/invert_voltages/{subject}.log"),
+        logs("invert_voltages/{subject}"),
     benchmark:
-        result("benchmarks/invert_voltages/{subject}.tsv")
+        benchmarks("invert_voltages/{subject}")
     conda:
         "../../envs/fem.yaml"
-    envmodules:
-        *MODULES["fem"],
     params:
+        **FIT,
+        **keys("inverse", "method"),
         source=source("inverse/invert_voltages.py"),
-        noise=STUDY["inverse"]["noise"],
-        reference=STUDY["inverse"]["reference"],
-        method=STUDY["inverse"]["method"],
-        modes=STUDY["inverse"]["modes"],
     script:
         "../../scripts/inverse/invert_voltages.py"
+
+
+rule draw_estimates:
+    input:
+        errors=eit("relativeerror.tsv"),
+    output:
+        estimates=figure("{subject}_estimates"),
+    log:
+        logs("draw_estimates/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        **keys("inverse", "modes"),
+        source=source("inverse/draw_estimates.py"),
+        note=head_note,
+    script:
+        "../../scripts/inverse/draw_estimates.py"
+
+
+rule import_measured:
+    input:
+        measured=measured_file,
+    output:
+        measurement=measured("measurement.tsv"),
+    log:
+        logs("import_measured/{subject}"),
+    conda:
+        "../../envs/fem.yaml"
+    params:
+        source=source("inverse/import_measured.py"),
+    script:
+        "../../scripts/inverse/import_measured.py"
+
+
+rule estimate_measured:
+    input:
+        measurement=measured("measurement.tsv"),
+        model=rom("rom.h5"),
+    output:
+        estimates=measured("estimates.tsv"),
+        summary_table=measured("summary.tsv"),
+        residuals=measured("residuals.tsv"),
+        record=measured("record.json"),
+        estimates_figure=figure("{subject}_measured"),
+        spectrum_figure=figure("{subject}_spectrum"),
+        residuals_figure=figure("{subject}_residuals"),
+    log:
+        logs("estimate_measured/{subject}"),
+    benchmark:
+        benchmarks("estimate_measured/{subject}")
+    conda:
+        "../../envs/fem.yaml"
+    params:
+        **keys("inverse", "noise"),
+        source=source("inverse/estimate_measured.py"),
+        note=head_note,
+    script:
+        "../../scripts/inverse/estimate_measured.py"

@@ -1,51 +1,45 @@
-# One grid for all: alignment, bias field, normalisation, and the way to MNI space.
+# One grid for all: alignment, bias field, normalisation, and the transform to MNI space.
 
 
 rule align_t2:
     input:
-        t1=anat("T1w.nii.gz"),
-        t2=anat("T2w.nii.gz"),
+        **scans(),
     output:
         grid_t1=anat("space-grid_T1w.nii.gz"),
         grid_t2=anat("space-grid_T2w.nii.gz"),
         alignment=anat("desc-alignment.json"),
     log:
-        result("logs/align_t2/{subject}.log"),
+        logs("align_t2/{subject}"),
     benchmark:
-        result("benchmarks/align_t2/{subject}.tsv")
+        benchmarks("align_t2/{subject}")
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
+        **keys("mri", "shape"),
+        **keys("cohort", "voxel_size_mm"),
         source=source("mri/align_t2.py"),
         seed=STUDY["seed"],
-        shape=STUDY["mri"]["shape"],
-        voxel_size_mm=COHORT["voxel_size_mm"],
     script:
         "../../scripts/mri/align_t2.py"
 
 
 rule conform_labels:
     input:
+        **scans(),
         labels=anat("dseg.nii.gz"),
         grid_t1=anat("space-grid_T1w.nii.gz"),
-        t1=anat("T1w.nii.gz"),
-        t2=anat("T2w.nii.gz"),
         alignment=anat("desc-alignment.json"),
         facts=anat("head.json"),
     output:
         grid_labels=anat("space-grid_dseg.nii.gz"),
         region=anat("space-grid_desc-compared_mask.nii.gz"),
     log:
-        result("logs/conform_labels/{subject}.log"),
+        logs("conform_labels/{subject}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
+        **keys("cohort", "neck"),
         source=source("mri/conform_labels.py"),
-        neck=COHORT["neck"],
     script:
         "../../scripts/mri/conform_labels.py"
 
@@ -57,13 +51,11 @@ rule correct_bias:
         corrected=anat("space-grid_desc-biascorrected_{contrast}.nii.gz"),
         field=anat("space-grid_desc-biasfield_{contrast}.nii.gz"),
     log:
-        result("logs/correct_bias/{subject}_{contrast}.log"),
+        logs("correct_bias/{subject}_{contrast}"),
     benchmark:
-        result("benchmarks/correct_bias/{subject}_{contrast}.tsv")
+        benchmarks("correct_bias/{subject}_{contrast}")
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("mri/correct_bias.py"),
         shrink=STUDY["mri"]["bias_shrink"],
@@ -77,11 +69,9 @@ rule normalise_intensity:
     output:
         normalised=anat("space-grid_desc-normalised_{contrast}.nii.gz"),
     log:
-        result("logs/normalise_intensity/{subject}_{contrast}.log"),
+        logs("normalise_intensity/{subject}_{contrast}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("mri/normalise_intensity.py"),
         method=STUDY["mri"]["normalisation"],
@@ -98,42 +88,15 @@ rule register_template:
     output:
         mni=anat("desc-mni_transform.json"),
     log:
-        result("logs/register_template/{subject}.log"),
+        logs("register_template/{subject}"),
     benchmark:
-        result("benchmarks/register_template/{subject}.tsv")
+        benchmarks("register_template/{subject}")
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("mri/register_template.py"),
     script:
         "../../scripts/mri/register_template.py"
-
-
-rule draw_alignment:
-    input:
-        t1=anat("space-grid_T1w.nii.gz"),
-        t2=anat("space-grid_T2w.nii.gz"),
-        own_t2=anat("T2w.nii.gz"),
-        alignment=anat("desc-alignment.json"),
-    output:
-        figure=report(
-            result("figures/{subject}_alignment.png"),
-            category="Cohort",
-            caption="../report/alignment.rst",
-        ),
-    log:
-        result("logs/draw_alignment/{subject}.log"),
-    conda:
-        "../../envs/report.yaml"
-    envmodules:
-        *MODULES["report"],
-    params:
-        source=source("mri/draw_alignment.py"),
-        note=picture_note,
-    script:
-        "../../scripts/mri/draw_alignment.py"
 
 
 rule warp_template:
@@ -145,14 +108,49 @@ rule warp_template:
     output:
         warp=anat("desc-mni_warp.nii.gz"),
     log:
-        result("logs/warp_template/{subject}.log"),
+        logs("warp_template/{subject}"),
     benchmark:
-        result("benchmarks/warp_template/{subject}.tsv")
+        benchmarks("warp_template/{subject}")
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("mri/warp_template.py"),
     script:
         "../../scripts/mri/warp_template.py"
+
+
+rule draw_alignment:
+    input:
+        **scans("space-grid_"),
+        own_t2=anat("T2w.nii.gz"),
+        alignment=anat("desc-alignment.json"),
+    output:
+        figure=figure("{subject}_alignment"),
+    log:
+        logs("draw_alignment/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("mri/draw_alignment.py"),
+        note=picture_note,
+    script:
+        "../../scripts/mri/draw_alignment.py"
+
+
+rule draw_anatomy:
+    input:
+        **scans("space-grid_desc-biascorrected_"),
+        labels=lambda wildcards: (
+            anat("space-grid_dseg.nii.gz") if wildcards.subject in LABELLED else []
+        ),
+    output:
+        anatomy=figure("{subject}_anatomy"),
+    log:
+        logs("draw_anatomy/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("mri/draw_anatomy.py"),
+        note=picture_note,
+    script:
+        "../../scripts/mri/draw_anatomy.py"

@@ -1,151 +1,107 @@
-# What a study asks for: the figures and tables of its report, and what is kept beside it.
+# What a study makes: the figures and tables of its report, and the results that people use.
 
 
-def inversion_figures():
-    """Figures of Experiments 2 to 5 that the study asks for."""
-    kinds = list(STUDY["inverse"]["experiment"]["kinds"])
-    kinds += ["noises"] if "inversion" in kinds else []
-    measured = STUDY["inverse"]["measured"]
-    return kinds + (["measured", "spectrum", "residuals"] if measured else [])
+def per_subject(subjects, *names):
+    """Figures of subjects, by the name under which the report shows them."""
+    return {
+        f"{name}_{subject}": figure(f"{subject}_{name}")
+        for subject in subjects
+        for name in names
+    }
 
 
 def figures():
     """Figures of the study, by the name under which the report shows them."""
     found = {}
     if "tms" in PIPELINES:
-        for name in ("losses", "volumes"):
-            found[name] = result(f"figures/{name}.png")
-        for subject in SHOWN:
-            for name in ("alignment", "anatomy", "conductivity", "spread"):
-                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
-        for subject in COHORT["test"]:
-            for name in ("profile", "patches", *(["tables"] if TABLES[1:] else [])):
-                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
-            found[f"coil_{subject}"] = f"{OUT}/figures/{subject}_coil.png"
-            found[f"efield_{subject}"] = f"{OUT}/figures/{subject}_efield.png"
-            found[f"difference_{subject}"] = f"{OUT}/figures/{subject}_difference.png"
-        found["sagittal"] = result("figures/sagittal.png")
-    if "eit" in PIPELINES:
-        for subject in HEADS:
-            names = ["mesh", "electrodes", "greedy", "bound", "estimates"]
-            if STUDY["rom"]["experiment"]["norms"]:
-                names += ["convergence", "measures", "stopping", "basis"]
-            names += inversion_figures()
-            for name in names:
-                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
+        several = ["tables"] if TABLES[1:] else []
+        fields = ("coil", "efield", "difference")
+        found |= {name: figure(name) for name in ("losses", "volumes", "sagittal")}
+        found |= per_subject(SHOWN, "alignment", "anatomy", "conductivity", "spread")
+        found |= per_subject(COHORT["test"], "profile", "patches", *several, *fields)
+    if "forward" in PIPELINES or "eit" in PIPELINES:
+        found |= per_subject(HEADS, "mesh", "electrodes")
     if "forward" in PIPELINES:
-        for subject in HEADS:
-            for name in ("mesh", "electrodes", "potential", "thickness"):
-                found[f"{name}_{subject}"] = f"{OUT}/figures/{subject}_{name}.png"
+        found |= per_subject(HEADS, "potential", "thickness")
+    if "eit" in PIPELINES:
+        kinds = STUDY["inverse"]["experiment"]["kinds"]
+        found |= per_subject(HEADS, "greedy", "bound", "estimates", *kinds)
+        if STUDY["rom"]["experiment"]["norms"]:
+            found |= per_subject(HEADS, "convergence", "measures", "stopping", "basis")
+        if "inversion" in kinds:
+            found |= per_subject(HEADS, "noises")
+        if STUDY["inverse"]["measured"]:
+            found |= per_subject(HEADS, "measured", "spectrum", "residuals")
     return found
 
 
 def experiment_tables():
-    """Tables of Experiments 2 to 5 that the report reads, by kind."""
-    experiment = STUDY["inverse"]["experiment"]
-    found = {}
+    """Tables of Experiments 1 to 5 that the report reads, by kind, as path patterns."""
+    experiment, found = STUDY["inverse"]["experiment"], {}
+    if STUDY["rom"]["experiment"]["norms"]:
+        found["convergences"] = rom("convergence.tsv")
     if "inversion" in experiment["kinds"]:
-        found["sweeps"] = "eit/{subject}_inversion.tsv"
+        found["sweeps"] = eit("inversion.tsv")
         if experiment["baseline_pairs"]:
-            found["baselines"] = "eit/{subject}_baseline.tsv"
-    for kind in ("references", "disturbances"):
-        if kind in experiment["kinds"]:
-            found[kind] = f"eit/{{subject}}_{kind}.tsv"
-    if "references" in found:
-        found["places"] = "eit/{subject}_places.tsv"
+            found["baselines"] = eit("baseline.tsv")
+    if "references" in experiment["kinds"]:
+        found |= {"references": eit("references.tsv"), "places": eit("places.tsv")}
+    if "disturbances" in experiment["kinds"]:
+        found["disturbances"] = eit("disturbances.tsv")
     if STUDY["inverse"]["measured"]:
-        found["measured_summaries"] = "measured/{subject}_summary.tsv"
-        found["measured_records"] = "measured/{subject}_record.json"
-        found["measured_estimates"] = "measured/{subject}_estimates.tsv"
-    return {
-        key: expand(result(f"{{subject}}/{name}"), subject=HEADS)
-        for key, name in found.items()
-    }
+        found["measured_summaries"] = measured("summary.tsv")
+        found["measured_records"] = measured("record.json")
+        found["measured_estimates"] = measured("estimates.tsv")
+    return found
 
 
 def tables():
     """Tables and records that the report reads, by kind."""
-    found = {}
+    found, tests, models = {}, {}, {}
     if "tms" in PIPELINES:
         found["alignments"] = expand(anat("desc-alignment.json"), subject=SHOWN)
+        found["domains"] = expand(cond("domain.json"), subject=SHOWN)
         found["facts"] = expand(anat("head.json"), subject=LABELLED)
         found["networks"] = expand(networks("axis-{axis}_history.tsv"), axis=AXES)
-        found["scores"] = result("tables/condnet_errors.tsv")
-        found.update(generated_only(lens=result("tables/condnet_lens.tsv")))
-        found["domains"] = expand(
-            result("{subject}/cond/{subject}_domain.json"), subject=SHOWN
-        )
+        found["scores"] = table("condnet_errors")
+        found |= generated_only(lens=table("condnet_lens"))
         found["globalerror"] = [result("tms/globalerror.tsv")]
-        found["peaks"] = expand(
-            result("{subject}/tms/{subject}_pos-coil_peaks.tsv"),
-            subject=COHORT["test"],
-        )
-        found["placements"] = expand(
-            result("{subject}/tms/{subject}_desc-coil_placement.json"),
-            subject=COHORT["test"],
-        )
-        found["registrations"] = expand(
-            anat("desc-mni_transform.json"), subject=COHORT["test"]
-        )
-        found["warps"] = expand(mni_warp(), subject=COHORT["test"])
-        for kind, name in (
-            ("efields", "efield.nii.gz"),
-            ("tissue_fields", "tissues.tsv"),
-        ):
-            found[kind] = expand(
-                result(f"{{subject}}/tms/{{subject}}_pos-coil_cond-{{model}}_{name}"),
-                subject=COHORT["test"],
-                model=FIELDS,
-            )
+        tests["peaks"] = tms("pos-coil_peaks.tsv")
+        tests["placements"] = tms("desc-coil_placement.json")
+        tests["registrations"] = anat("desc-mni_transform.json")
+        tests["warps"] = mni_warp()
+        tests["efields"] = field("efield.nii.gz")
+        tests["tissue_fields"] = field("tissues.tsv")
         if POSITIONS:
-            found["positions"] = expand(
-                result("{subject}/tms/{subject}_desc-positions_efield.tsv"),
-                subject=COHORT["test"],
-            )
+            tests["positions"] = tms("desc-positions_efield.tsv")
     if "eit" in PIPELINES or "forward" in PIPELINES:
-        found["qualities"] = expand(
-            result("{subject}/head/{subject}_desc-quality.json"), subject=HEADS
-        )
+        models["qualities"] = head("desc-quality.json")
     if "forward" in PIPELINES:
-        found["residuals"] = expand(
-            result("{subject}/forward/{subject}_residuals.tsv"), subject=HEADS
-        )
+        models["residuals"] = forward("residuals.tsv")
     if "eit" in PIPELINES:
-        found["validations"] = expand(
-            result("{subject}/rom/{subject}_validation.tsv"), subject=HEADS
-        )
-        if STUDY["rom"]["experiment"]["norms"]:
-            found["convergences"] = expand(
-                result("{subject}/rom/{subject}_convergence.tsv"), subject=HEADS
-            )
-        found["relative_errors"] = expand(
-            result("{subject}/eit/{subject}_relativeerror.tsv"), subject=HEADS
-        )
-        found.update(experiment_tables())
+        models["validations"] = rom("validation.tsv")
+        models["relative_errors"] = eit("relativeerror.tsv")
+        models |= experiment_tables()
+    for kinds, subjects in ((tests, COHORT["test"]), (models, HEADS)):
+        for kind, name in kinds.items():
+            found[kind] = expand(name, subject=subjects, model=FIELDS)
     return found
 
 
 def kept():
-    """What a run makes again where it is missing, beside the report: results that people use."""
-    found = [*tables().values(), *figures().values()]
+    """What a run makes again where it is missing, next to the report: results that people use."""
+    names = []
     if "eit" in PIPELINES or "forward" in PIPELINES:
-        found.append(
-            expand(result("{subject}/head/{subject}_operators.h5"), subject=HEADS)
-        )
+        names.append(head("operators.h5"))
     if "eit" in PIPELINES:
-        for name in ("rom/{subject}_rom.h5", "eit/{subject}_estimates.tsv"):
-            found.append(expand(result(f"{{subject}}/{name}"), subject=HEADS))
-    return found
+        names += [rom("rom.h5"), eit("estimates.tsv")]
+    return [*tables().values(), *figures().values(), expand(names, subject=HEADS)]
 
 
 def predictions():
     """What is made besides the report: maps in the scans' own grids, and all of a new person."""
-    found = []
-    for subject in SHOWN if "tms" in PIPELINES else []:
-        found += own_maps(subject)
+    found = [own_maps(subject) for subject in SHOWN if "tms" in PIPELINES]
     for subject in SCANS if "predict" in PIPELINES else []:
-        found += own_maps(subject)
-        found.append(f"{OUT}/{subject}/cond/{subject}_domain.json")
-        for name in ("alignment", "anatomy", "conductivity"):
-            found.append(result(f"figures/{subject}_{name}.png"))
+        found += [own_maps(subject), expand(cond("domain.json"), subject=subject)]
+        found += per_subject([subject], "alignment", "anatomy", "conductivity").values()
     return found

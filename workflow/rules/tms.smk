@@ -8,16 +8,14 @@ if FINE:
             labels=anat("space-grid_dseg.nii.gz"),
             label_map=finer_labels,
         output:
-            **fine_truth(),
+            **generated_only(truth=condmap("true", space=FINE)),
             fine_labels=field_labels(),
         log:
-            result("logs/refine_labels/{subject}.log"),
+            logs("refine_labels/{subject}"),
         benchmark:
-            result("benchmarks/refine_labels/{subject}.tsv")
+            benchmarks("refine_labels/{subject}")
         conda:
             "../../envs/mri.yaml"
-        envmodules:
-            *MODULES["mri"],
         resources:
             mem_mb=growing(4000),
         params:
@@ -37,19 +35,15 @@ rule place_coil:
         labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
     output:
-        placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
+        placement=tms("desc-coil_placement.json"),
     log:
-        result("logs/place_coil/{subject}.log"),
+        logs("place_coil/{subject}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
+        **keys("tms", "position", "handle", "distance"),
         source=source("tms/place_coil.py"),
-        position=STUDY["tms"]["position"],
-        handle=STUDY["tms"]["handle"],
-        distance=STUDY["tms"]["distance"],
-        coil=STUDY["tms"]["coil"],
+        coil=COIL,
         matsimnibs=given_matrix,
     script:
         "../../scripts/tms/place_coil.py"
@@ -59,31 +53,47 @@ rule solve_efield:
     input:
         conductivity=field_map,
         labels=field_labels(),
-        placement=result("{subject}/tms/{subject}_desc-coil_placement.json"),
+        placement=tms("desc-coil_placement.json"),
     output:
-        efield=result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
-        magnitude=result(
-            "{subject}/tms/{subject}_pos-coil_cond-{model}_magnitude.nii.gz"
-        ),
+        efield=field("efield.nii.gz"),
+        magnitude=field("magnitude.nii.gz"),
     log:
-        result("logs/solve_efield/{subject}_{model}.log"),
+        logs("solve_efield/{subject}_{model}"),
     benchmark:
-        result("benchmarks/solve_efield/{subject}_{model}.tsv")
+        benchmarks("solve_efield/{subject}_{model}")
     conda:
         "../../envs/tms.yaml"
-    envmodules:
-        *MODULES["tms"],
     threads: 2
     resources:
         mem_mb=growing(3000),
     params:
+        **keys("tms", "didt", "tolerance"),
         source=source("tms/solve_efield.py"),
         model="{model}",
-        coil=STUDY["tms"]["coil"],
-        didt=STUDY["tms"]["didt"],
-        tolerance=STUDY["tms"]["tolerance"],
+        coil=COIL,
     script:
         "../../scripts/tms/solve_efield.py"
+
+
+rule sample_efield:
+    input:
+        labels=field_labels(),
+        efield=field("efield.nii.gz"),
+    output:
+        tissues=field("tissues.tsv"),
+        surface=field("greymatter.vtu"),
+        geometry=field("greymatter.surf.gii"),
+        values=field("greymatter.func.gii"),
+    log:
+        logs("sample_efield/{subject}_{model}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("tms/sample_efield.py"),
+        subject="{subject}",
+        model="{model}",
+    script:
+        "../../scripts/tms/sample_efield.py"
 
 
 rule compare_efield:
@@ -91,43 +101,33 @@ rule compare_efield:
         labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
         warp=mni_warp(),
-        efields=expand(
-            result("{{subject}}/tms/{{subject}}_pos-coil_cond-{model}_efield.nii.gz"),
-            model=FIELDS,
-        ),
+        efields=every_field(),
     output:
-        errors=result("{subject}/tms/{subject}_pos-coil_globalerror.tsv"),
-        peaks=result("{subject}/tms/{subject}_pos-coil_peaks.tsv"),
+        errors=tms("pos-coil_globalerror.tsv"),
+        peaks=tms("pos-coil_peaks.tsv"),
     log:
-        result("logs/compare_efield/{subject}.log"),
+        logs("compare_efield/{subject}"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
+        **keys("tms", "position"),
         source=source("tms/compare_efield.py"),
         subject="{subject}",
         models=FIELDS,
-        position=STUDY["tms"]["position"],
-        hand_knob=STUDY["tms"]["hand_knob"],
+        hand_knob=HAND_KNOB,
     script:
         "../../scripts/tms/compare_efield.py"
 
 
 rule summarise_efield:
     input:
-        errors=expand(
-            result("{subject}/tms/{subject}_pos-coil_globalerror.tsv"),
-            subject=COHORT["test"],
-        ),
+        errors=expand(tms("pos-coil_globalerror.tsv"), subject=COHORT["test"]),
     output:
         summary=result("tms/globalerror.tsv"),
     log:
-        result("logs/summarise_efield.log"),
+        logs("summarise_efield"),
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     params:
         source=source("tms/summarise_efield.py"),
     script:
@@ -139,23 +139,19 @@ rule subvoxel_conductivity:
         grid_labels=field_labels(),
         label_map=finer_labels,
     output:
-        conductivity=result(
-            f"{{subject}}/cond/{{subject}}_{FINE}table-{{table}}_desc-subvoxel_condmap.nii.gz"
-        ),
+        conductivity=condmap("subvoxel", "{table}", FINE),
     log:
-        result("logs/subvoxel_conductivity/{subject}_{table}.log"),
+        logs("subvoxel_conductivity/{subject}_{table}"),
     benchmark:
-        result("benchmarks/subvoxel_conductivity/{subject}_{table}.tsv")
+        benchmarks("subvoxel_conductivity/{subject}_{table}")
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     resources:
         mem_mb=growing(4000),
     params:
+        **keys("condnet", "frequency"),
         source=source("tms/subvoxel_conductivity.py"),
         table="{table}",
-        frequency=STUDY["condnet"]["frequency"],
         origin=COHORT["source"],
         seed=STUDY["seed"],
         subject="{subject}",
@@ -165,61 +161,97 @@ rule subvoxel_conductivity:
         "../../scripts/tms/subvoxel_conductivity.py"
 
 
-rule sample_efield:
-    input:
-        labels=field_labels(),
-        efield=result("{subject}/tms/{subject}_pos-coil_cond-{model}_efield.nii.gz"),
-    output:
-        tissues=result("{subject}/tms/{subject}_pos-coil_cond-{model}_tissues.tsv"),
-        surface=result("{subject}/tms/{subject}_pos-coil_cond-{model}_greymatter.vtu"),
-        geometry=result(
-            "{subject}/tms/{subject}_pos-coil_cond-{model}_greymatter.surf.gii"
-        ),
-        values=result(
-            "{subject}/tms/{subject}_pos-coil_cond-{model}_greymatter.func.gii"
-        ),
-    log:
-        result("logs/sample_efield/{subject}_{model}.log"),
-    conda:
-        "../../envs/report.yaml"
-    envmodules:
-        *MODULES["report"],
-    params:
-        source=source("tms/sample_efield.py"),
-        subject="{subject}",
-        model="{model}",
-    script:
-        "../../scripts/tms/sample_efield.py"
-
-
 rule scan_positions:
     input:
         labels=field_labels(),
         mni=anat("desc-mni_transform.json"),
         warp=mni_warp(),
-        uniform=first_table("uniform", FINE),
-        estimated=first_table("condnet", FINE),
+        uniform=condmap("uniform", space=FINE),
+        estimated=condmap("condnet", space=FINE),
     output:
-        table=result("{subject}/tms/{subject}_desc-positions_efield.tsv"),
+        table=tms("desc-positions_efield.tsv"),
     log:
-        result("logs/scan_positions/{subject}.log"),
+        logs("scan_positions/{subject}"),
     benchmark:
-        result("benchmarks/scan_positions/{subject}.tsv")
+        benchmarks("scan_positions/{subject}")
     conda:
         "../../envs/mri.yaml"
-    envmodules:
-        *MODULES["mri"],
     threads: 2
     resources:
         mem_mb=growing(5000),
     params:
+        **keys("tms", "distance", "didt", "tolerance"),
         source=source("tms/scan_positions.py"),
         subject="{subject}",
         positions=POSITIONS,
-        distance=STUDY["tms"]["distance"],
-        coil=STUDY["tms"]["coil"],
-        didt=STUDY["tms"]["didt"],
-        tolerance=STUDY["tms"]["tolerance"],
-        hand_knob=STUDY["tms"]["hand_knob"],
+        coil=COIL,
+        hand_knob=HAND_KNOB,
     script:
         "../../scripts/tms/scan_positions.py"
+
+
+rule draw_efield:
+    input:
+        labels=field_labels(),
+        mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
+        placement=tms("desc-coil_placement.json"),
+        efields=every_field(),
+    output:
+        coil_figure=figure("{subject}_coil"),
+        efield=figure("{subject}_efield"),
+    log:
+        logs("draw_efield/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("tms/draw_efield.py"),
+        note=picture_note,
+        models=FIELDS,
+        coil=COIL,
+        hand_knob=HAND_KNOB,
+    script:
+        "../../scripts/tms/draw_efield.py"
+
+
+rule draw_differences:
+    input:
+        labels=field_labels(),
+        mni=anat("desc-mni_transform.json"),
+        warp=mni_warp(),
+        efields=every_field(),
+    output:
+        difference=figure("{subject}_difference"),
+    log:
+        logs("draw_differences/{subject}"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("tms/draw_differences.py"),
+        note=picture_note,
+        models=FIELDS,
+        hand_knob=HAND_KNOB,
+    script:
+        "../../scripts/tms/draw_differences.py"
+
+
+rule draw_sagittal:
+    input:
+        labels=expand(field_labels(), subject=COHORT["test"]),
+        mni=expand(anat("desc-mni_transform.json"), subject=COHORT["test"]),
+        warp=expand(mni_warp(), subject=COHORT["test"]),
+        efields=expand(field("efield.nii.gz"), subject=COHORT["test"], model=FIELDS),
+    output:
+        sagittal=figure("sagittal"),
+    log:
+        logs("draw_sagittal"),
+    conda:
+        "../../envs/report.yaml"
+    params:
+        source=source("tms/draw_sagittal.py"),
+        note=study_note(),
+        subjects=COHORT["test"],
+        models=FIELDS,
+        hand_knob=HAND_KNOB,
+    script:
+        "../../scripts/tms/draw_sagittal.py"

@@ -164,3 +164,25 @@ def value_ranges(maps: Mapping[str, np.ndarray], mask: np.ndarray) -> pd.DataFra
         rows.append((name, inside.size, median, low, high, inside.min(), inside.max()))
     columns = ["map", "voxels", "median", "p5", "p95", "least", "largest"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def compare_maps(
+    maps: Mapping[str, np.ndarray],
+    references: Mapping[str, np.ndarray],
+    labels13: np.ndarray,
+    table: Mapping[str, float],
+) -> pd.DataFrame:
+    """`tissue_scores` of every map against every reference, which columns of that name state.
+
+    Parameters
+    ----------
+    maps, references : (nx, ny, nz) S/m by name; a map is not compared with itself.
+    labels13, table : see `tissue_scores`.
+    """
+    scores = [
+        tissue_scores(volume, labels13, table, against).assign(map=name, reference=reference)
+        for reference, against in references.items()
+        for name, volume in maps.items()
+        if name != reference
+    ]
+    return pd.concat(scores, ignore_index=True)

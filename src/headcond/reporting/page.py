@@ -15,6 +15,7 @@ import yaml
 
 from headcond.files.results import atomic, versions, write_sidecar
 
+TEMPLATE = Path(__file__).with_name("study.html")
 _TIMES = {"total": "total (s)", "longest": "longest (s)", "memory": "peak memory (MiB)"}
 
 

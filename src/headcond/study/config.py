@@ -6,7 +6,6 @@ import difflib
 import json
 import math
 import os
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,7 +19,6 @@ from headcond.study.consistency import check_choices
 from headcond.study.paths import REPOSITORY, expanded, report_path
 
 MOST_ENTRIES = 100_000  # of a study file; aliases of aliases in YAML make billions of a few
-MODULES = REPOSITORY / "envs" / "modules.yaml"
 SCHEMA = Path(__file__).with_name("config.schema.yaml")
 
 
@@ -36,29 +34,6 @@ def read(*paths: str | Path) -> dict[str, Any]:
     for path in paths:
         study = merge(study, _mapping(path, "a study file", "config.yaml"))
     return check(study)
-
-
-def modules(path: str | Path = MODULES) -> dict[str, list[str]]:
-    """Names of a site's environment modules by group of steps.
-
-    Raises
-    ------
-    InputError
-        If the file is no mapping of the groups to lists of names.
-    """
-    content = _mapping(path, "it", "the one in envs")
-    groups = {conda.stem for conda in MODULES.parent.glob("*.yaml")} - {"modules", "snakemake"}
-    if set(content) != groups:
-        raise InputError(f"{path}: it has the keys {', '.join(sorted(groups))} and no others.")
-    for group, names in content.items():
-        if not isinstance(names, list) or not all(
-            isinstance(name, str) and re.fullmatch(r"[\w./+@-]+", name) for name in names
-        ):
-            raise InputError(
-                f"{path}: {group} is {names!r}; write a list of names that `module load` takes, "
-                "such as [python/3.11], or []."
-            )
-    return content
 
 
 def merge(base: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What every script shares: from Snakemake's names to plain arguments, log and provenance."""
+"""The frame of every script: Snakemake's names as plain arguments, log, and provenance."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run(main: Callable, snakemake: Any) -> None:
     """Call `main` with the named inputs, outputs and params of a rule, and a provenance record.
 
     The param `source` (digest of the code) goes into the record, not to `main`. Everything
-    that is printed or logged goes to the rule's log file.
+    printed or logged goes to the rule's log file.
     """
     arguments = {**snakemake.input, **snakemake.output, **snakemake.params}
     source = arguments.pop("source")
@@ -47,47 +47,47 @@ def run(main: Callable, snakemake: Any) -> None:
         )
         main(**arguments, provenance=record)
 
-    def tell(message: str) -> None:
+    def show(message: str) -> None:
         where = f" (log: {snakemake.log[0]})" if log else ""
         os.write(terminal, f"{snakemake.rule}: {message}{where}\n".encode())
 
-    refuse_politely(call, tell)
+    refuse_politely(call, show)
 
 
-def refuse_politely(call: Callable, tell: Callable[[str], None] = lambda message: None) -> None:
+def refuse_politely(call: Callable, show: Callable[[str], None] = lambda message: None) -> None:
     """Run `call`; an `InputError` ends the program with its message instead of a traceback.
 
-    So does a disk that is full or read-only, whatever library met it. As the log may lie on that
-    disk, and nobody looks into logs first, `tell` gets the message too, and that of any other
-    error, whose traceback goes to the log.
+    So does a disk that is full or read-only, whatever library met it. The log may be on that disk,
+    and is not the first place to look, so `show` gets the message too. It also gets the message of
+    any other error, whose traceback goes to the log.
     """
     try:
         call()
         return
     except InputError as error:
-        told = str(error)
+        message = str(error)
     except Exception as error:
         # HDF5 reports some failures of a write as a RuntimeError.
-        trouble = isinstance(error, (OSError, RuntimeError)) and next(
+        disk = isinstance(error, (OSError, RuntimeError)) and next(
             (text for code, text in DISK.items() if _means(error, code)), None
         )
-        if not trouble:
-            tell(f"{type(error).__name__}: {error}")
+        if not disk:
+            show(f"{type(error).__name__}: {error}")
             raise
-        told = f"{trouble} ({error})"
-    # The file that could not be written is removed, but takes its room while the error's
-    # traceback holds it open.
+        message = f"{disk} ({error})"
+    # The file that could not be written is removed, but takes space while the error's traceback
+    # holds it open.
     gc.collect()
-    logging.getLogger("headcond").error("%s", told)
-    tell(told)
+    logging.getLogger("headcond").error("%s", message)
+    show(message)
     sys.exit(1)
 
 
 DISK = {
     errno.ENOSPC: "The disk is full. Free some space and run again: finished steps are kept.",
     errno.EDQUOT: "Your quota is used up. Free some space and run again: finished steps are kept.",
-    errno.ENOTDIR: "A file stands where a folder is needed. Name another one.",
-    errno.EROFS: "The disk is read-only. Mend that, or name another folder by the key 'results'.",
+    errno.ENOTDIR: "A file has the name of a folder that is needed. Name another folder.",
+    errno.EROFS: "The disk is read-only. Make it writable, or change the key 'results'.",
 }
 
 
@@ -98,8 +98,8 @@ def _means(error: Exception, code: int) -> bool:
 def provenance(
     rule: str, source: str, params: Mapping, wildcards: Mapping, inputs: Mapping
 ) -> dict:
-    """Return what made a result: rule, code digest, parameters, wildcards, inputs and theirs."""
-    plain = {key: value for key, value in params.items() if key not in ("source", "call")}
+    """Return what made a result: rule, code, parameters, wildcards, versions, inputs, digests."""
+    plain = {key: value for key, value in params.items() if key != "source"}
     return {
         "rule": rule,
         "source": source,

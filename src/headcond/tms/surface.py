@@ -121,3 +121,24 @@ def gifti(
         for name, column in columns.items()
     ])  # fmt: skip
     return surface, values
+
+
+def head_surface(head: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Coarse, smoothed surface of a head for drawings.
+
+    Parameters
+    ----------
+    head : (nx, ny, nz) bool.
+    affine : (4, 4) voxel to world, mm.
+
+    Returns
+    -------
+    nodes : (n, 3) m.
+    faces : (m, 3) int, turned outwards.
+    """
+    smooth = ndimage.gaussian_filter(np.pad(head, 2).astype(np.float32), 1.0)
+    corners, faces, _, _ = marching_cubes(smooth, 0.5, step_size=2)
+    nodes = ((corners - 2) @ affine[:3, :3].T + affine[:3, 3]) / 1e3
+    outward = np.cross(*(nodes[faces[:, k]] - nodes[faces[:, 0]] for k in (1, 2)))
+    volume = np.einsum("ij,ij->", nodes[faces].mean(axis=1), outward)
+    return nodes, faces if volume > 0 else faces[:, ::-1]

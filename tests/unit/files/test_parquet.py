@@ -94,5 +94,5 @@ def test_the_command_takes_one_table_and_refuses_in_words(study, tmp_path):
     below = subprocess.run(
         [*one[:-1], str(study / "all.tsv" / "x")], capture_output=True, text=True
     )
-    assert below.returncode == 1 and "A file stands where a folder is needed" in below.stderr
+    assert below.returncode == 1 and "A file has the name of a folder" in below.stderr
     assert "Traceback" not in below.stderr

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import runpy
-import sys
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -17,9 +14,9 @@ from headcond.checks import InputError
 from headcond.inverse import measurement
 from headcond.inverse.importers import read_rompeit, rompeit_conductivities
 from headcond.inverse.optimise import estimate
+from scripts.inverse import import_rompeit
 from tests.helpers.inverse_models import CURRENT, box_points, full_model, galerkin, matched
 
-ROOT = Path(__file__).resolve().parents[3]
 PAIRS = np.array([(1, 9), (4, 14), (9, 18)])
 STD = 2e-8
 FILES = ("measurements", "sinks.mat", "labels.txt")
@@ -250,11 +247,10 @@ def test_newer_files_that_hold_something_else_are_refused(folder, change, messag
     refused(folder, rf"pattern_3\.mat.*{message}")
 
 
-def test_the_command_writes_a_table_once(folder, monkeypatch, capsys):
-    script = str(ROOT / "scripts" / "inverse" / "import_rompeit.py")
+def test_the_command_writes_a_table_once(folder, capsys):
     arguments = [*(str(folder / name) for name in FILES), str(folder / "mine.tsv")]
-    monkeypatch.setattr(sys, "argv", [script, *arguments, "--current", "2e-5", "--noise", "1e-7"])
-    runpy.run_path(script, run_name="__main__")
+    arguments += ["--current", "2e-5", "--noise", "1e-7"]
+    import_rompeit.command(arguments)
     printed = capsys.readouterr().out
     assert re.fullmatch(r"Computed with .*: [\d.]+ [\d.]+ [\d.]+ 5\n", printed), printed
     (found,), wanted = measurement.read(folder / "mine.tsv"), read(folder)
@@ -264,4 +260,4 @@ def test_the_command_writes_a_table_once(folder, monkeypatch, capsys):
     record = json.loads((folder / "mine.json").read_text())
     assert record["provenance"]["parameters"]["current"] == 2e-5
     with pytest.raises(SystemExit):
-        runpy.run_path(script, run_name="__main__")
+        import_rompeit.command(arguments)

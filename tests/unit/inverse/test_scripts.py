@@ -163,7 +163,7 @@ def test_a_trained_model_is_taken_byte_by_byte(script, trained, tmp_path):
     [
         ({"geometry": {"size": 0.006}}, "with size 0.01, this study says 0.006"),
         ({"geometry": {"anisotropic": ["compact_bone"]}}, "with anisotropic"),
-        ({"electrodes": {"cap": "eit32"}}, "with electrodes"),
+        ({"geometry": {"cap": "eit32"}}, "with cap cube, this study says eit32"),
         ({"settings": {"box": "full"}}, "another box, current or sink"),
         ({"settings": {"fixed": {"csf": 1.79}}}, "another box, current or sink"),
         ({"settings": {"pairs": 3}}, "has 2 pairs, rom.pairs asks for 3"),

@@ -10,13 +10,12 @@ import pytest
 import yaml
 
 from headcond import __version__
-from headcond.condnet.scores import over_heads
+from headcond.condnet.scores import summarise_heads
 from headcond.reporting import cohort, conductivity, estimates, forward, head, rom
-from headcond.reporting.page import Part, Section, render, run_times
+from headcond.reporting.page import TEMPLATE, Part, Section, render, run_times
 from headcond.study.paths import REPOSITORY
 
 ROOT = REPOSITORY
-TEMPLATE = ROOT / "workflow" / "report" / "study.html"
 TIMES = pd.DataFrame({"rule": ["generate_head"], "jobs": [4], "total (s)": [12.3456]})
 
 
@@ -362,9 +361,11 @@ LOSSES = {
 }
 
 
-def test_conductivity_section_shows_scores_over_heads_and_all_figures(default, tmp_path, shown):
+def test_conductivity_section_shows_scores_summarise_heads_and_all_figures(
+    default, tmp_path, shown
+):
     figures = conductivity_figures(tmp_path, ["sub-04"])
-    scores = over_heads(pd.concat([scores_of("sub-04", 10.0), scores_of("sub-05", 20.0)]))
+    scores = summarise_heads(pd.concat([scores_of("sub-04", 10.0), scores_of("sub-05", 20.0)]))
     section = conductivity.conductivity_section(default, figures, LOSSES, scores)
     training, table = section.parts[0].table, section.parts[1].table
     assert training.iloc[0][["axis", "training loss"]].tolist() == ["axial", 0.25]
@@ -389,7 +390,7 @@ def test_one_head_has_no_spread_and_two_tables_have_a_figure(default, tmp_path):
     figures |= figure_files(tmp_path, ["tables_sub-04"])
     section = conductivity.conductivity_section(
         default, figures, LOSSES,
-        over_heads(pd.concat([scores_of("sub-04", 10.0), scores_of("sub-04", 20.0, "B")])),
+        summarise_heads(pd.concat([scores_of("sub-04", 10.0), scores_of("sub-04", 20.0, "B")])),
     )  # fmt: skip
     assert section.parts[1].table["median error (%), uniform"].tolist() == ["10", "40", "25"]
     assert section.parts[2].table["median error (%), uniform"].tolist() == ["20", "40", "30"]
@@ -399,7 +400,7 @@ def test_one_head_has_no_spread_and_two_tables_have_a_figure(default, tmp_path):
 
 
 def test_large_spreads_are_plain_numbers():
-    scores = over_heads(pd.concat([scores_of("sub-04", 2000.0), scores_of("sub-05", 20.0)]))
+    scores = summarise_heads(pd.concat([scores_of("sub-04", 2000.0), scores_of("sub-05", 20.0)]))
     table = conductivity.score_table(scores, "A", "true")
     assert table["median error (%), uniform"][0] == "1010 ± 1400"
 
@@ -411,7 +412,7 @@ def test_the_lens_is_shown_with_the_papers_range(default, tmp_path):
     )  # fmt: skip
     section = conductivity.conductivity_section(
         default, conductivity_figures(tmp_path, ["sub-04"]), LOSSES,
-        over_heads(scores_of("sub-04", 10.0)), lens,
+        summarise_heads(scores_of("sub-04", 10.0)), lens,
     )  # fmt: skip
     (part,) = (part for part in section.parts if "lens" in part.title)
     assert part.table.to_numpy().tolist() == [

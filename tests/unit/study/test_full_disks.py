@@ -1,4 +1,4 @@
-"""Full and read-only disks: told as such, and nothing half-written is left."""
+"""Full and read-only disks: a message says so, and no half-written file is left."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ WRITERS = {
 
 @pytest.mark.parametrize(("name", "write"), WRITERS.items(), ids=WRITERS)
 def test_a_full_disk(small_disk, caplog, name, write):
-    """The step ends with what to do; what stood there before stands there still."""
+    """The step ends with what to do; the files from before are unchanged."""
     path = small_disk / name
     write(path, 64)
     before = {entry.name: entry.read_bytes() for entry in small_disk.iterdir()}
@@ -87,7 +87,7 @@ def test_a_full_disk(small_disk, caplog, name, write):
     assert {entry.name: entry.read_bytes() for entry in small_disk.iterdir()} == before
 
 
-def test_a_full_disk_is_told_though_the_log_lies_on_it(small_disk, tmp_path):
+def test_a_full_disk_is_reported_though_the_log_is_on_it(small_disk, tmp_path):
     """The file that failed is removed, but may be open still; and there is the terminal."""
     program = tmp_path / "program.py"
     program.write_text(STEP)
@@ -106,13 +106,13 @@ def test_a_read_only_disk(small_disk, caplog):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     with pytest.raises(SystemExit):
         step.refuse_politely(lambda: WRITERS["table.tsv"](small_disk / "table.tsv", 64))
-    assert "The disk is read-only. Mend that, or name another folder" in caplog.text
+    assert "The disk is read-only. Make it writable, or change the key 'results'" in caplog.text
     with pytest.raises(InputError, match="results: nothing can be written into .*Read-only"):
         preflight.check_output({"results": str(small_disk), "study": "new"})
     assert (small_disk / "earlier.tsv").read_text() == "kept"
 
 
-def test_other_failures_are_not_taken_for_a_disk():
+def test_other_failures_are_not_reported_as_those_of_a_disk():
     def fails():
         raise OSError(2, "No such file or directory")
 

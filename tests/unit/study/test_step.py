@@ -4,7 +4,6 @@ import json
 import subprocess
 import sys
 import textwrap
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +14,6 @@ from headcond.checks import InputError
 from headcond.files import results
 from headcond.files.results import versions
 from headcond.study import step
-
-SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 
 
 def record(source="abc", rule="train_basis", **params):
@@ -41,7 +38,7 @@ def test_provenance_says_what_made_a_result():
     made = step.provenance(
         "solve_efield",
         "0123456789abcdef",
-        {"source": "0123456789abcdef", "call": "{}", "tolerance": 1e-6, "coil": {"turns": 9}},
+        {"source": "0123456789abcdef", "tolerance": 1e-6, "coil": {"turns": 9}},
         {"subject": "sub-01"},
         {"conductivity": "a/b.nii.gz", "maps": ["x", "y"]},
     )

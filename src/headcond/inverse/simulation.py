@@ -1,0 +1,128 @@
+"""Simulated voltages: tables of electrode potentials, and estimates judged against the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from headcond.checks import InputError
+from headcond.files import results
+from headcond.inverse.estimates import Estimates
+from headcond.metrics import relative_error
+
+ORDER = ["sample", "pair", "electrode"]
+
+
+def pair_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """Names "source-sink" of injection pairs.
+
+    >>> pair_names([("C3", "Cz")])
+    ['C3-Cz']
+    """
+    return [f"{source}-{sink}" for source, sink in pairs]
+
+
+def potential_table(
+    potentials: Mapping[str, np.ndarray],
+    pairs: Sequence[tuple[str, str]],
+    electrodes: Sequence[str],
+    samples: Sequence[int] | np.ndarray,
+) -> pd.DataFrame:
+    """Table of electrode potentials, a row per sample, pair and electrode.
+
+    Parameters
+    ----------
+    potentials : (samples, pairs, electrodes) V by the column's name.
+    pairs, electrodes : labels.
+    samples : numbers of the samples.
+    """
+    shape = len(samples), len(pairs), len(electrodes)
+    indices = (index.ravel() for index in np.indices(shape))
+    labels = (np.asarray(samples), np.array(pair_names(pairs)), np.array(electrodes))
+    columns = {name: of[at] for name, of, at in zip(ORDER, labels, indices, strict=True)}
+    return pd.DataFrame({**columns, **{name: v.ravel() for name, v in potentials.items()}})
+
+
+def read_potentials(
+    path: str | Path,
+    column: str,
+    pairs: Sequence[tuple[str, str]],
+    electrodes: Sequence[str],
+    samples: Sequence[int] | np.ndarray,
+) -> np.ndarray:
+    """Potentials (samples, pairs, electrodes) in V of a file of `potential_table`.
+
+    Raises
+    ------
+    InputError
+        If a potential is missing.
+    """
+    index = pd.MultiIndex.from_product([samples, pair_names(pairs), electrodes])
+    values = results.read_table(path).set_index(ORDER)[column].reindex(index)
+    if values.isna().any():
+        raise InputError(f"{path}: no {column} for {values.index[values.isna()][0]}.")
+    return values.to_numpy().reshape(len(samples), len(pairs), -1)
+
+
+def estimate_table(
+    estimates: Estimates, pairs: Sequence[tuple[str, str]], samples: Sequence[int], mode: str
+) -> pd.DataFrame:
+    """Estimates with their misfit: a row per sample and, in mode "each", pair.
+
+    Parameters
+    ----------
+    estimates : with leading shape (samples, pairs), or (samples,) in mode "joint".
+    """
+    rows = []
+    for index in np.ndindex(estimates.chi_square.shape):
+        row = _row(index, pairs, samples, mode)
+        row |= dict(zip(estimates.names, estimates.sigma[index], strict=True))
+        for name in ("chi_square", "dof", "iterations", "converged"):
+            row[name] = getattr(estimates, name)[index]
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def error_table(
+    estimates: Estimates,
+    truth: np.ndarray,
+    bound: np.ndarray,
+    pairs: Sequence[tuple[str, str]],
+    samples: Sequence[int],
+    mode: str,
+) -> pd.DataFrame:
+    """Relative errors of estimates (eq. 12) next to their Cramer-Rao bounds, a row per parameter.
+
+    Parameters
+    ----------
+    estimates : see `estimate_table`.
+    truth : (samples, parameters) S/m.
+    bound : standard deviations of `cramer_rao` at the truth, S/m, shaped as the estimates.
+    """
+    true = np.broadcast_to(truth[:, None] if mode == "each" else truth, estimates.sigma.shape)
+    error = relative_error(estimates.sigma, true)
+    return pd.DataFrame(
+        [
+            {
+                **_row(index, pairs, samples, mode),
+                "parameter": name,
+                "true": true[index][k],
+                "estimate": estimates.sigma[index][k],
+                "relative_error_percent": error[index][k],
+                "cramer_rao_percent": 100 * bound[index][k] / true[index][k],
+                "at_wall": estimates.at_wall[index][k],
+            }
+            for index in np.ndindex(estimates.chi_square.shape)
+            for k, name in enumerate(estimates.names)
+        ]
+    )
+
+
+def _row(
+    index: tuple[int, ...], pairs: Sequence[tuple[str, str]], samples: Sequence[int], mode: str
+) -> dict[str, object]:
+    pair = "-".join(pairs[index[1]]) if mode == "each" else "all"
+    return {"mode": mode, "sample": samples[index[0]], "pair": pair}
