@@ -1,0 +1,73 @@
+"""What mkdocs does on top of its plugins: the home page, the Python pages, equations.
+
+- The home page is README.md, whose links lead into docs/.
+- Every package has a page of its modules for mkdocstrings.
+- Links to files of the repository outside docs/ become plain text, if the file exists.
+- Equations become MathML, so that no script is needed to show them.
+"""
+
+from __future__ import annotations
+
+import html
+import posixpath
+import re
+from pathlib import Path
+
+import latex2mathml.converter
+from mkdocs.structure.files import File
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "src" / "headcond"
+_LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
+_EQUATION = re.compile(
+    r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]\s*</\1>', re.DOTALL
+)
+
+
+def on_files(files, config):
+    """Add the pages that are not files of docs/."""
+    readme = (ROOT / "README.md").read_text().replace("](docs/", "](")
+    files.append(File.generated(config, "index.md", content=readme))
+    for folder in [PACKAGE, *sorted(PACKAGE.glob("*/"))]:
+        if (folder / "__init__.py").exists():
+            path = f"reference/python/{folder.name}.md"
+            if any(path in str(entry) for entry in config["nav"]):
+                files.append(File.generated(config, path, content=python_page(folder)))
+    return files
+
+
+def python_page(folder: Path) -> str:
+    """Page of a package: its own docstring, then its public modules."""
+    package = "headcond" if folder == PACKAGE else f"headcond.{folder.name}"
+    modules = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
+    lines = [f"# {package}", f"::: {package}\n    options:\n      members: []\n      "
+             "show_root_heading: false\n      show_root_toc_entry: false"]  # fmt: skip
+    return "\n\n".join([*lines, *(f"::: {package}.{module}" for module in modules)]) + "\n"
+
+
+def on_page_markdown(markdown, page, config, files):
+    """Turn links to files outside docs/ into plain text."""
+    home = page.file.src_uri == "index.md"
+    folder = posixpath.dirname(page.file.src_uri)
+
+    def plain(match: re.Match) -> str:
+        text, target = match[1], match[2]
+        if re.match(r"[a-z]+:", target):
+            return match[0]
+        if home and files.get_file_from_path(target) is None:
+            return text if (ROOT / target).exists() else match[0]
+        path = posixpath.normpath(posixpath.join("docs", folder, target))
+        outside = not path.startswith("docs/")
+        return text if outside and (ROOT / path).exists() else match[0]
+
+    return _LINK.sub(plain, markdown)
+
+
+def on_page_content(content, page, config, files):
+    """Turn equations into MathML."""
+
+    def convert(match: re.Match) -> str:
+        display = "block" if match[1] == "div" else "inline"
+        return latex2mathml.converter.convert(html.unescape(match[2]).strip(), display=display)
+
+    return _EQUATION.sub(convert, content)
