@@ -12,6 +12,7 @@ import html
 import posixpath
 import re
 from pathlib import Path
+from typing import Any
 
 import latex2mathml.converter
 from mkdocs.structure.files import File
@@ -19,12 +20,10 @@ from mkdocs.structure.files import File
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "headcond"
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
-_EQUATION = re.compile(
-    r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]\s*</\1>', re.DOTALL
-)
+_EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]\s*</\1>', re.DOTALL)
 
 
-def on_files(files, config):
+def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are not files of docs/."""
     readme = (ROOT / "README.md").read_text().replace("](docs/", "](")
     files.append(File.generated(config, "index.md", content=readme))
@@ -45,7 +44,7 @@ def python_page(folder: Path) -> str:
     return "\n\n".join([*lines, *(f"::: {package}.{module}" for module in modules)]) + "\n"
 
 
-def on_page_markdown(markdown, page, config, files):
+def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Turn links to files outside docs/ into plain text."""
     home = page.file.src_uri == "index.md"
     folder = posixpath.dirname(page.file.src_uri)
@@ -63,7 +62,7 @@ def on_page_markdown(markdown, page, config, files):
     return _LINK.sub(plain, markdown)
 
 
-def on_page_content(content, page, config, files):
+def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
     """Turn equations into MathML."""
 
     def convert(match: re.Match) -> str:
