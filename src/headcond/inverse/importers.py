@@ -33,8 +33,8 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     readings contradict: against that electrode their mean would have to be lowest when current
     enters at Fp1 or Fp2 beside it, and alike left and right, but it is lowest when it enters at
     F8, -11 mV at 100 Hz, and -1 mV at F7, its mirror image (docs/results/experiment-5.md). So the
-    reference is taken out: readings are given against their own average, which keeps all that they say of
-    each other.
+    reference is taken out: readings are given against their own average, which keeps all that they
+    say of each other.
 
     Parameters
     ----------

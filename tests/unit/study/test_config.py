@@ -1,5 +1,4 @@
 import copy
-import re
 from pathlib import Path
 
 import pytest
