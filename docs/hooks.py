@@ -19,25 +19,44 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "headcond"
+NO_PAGE = ("figures", "reporting")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]\s*</\1>', re.DOTALL)
+
+
+def packages() -> list[Path]:
+    """Folders of the packages that have a page: the science, files and study."""
+    folders = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+    return [PACKAGE, *(folder for folder in folders if folder.name not in NO_PAGE)]
+
+
+def on_config(config: Any) -> Any:
+    """List the packages under Reference, Python."""
+    pages = [{_name(folder): f"reference/python/{folder.name}.md"} for folder in packages()]
+    for section in config["nav"]:
+        for entry in section.get("Reference", []):
+            if "Python" in entry:
+                entry["Python"] = pages
+    return config
 
 
 def on_files(files: Any, config: Any) -> Any:
     """Add the pages that are not files of docs/."""
     readme = (ROOT / "README.md").read_text().replace("](docs/", "](")
     files.append(File.generated(config, "index.md", content=readme))
-    for folder in [PACKAGE, *sorted(PACKAGE.glob("*/"))]:
-        if (folder / "__init__.py").exists():
-            path = f"reference/python/{folder.name}.md"
-            if any(path in str(entry) for entry in config["nav"]):
-                files.append(File.generated(config, path, content=python_page(folder)))
+    for folder in packages():
+        path = f"reference/python/{folder.name}.md"
+        files.append(File.generated(config, path, content=python_page(folder)))
     return files
+
+
+def _name(folder: Path) -> str:
+    return "headcond" if folder == PACKAGE else f"headcond.{folder.name}"
 
 
 def python_page(folder: Path) -> str:
     """Page of a package: its own docstring, then its public modules."""
-    package = "headcond" if folder == PACKAGE else f"headcond.{folder.name}"
+    package = _name(folder)
     modules = sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_"))
     lines = [f"# {package}", f"::: {package}\n    options:\n      members: []\n      "
              "show_root_heading: false\n      show_root_toc_entry: false"]  # fmt: skip
