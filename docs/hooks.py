@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import html
+import logging
 import posixpath
 import re
 from pathlib import Path
@@ -19,6 +20,7 @@ from mkdocs.structure.files import File
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "src" / "headcond"
+_log = logging.getLogger("mkdocs.hooks")
 NO_PAGE = ("figures", "reporting")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(([^)\s#]+)(#[^)\s]*)?\)")
 _EQUATION = re.compile(r'<(span|div) class="arithmatex">\\[(\[](.*?)\\[)\]]\s*</\1>', re.DOTALL)
@@ -86,6 +88,9 @@ def on_page_content(content: str, page: Any, config: Any, files: Any) -> str:
 
     def convert(match: re.Match) -> str:
         display = "block" if match[1] == "div" else "inline"
-        return latex2mathml.converter.convert(html.unescape(match[2]).strip(), display=display)
+        math = latex2mathml.converter.convert(html.unescape(match[2]).strip(), display=display)
+        if left := re.search(r"\\[A-Za-z]+", math):
+            _log.warning("%s: the equation's %s has no MathML.", page.file.src_uri, left[0])
+        return math
 
     return _EQUATION.sub(convert, content)
