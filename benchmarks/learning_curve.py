@@ -12,7 +12,7 @@ is compared is the data, not the time spent on them. The networks are validated 
 no head is lost to it. Fewer steps than a study takes are a cheaper, not an equal, network: the
 number stands in the figure and the tables. Nothing of the study is changed. On heads of 128^3
 voxels the default 27 networks of 1500 steps take about half an hour of processor time, by the
-time of a step in docs/explanation/performance-condnet.md.
+time of a step in docs/performance-condnet.md.
 
 A second call goes on where the first was stopped: finished networks stay in the folder `--state`
 (about 4 MB each, with the state of the one in training). It writes OUTPUT.tsv (per seed, test

@@ -1,6 +1,6 @@
 """What studies took: peak memory and time per rule, disk and files per subject.
 
-    python benchmarks/resources.py STUDY_FOLDER [STUDY_FOLDER ...] > docs/explanation/resources.md
+    python benchmarks/resources.py STUDY_FOLDER [STUDY_FOLDER ...] > docs/resources.md
 
 Reads the benchmark files that Snakemake wrote (psutil's resident set of all processes of a job)
 and the sizes of the results.
