@@ -1,7 +1,7 @@
 """The errors of a study's maps, fields, reduced models and estimates as Markdown tables.
 
-python benchmarks/results.py --study results/condnet-heads
-python benchmarks/results.py --study results/condnet-heads --page docs/results/condnet.md
+python -m benchmarks.results --study results/condnet-heads
+python -m benchmarks.results --study results/condnet-heads --page docs/results/condnet.md
 
 The first prints every table of a finished study; the second writes those that a page shows: each
 table below a line <!-- table: STUDY NAME --> is replaced. It reads tables/condnet_errors.tsv (and

@@ -100,7 +100,9 @@ def test_arrows_that_a_longer_way_implies_are_left_out():
 def test_files_that_a_page_names_exist(page):
     folders = "scripts|studies|benchmarks|tests|workflow|envs|profiles|src"
     text = (ROOT / page).read_text()
-    for name in set(re.findall(rf"(?<![\w/])((?:{folders})/[\w./-]+\.\w+)", text)) - EXAMPLES:
+    programs = {f"benchmarks/{name}.py" for name in re.findall(r"-m benchmarks\.(\w+)", text)}
+    named = set(re.findall(rf"(?<![\w/])((?:{folders})/[\w./-]+\.\w+)", text)) - EXAMPLES
+    for name in named | programs:
         assert (ROOT / name).exists() or "/train_axis" in name, f"{page}: {name}"
 
 
