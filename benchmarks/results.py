@@ -105,12 +105,14 @@ def rom_tables(study: Path) -> Iterator[tuple[str, str, pd.DataFrame]]:
     """Bounds and true errors of Experiment 1 in both norms, and the certificates over all of it."""
     for path in sorted(study.glob("*/rom/*_convergence.tsv")):
         subject = path.name.split("_")[0]
-        table = convergence_table(results.read_table(path)).drop(columns=["certificate"])
+        table = convergence_table(results.read_table(path))
+        shown = table[[name for name in table if not name.startswith("certif")]].astype(object)
         enough = results.read_json(results.sidecar_path(path))["snapshots_to_a_tenth_of_the_noise"]
-        digits = dict.fromkeys(table, ".3g") | {"snapshots": ".0f", "of": ".0f"}
-        shown = table.astype(object)
-        for name in table.columns[1:]:
-            shown[name] = [format(value, digits[name]) for value in table[name]]
+        for name in shown.columns.drop("norm"):
+            shown[name] = [
+                f"{value:.0f}" if float(value).is_integer() else f"{value:.3g}"
+                for value in table[name]
+            ]
         for norm, part in shown.groupby("norm"):
             text = (
                 f"{subject}, {norm} norm; passive potentials are better than a tenth of the noise "
