@@ -13,12 +13,13 @@ import griffe
 SECTIONS = ("Parameters", "Returns", "Yields", "Raises", "Attributes", "Notes", "References",
             "Examples", "See Also")  # fmt: skip
 _HEAD = re.compile(rf"^({'|'.join(SECTIONS)})\n-{{3,}}\n", re.MULTILINE)
+_EXAMPLE = re.compile(r"^(>>> .*(?:\n.*\S.*)*)", re.MULTILINE)
 _ENTRY = re.compile(r"^([\w*., ]+?) ?: (.*)$")
 
 
 def markdown(docstring: str) -> str:
-    """Docstring with its sections as bold titles and lists."""
-    first, *parts = _HEAD.split(docstring)
+    """Docstring with its sections as bold titles and lists, and its examples as listings."""
+    first, *parts = _HEAD.split(_EXAMPLE.sub(r"```pycon\n\1\n```", docstring))
     text = [first.rstrip()]
     for title, body in zip(parts[::2], parts[1::2], strict=True):
         lists = title not in ("Notes", "References", "Examples")
