@@ -48,9 +48,17 @@ def _is_head(line: str) -> bool:
 
 
 class Numpydoc(griffe.Extension):
-    """Rewrites every docstring as it is loaded."""
+    """Rewrites every docstring of a package once all of it is loaded."""
 
-    def on_object(self, *, obj: griffe.Object, **kwargs: Any) -> None:
-        """Replace the docstring of an object by its Markdown."""
-        if obj.docstring:
-            obj.docstring.value = markdown(obj.docstring.value)
+    def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
+        """Replace the docstrings of a package's objects by their Markdown."""
+        rewrite(pkg)
+
+
+def rewrite(obj: griffe.Object) -> None:
+    """Replace the docstrings of an object and its members."""
+    if obj.docstring:
+        obj.docstring.value = markdown(obj.docstring.value)
+    for member in obj.members.values():
+        if not member.is_alias:
+            rewrite(member)

@@ -21,7 +21,7 @@ def study_settings(rom: Mapping[str, Any], current: float, seed: int) -> Setting
 
     Parameters
     ----------
-    rom : as docs/reference/study-keys.md has it.
+    rom : as docs/study-file.md has it.
     current : injected current, A.
     """
     return Settings(
