@@ -83,7 +83,7 @@ format: setup ## Format the code: ruff, snakefmt
 lock: setup ## Compile pyproject.toml and requirements.in into requirements.lock
 	@envs/lock.sh $(VENV)
 
-licences: setup ## Write docs/licences.md: packages and data, from what is installed
+licences: setup ## Write docs/reference/licences.md: packages and data, from what is installed
 	@python envs/licences.py
 
 audit: setup ## Check every locked package against the advisories of PyPI (needs a network)

@@ -12,7 +12,7 @@ the amount of data is compared and not the training time. Validation is by slice
 head can train. Networks of fewer steps than the study's are worse than the study's; the number of
 steps is in the figure and the tables. The study's files stay unchanged. On heads of 128^3 voxels
 the default 27 networks of 1500 steps take about half an hour of processor time, by the time of a
-step in docs/performance-condnet.md.
+step in docs/explanation/performance-condnet.md.
 
 A second call continues an interrupted one: finished networks are in the folder `--state` (about
 4 MB each, with the state of the one in training). It writes OUTPUT.tsv (per seed, test

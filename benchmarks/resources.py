@@ -1,6 +1,6 @@
 """Peak memory and time per rule, and disk and files per subject, of finished studies.
 
-    python -m benchmarks.resources STUDY_FOLDER [STUDY_FOLDER ...] > docs/resources.md
+    python -m benchmarks.resources STUDY_FOLDER [STUDY_FOLDER ...] > docs/explanation/resources.md
 
 Run it in the repository's root. It reads the benchmark files that Snakemake wrote (psutil's
 resident set of all processes of a job) and the sizes of the results.

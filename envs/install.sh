@@ -76,7 +76,7 @@ else
 fi
 if [ -s "$report" ] && ! "$venv/bin/python" "$here/torch_hashes.py" check "$report"; then
     pip uninstall -q -y torch
-    fail "torch was removed again; see docs/reliability.md, Supply chain."
+    fail "torch was removed again; see docs/explanation/reliability.md, Supply chain."
 fi
 
 echo "== packages of requirements.lock, their files checked by requirements.hashes"

@@ -1,4 +1,4 @@
-"""Write docs/licences.md: the licences of what headcond is built on and of the data it can use.
+"""Write docs/reference/licences.md: licences of the packages and of the data that can be used.
 
     python envs/licences.py [FILE]
 
@@ -118,8 +118,8 @@ def page() -> str:
         [
             "# Licences",
             "",
-            "headcond itself is under the [BSD-3-Clause licence](../LICENSE). This page is written",
-            "by `make licences`; a test compares it with what is installed.",
+            "headcond itself is under the [BSD-3-Clause licence](../../LICENSE). This page is",
+            "written by `make licences`; a test compares it with what is installed.",
             "",
             "## Packages",
             "",
@@ -133,7 +133,7 @@ def page() -> str:
             "Nothing of this is part of headcond, but for the generated heads. The names are",
             "folders below `HEADCOND_DATA`, or packages that bring the data along. Scans and",
             "measurements of your own have the licence that their owners and your ethics board",
-            "gave them ([privacy](privacy.md)).",
+            "gave them ([privacy](../how-to/privacy.md)).",
             "",
             *table(["name", "what", "from", "licence", "duty"], data),
             "",
@@ -142,5 +142,5 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "licences.md"
+    target = Path(sys.argv[1]) if len(sys.argv) > 1 else ROOT / "docs" / "reference" / "licences.md"
     target.write_text(page())

@@ -2,7 +2,7 @@
 
 python scripts/inverse/estimate.py mine.tsv sub-01_rom.h5 FOLDER [--fix csf=1.79 ...]
 
-See docs/own-measurements.md. Writes tables, figures and a JSON record into a new FOLDER.
+See docs/tutorials/your-voltages.md. Writes tables, figures and a JSON record into a new FOLDER.
 """
 
 import argparse

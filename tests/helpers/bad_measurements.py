@@ -37,7 +37,7 @@ def bare(path):
 READ = measurement.read
 TABLES = {
     "absent": ("m.tsv", nothing, READ, ["m.tsv: there is no such file"]),
-    "no sidecar": ("m.tsv", bare, READ, ["m.json: there is no such file", "own-measurements.md"]),
+    "no sidecar": ("m.tsv", bare, READ, ["m.json: there is no such file", "your-voltages.md"]),
     "a sidecar that is no JSON": ("m.tsv", lambda p: (measured()(p), p.with_suffix(".json")
                                   .write_text("{")), READ, ["m.json: cannot be read as JSON"]),
     "a sidecar of something else": ("m.tsv", measured(format="bids"), READ, ["needs .format"]),

@@ -32,7 +32,7 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     The set states NFpz, in the middle of the forehead, as the reference, which contradicts its
     readings: against NFpz their mean would be lowest when current enters at its neighbours Fp1 or
     Fp2, and symmetric, but it is lowest at F8, -11 mV at 100 Hz, and -1 mV at F7, its mirror image
-    (docs/experiments.md). So readings are given against their own average, which keeps all
+    (docs/results/experiment-5.md). So readings are given against their own average, which keeps all
     differences between them.
 
     Parameters

@@ -130,7 +130,7 @@ def read(path: str | Path) -> tuple[Measurement, ...]:
     Raises
     ------
     InputError
-        If table or sidecar are not as docs/own-measurements.md describes; the message names the
+        If table or sidecar are not as docs/tutorials/your-voltages.md describes; the message names the
         file, and the row or the key.
     """
     if not Path(path).exists():
@@ -150,7 +150,7 @@ def _facts(path: Path) -> dict[str, Any]:
     if not path.exists():
         raise InputError(
             f"{path}: there is no such file. A table of measured voltages needs this sidecar, with "
-            "format, reference, kind, noise and units: docs/own-measurements.md."
+            "format, reference, kind, noise and units: docs/tutorials/your-voltages.md."
         )
     facts = results.read_json(path)
     if facts.get("format") != FORMAT:

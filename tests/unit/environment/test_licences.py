@@ -11,7 +11,7 @@ from headcond.study.paths import REPOSITORY
 
 
 def test_the_page_is_what_the_program_writes():
-    written = (REPOSITORY / "docs" / "licences.md").read_text()
+    written = (REPOSITORY / "docs" / "reference" / "licences.md").read_text()
     assert written == licences.page(), "make licences"
 
 

@@ -1,5 +1,4 @@
 import copy
-import re
 from pathlib import Path
 
 import pytest
@@ -332,19 +331,6 @@ def test_subvoxel_reference_needs_finer_labels(default, tmp_path):
         config.check(default)
     default["cohort"]["voxel_size_mm"] = 2.0
     config.check(default)
-
-
-def test_the_page_on_study_files_names_every_key_and_no_other():
-    def leaves(node, path):
-        for key, child in node.get("properties", {}).items():
-            here = f"{path}.{key}" if path else key
-            yield from leaves(child, here) if "properties" in child else [here]
-
-    keys = set(leaves(yaml.safe_load(config.SCHEMA.read_text()), ""))
-    page = (REPOSITORY / "docs" / "study-file.md").read_text()
-    named = set(re.findall(r"`([a-z0-9_]+(?:\.[a-z0-9_]+)+)`", page))
-    assert {key for key in keys if "." in key} - named == set()
-    assert named - keys == set()
 
 
 @pytest.mark.parametrize(

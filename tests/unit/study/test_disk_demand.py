@@ -8,7 +8,7 @@ import yaml
 
 from headcond.study import config, preflight
 
-MEASURED = {  # MB of one subject, from the runs of these studies (docs/resources.md)
+MEASURED = {  # MB of one subject, from the runs of these studies (docs/explanation/resources.md)
     "config.yaml": {"sub-01": 56, "sub-04": 117},
     "studies/condnet-heads.yaml": {"sub-01": 54, "sub-12": 171, "sub-patient12": 78},
     "studies/tms-heads.yaml": {"sub-12": 597, "sub-14": 599},

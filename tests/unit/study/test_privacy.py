@@ -1,4 +1,4 @@
-"""What a header says of a person reaches no result: docs/privacy.md."""
+"""What a header says of a person reaches no result: docs/how-to/privacy.md."""
 
 from __future__ import annotations
 
