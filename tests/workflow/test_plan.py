@@ -411,5 +411,5 @@ def test_a_cluster_gets_no_crowd_of_jobs(make_checkout):
     study = checkout.study("crowd", "pipelines: [eit]\nrom: {pairs: 4, batch: 2}\n")
     output = checkout.run("--workflow-profile", "profiles/slurm", "--configfile", study, fails=True)
     told = "Study refused. rom.batch: batches of 2 pairs are 2 jobs"
-    assert told in output and "rom.batch: 4 makes 1 of them" in output, output
+    assert told in output and "Set rom.batch to 4, which makes 1." in output, output
     assert not list((checkout.folder / "results").rglob("*.nii.gz"))
