@@ -185,13 +185,13 @@ def scans(kind=""):
 def networks(name):
     """A file next to the trained networks: this study's, or those that it names."""
     folder = STUDY["condnet"].get("networks")
-    root = expand_path("condnet.networks", folder) if folder else result("networks")
+    root = absolute(folder) if folder else result("networks")
     return f"{root}/{name}"
 
 
 def trained(name):
     """A file of a subject in the study that `rom.trained` names."""
-    root = expand_path("rom.trained", STUDY["rom"]["trained"])
+    root = absolute(STUDY["rom"]["trained"])
     return f"{root}/{{subject}}/{name}"
 
 
@@ -276,20 +276,19 @@ def uncorrected_model():
 # Files that the study names.
 
 
-def expand_path(key, path):
-    """Absolute path of an input that a study names under `key`."""
+def absolute(path):
+    """Absolute path of an input that a study names."""
     return str(Path(path).resolve())
 
 
 def colin27(name):
     """A file of the Colin27 head."""
-    return f"{expand_path('head.folder', STUDY['head']['folder'])}/{name}"
+    return f"{absolute(STUDY['head']['folder'])}/{name}"
 
 
 def mesh_file(wildcards):
     """The mesh file that the study names for a head."""
-    key = f"head.files.{wildcards.subject}"
-    return expand_path(key, STUDY["head"]["files"][wildcards.subject])
+    return absolute(STUDY["head"]["files"][wildcards.subject])
 
 
 def label_map(wildcards):
@@ -313,15 +312,14 @@ def bids_files(wildcards):
 def mni_template(wildcards):
     """The template that the study names, if it names one."""
     template = STUDY["mri"].get("template")
-    return expand_path("mri.template", template) if template else []
+    return absolute(template) if template else []
 
 
 def named_scan(contrast):
     """Input function: the scan that the study names for a person without labels."""
 
     def find(wildcards):
-        key = f"cohort.scans.{wildcards.subject}.{contrast}"
-        return expand_path(key, COHORT["scans"][wildcards.subject][contrast])
+        return absolute(COHORT["scans"][wildcards.subject][contrast])
 
     return find
 
@@ -330,7 +328,7 @@ def measured_file(wildcards):
     """The measured voltages that the study names for a head, if it names any."""
     name = STUDY["inverse"]["measured"]
     name = name[wildcards.subject] if isinstance(name, dict) else name
-    return expand_path("inverse.measured", name) if name else []
+    return absolute(name) if name else []
 
 
 def given_matrix(wildcards):

@@ -130,8 +130,8 @@ def read(path: str | Path) -> tuple[Measurement, ...]:
     Raises
     ------
     InputError
-        If table or sidecar are not as docs/tutorials/your-voltages.md describes; the message names the
-        file, and the row or the key.
+        If table or sidecar are not as docs/tutorials/your-voltages.md describes; the message
+        names the file, and the row or the key.
     """
     if not Path(path).exists():
         raise InputError(f"{path}: there is no such file.")
