@@ -187,7 +187,7 @@ def test_rows_are_those_of_the_whole(trained, truths, monkeypatch, counts, porti
         forward.jacobian(points)[rows, which], found, atol=1e-11 * np.abs(slope).max()
     )
     assert forward.voltages_each(points[:0], []).shape == (0, 6)
-    with pytest.raises(InputError, match="pattern 4"):
+    with pytest.raises(InputError, match="Pattern 4"):
         forward.voltages_each(points[:1], [4])
 
 
