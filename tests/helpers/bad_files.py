@@ -262,7 +262,7 @@ COILS = {
     "binary": ("a.ccd", raw(b"\xff\xfe\x00"), coil_files.read, ["cannot be read"]),
     "no JSON": ("a.tcd", text("{"), coil_files.read, ["is not JSON"]),
     "no elements": ("a.tcd", text("{}"), coil_files.read, ["no coilElementList"]),
-    "an unknown element": ("a.tcd", definition(type=9), coil_files.read, ["type 9 is none of"]),
+    "an unknown element": ("a.tcd", definition(type=9), coil_files.read, ["type 9 is not one of"]),
     "packed arrays": (
         "a.tcd",
         definition(points="eJw="),

@@ -31,7 +31,7 @@ def metres(path):
 
 MESHES = {
     "absent": ("a.vtu", nothing, metres, ["no such file"]),
-    "a surface format": ("a.stl", text("solid"), metres, ["known are .vtu, .msh"]),
+    "a surface format": ("a.stl", text("solid"), metres, ["these are .vtu, .msh"]),
     "garbage": ("a.vtu", text("<VTKFile>"), metres, ["cannot be read as a mesh"]),
     "cut off": ("a.vtu", cut(vtu(), 0.5), metres, ["cannot be read as a mesh"]),
     "garbage for gmsh": ("a.msh", text("$MeshFormat\n9.9 0 8\n"), metres, ["cannot be read"]),

@@ -79,9 +79,8 @@ def test_the_page_of_results_holds_what_the_tables_hold(tmp_path):
     path = tmp_path / "tables" / "condnet_errors.tsv"
     results.write_table(path, summarise_heads(pd.concat(heads)), provenance=made)
     text = page(tmp_path)
-    assert text.startswith("2 test heads, headcond 7.\n")
-    text, other = text.split("Error of the maps of table B against the uniform")
-    assert "Error of the maps of table A against the uniform" in text
+    text, other = text.split("Errors of the maps of table B against the uniform")
+    assert "Errors of the maps of table A against the uniform" in text
     assert "| CSF | 200 |" in other and "bone" not in other
     rows = [line for line in text.splitlines() if line.startswith("|")]
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]

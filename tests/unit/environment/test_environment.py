@@ -19,6 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import headcond
+from headcond.checks import MissingBackend
 from headcond.fem.solvers import make_solver
 from headcond.files import results
 from headcond.parallel import world
@@ -331,6 +332,7 @@ for name in names:
     importlib.import_module(name)
 
 import numpy as np
+from headcond.checks import MissingBackend
 from headcond.fem.solvers import make_solver
 from headcond.parallel import SerialCommunicator, world
 from headcond.tms.coil import Coil
@@ -344,7 +346,7 @@ other = solve_efield(np.ones((6, 6, 6)), grid, coil, 1e6, backend="pyamg", toler
 assert np.abs(own).max() > 0 and np.abs(own - other).max() < 1e-4 * np.abs(own).max()
 try:
     make_solver(np.array([[1.0, -1.0], [-1.0, 1.0]]), backend="petsc")
-except RuntimeError as error:
+except MissingBackend as error:
     assert "petsc4py" in str(error) and "install" in str(error), error
 else:
     raise AssertionError("a missing back end is an error")
@@ -391,8 +393,8 @@ def test_the_licence_is_bsd_3_clause():
 
 def test_readme_begins_with_its_two_commands_and_says_what_headcond_is_not():
     text = (ROOT / "README.md").read_text()
-    assert re.findall(r"(?m)^    (.+)$", text)[:2] == ["make run", "make test"]
-    assert text.index("make test") < 60
+    commands = re.findall(r"(?m)^    (.+?)(?: +#.*)?$", text)
+    assert commands[:2] == ["make run", "make test"]
     assert "Research use only" in text and "not a medical device" in text
 
 
