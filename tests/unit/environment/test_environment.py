@@ -19,7 +19,6 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 import headcond
-from headcond.checks import MissingBackend
 from headcond.fem.solvers import make_solver
 from headcond.files import results
 from headcond.parallel import world
