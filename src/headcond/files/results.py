@@ -238,7 +238,7 @@ def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(np.moveaxis(data, -1, 0)), affine
 
 
-def check_image(path: str | Path, dimensions: int = 3) -> None:
+def check_image(path: str | Path) -> None:
     """Check an image's header for `read_volume`, without reading the values.
 
     Raises
@@ -248,9 +248,9 @@ def check_image(path: str | Path, dimensions: int = 3) -> None:
     """
     with _open_image(path) as (image, _):
         shape = image.shape
-    if len(shape) != dimensions and shape[dimensions:] != (1,):
+    if len(shape) != 3 and shape[3:] != (1,):
         raise InputError(
-            f"{path}: expected {dimensions} dimensions, found shape {shape}. Save one volume of it."
+            f"{path}: expected 3 dimensions, found shape {shape}. Save one volume of it."
         )
 
 

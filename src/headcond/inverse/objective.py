@@ -91,10 +91,11 @@ class Objective:
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The model's box in log conductivity, two arrays (F,)."""
-        return (
-            np.log(np.asarray(self.model.lower, float)[self.free]),
-            np.log(np.asarray(self.model.upper, float)[self.free]),
-        )
+        return tuple(np.log(wall) for wall in self._walls)
+
+    @property
+    def _walls(self) -> np.ndarray:
+        return np.array([self.model.lower, self.model.upper], float)[:, self.free]
 
     @property
     def dof(self) -> np.ndarray:
@@ -105,9 +106,7 @@ class Objective:
         """All P conductivities (n, P) at the logarithms x (n, F) of the free ones."""
         sigma = self.fixed.reshape(-1, self.fixed.shape[-1])[which]
         # Inside to the last bit: a reduced model refuses points outside its box.
-        low = np.asarray(self.model.lower, float)[self.free]
-        high = np.asarray(self.model.upper, float)[self.free]
-        sigma[:, self.free] = np.clip(np.exp(x), low, high)
+        sigma[:, self.free] = np.clip(np.exp(x), *self._walls)
         return sigma
 
     def residual(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
@@ -122,7 +121,7 @@ class Objective:
         row, group = np.divmod(which, self.shape[1])
         if self.each:
             part, whiten = self.protocol.select(group), self.whitener.select(group)
-            expected = readings(voltages_each(self.model, sigma, group), part)
+            expected = readings(_at_each(self.model, "voltages", sigma, group), part)
             data = self.data[row, group]
         else:
             part, whiten = self.protocol, self.whitener
@@ -140,7 +139,7 @@ class Objective:
         group = which % self.shape[1]
         if self.each:
             part, whiten = self.protocol.select(group), self.whitener.select(group)
-            slopes = jacobian_each(self.model, sigma, group)[..., self.free]
+            slopes = _at_each(self.model, "jacobian", sigma, group)[..., self.free]
             slopes *= sigma[:, None, self.free]
             slopes = whiten.jacobian(reading_jacobian(slopes, part))
         else:
@@ -219,7 +218,7 @@ def make_objective(
                 f"The fixed conductivity of {name} is outside the model's box "
                 f"{lower[k]:g}..{upper[k]:g} S/m: give a value inside, or widen the box."
             )
-        values[..., k] = _broadcast(f"fixed[{name!r}]", value, shape)
+        values[..., k] = broadcast(f"fixed[{name!r}]", value, shape)
     free = np.array([k for k, name in enumerate(names) if name not in fixed], int)
     if not len(free):
         raise InputError("Every parameter is fixed: there is nothing to estimate.")
@@ -257,18 +256,11 @@ def chunks(problem: Objective) -> list[np.ndarray]:
     return [np.arange(i, min(i + count, total)) for i in range(0, total, count)]
 
 
-def voltages_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Potentials (n, L) of the pairs of indices (n,), each at its own point sigma (n, P)."""
-    if hasattr(model, "voltages_each"):
-        return model.voltages_each(sigma, pairs)
-    return model.voltages(sigma)[np.arange(len(pairs)), pairs]
-
-
-def jacobian_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Derivatives (n, L, P) of the pairs' potentials, each at its own point."""
-    if hasattr(model, "jacobian_each"):
-        return model.jacobian_each(sigma, pairs)
-    return model.jacobian(sigma)[np.arange(len(pairs)), pairs]
+def _at_each(model: Any, what: str, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """The voltages or jacobian of pair number `pairs[n]` at the point `sigma[n]`, for every n."""
+    if each := getattr(model, f"{what}_each", None):
+        return each(sigma, pairs)
+    return getattr(model, what)(sigma)[np.arange(len(pairs)), pairs]
 
 
 def _check_same(model: ForwardModel, protocol: Protocol) -> None:
@@ -291,7 +283,7 @@ def _start(
     if start is None:
         return 0.5 * (lower + upper)
     values = check_finite("start", np.asarray(start, float))
-    values = _broadcast("start", values, (*shape, len(lower)))
+    values = broadcast("start", values, (*shape, len(lower)))
     if np.any(values < lower * (1 - 1e-12)) or np.any(values > upper * (1 + 1e-12)):
         raise InputError("start is outside the model's box.")
     return values
@@ -314,11 +306,12 @@ def _prior(
     return table[:, free]
 
 
-def _broadcast(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def broadcast(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """`value` as float in another shape; `InputError` if it does not fit."""
     try:
-        return np.broadcast_to(values, shape)
+        return np.broadcast_to(np.asarray(value, float), shape)
     except ValueError as error:
-        raise InputError(f"{name} of shape {values.shape} does not fit {shape}.") from error
+        raise InputError(f"{name} of shape {np.shape(value)} does not fit {shape}.") from error
 
 
 def _check_unit(problem: Objective) -> None:
@@ -341,8 +334,6 @@ def _unit_hint(ratio: float) -> str:
     # More than a factor of 20 from a power of 1000: not explained by a prefix of a unit.
     if abs(thousands) not in (1, 2) or not 1 / 20 < ratio / 1e3**thousands < 20:
         return ""
-    power = {1: "1000", 2: "a million"}[abs(thousands)]
-    voltage, current = {1: ("mV", "mA"), 2: ("uV", "uA")}[abs(thousands)]
-    if thousands > 0:
-        return f" They are off by {power}, as if voltages in {voltage} were written as V."
-    return f" They are off by {power}, as if a current in {current} were written as A."
+    power, prefix = {1: ("1000", "m"), 2: ("a million", "u")}[abs(thousands)]
+    what = f"voltages in {prefix}V" if thousands > 0 else f"a current in {prefix}A"
+    return f" They are off by {power}, as if {what} were written as {what[-1]}."

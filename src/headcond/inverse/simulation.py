@@ -16,15 +16,6 @@ from headcond.metrics import relative_error
 ORDER = ["sample", "pair", "electrode"]
 
 
-def pair_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Names "source-sink" of injection pairs.
-
-    >>> pair_names([("C3", "Cz")])
-    ['C3-Cz']
-    """
-    return [f"{source}-{sink}" for source, sink in pairs]
-
-
 def potential_table(
     potentials: Mapping[str, np.ndarray],
     pairs: Sequence[tuple[str, str]],
@@ -41,7 +32,11 @@ def potential_table(
     """
     shape = len(samples), len(pairs), len(electrodes)
     indices = (index.ravel() for index in np.indices(shape))
-    labels = (np.asarray(samples), np.array(pair_names(pairs)), np.array(electrodes))
+    labels = (
+        np.asarray(samples),
+        np.array(["-".join(pair) for pair in pairs]),
+        np.array(electrodes),
+    )
     columns = {name: of[at] for name, of, at in zip(ORDER, labels, indices, strict=True)}
     return pd.DataFrame({**columns, **{name: v.ravel() for name, v in potentials.items()}})
 
@@ -60,7 +55,8 @@ def read_potentials(
     InputError
         If a potential is missing.
     """
-    index = pd.MultiIndex.from_product([samples, pair_names(pairs), electrodes])
+    names = ["-".join(pair) for pair in pairs]
+    index = pd.MultiIndex.from_product([samples, names, electrodes])
     values = results.read_table(path).set_index(ORDER)[column].reindex(index)
     if values.isna().any():
         raise InputError(f"{path}: no {column} for {values.index[values.isna()][0]}.")
@@ -76,14 +72,13 @@ def estimate_table(
     ----------
     estimates : with leading shape (samples, pairs), or (samples,) in mode "joint".
     """
-    rows = []
-    for index in np.ndindex(estimates.chi_square.shape):
-        row = _row(index, pairs, samples, mode)
-        row |= dict(zip(estimates.names, estimates.sigma[index], strict=True))
-        for name in ("chi_square", "dof", "iterations", "converged"):
-            row[name] = getattr(estimates, name)[index]
-        rows.append(row)
-    return pd.DataFrame(rows)
+    facts = ("chi_square", "dof", "iterations", "converged")
+    return pd.DataFrame([
+        _row(index, pairs, samples, mode)
+        | dict(zip(estimates.names, estimates.sigma[index], strict=True))
+        | {name: getattr(estimates, name)[index] for name in facts}
+        for index in np.ndindex(estimates.chi_square.shape)
+    ])  # fmt: skip
 
 
 def error_table(

@@ -64,6 +64,7 @@ def describe(
         rule = schema()["properties"][key]
         if not re.search(rule["pattern"], part):
             raise InputError(f"OUT: {part!r} in {str(out)!r} cannot be used. {rule['description']}")
+    scans = {"t1": str(Path(t1).resolve()), "t2": str(Path(t2).resolve())}
     condnet = {"networks": str(folder), "tables": list(first.tables), "tau": first.tau}
     if "cole-cole" in first.tables:  # the checkpoint holds the table's values, not its frequency
         record = read_json(sidecar_path(files[AXES[0]]))["provenance"]["parameters"]
@@ -76,12 +77,7 @@ def describe(
             "voxel_size_mm": first.grid["voxel_size"][0],
             "train": [],
             "test": [],
-            "scans": {
-                subject_name(subject): {
-                    "t1": str(Path(t1).resolve()),
-                    "t2": str(Path(t2).resolve()),
-                }
-            },
+            "scans": {subject_name(subject): scans},
         },
         "mri": {
             "shape": first.grid["shape"],

@@ -38,14 +38,8 @@ def run(main: Callable, snakemake: Any) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
 
     def call() -> None:
-        record = provenance(
-            snakemake.rule,
-            source,
-            dict(snakemake.params),
-            dict(snakemake.wildcards),
-            dict(snakemake.input),
-        )
-        main(**arguments, provenance=record)
+        settings = (dict(part) for part in (snakemake.params, snakemake.wildcards, snakemake.input))
+        main(**arguments, provenance=provenance(snakemake.rule, source, *settings))
 
     def show(message: str) -> None:
         where = f" (log: {snakemake.log[0]})" if log else ""
@@ -99,24 +93,18 @@ def provenance(
     rule: str, source: str, params: Mapping, wildcards: Mapping, inputs: Mapping
 ) -> dict:
     """Return what made a result: rule, code, parameters, wildcards, versions, inputs, digests."""
+
+    def of_inputs(function: Callable) -> dict:
+        return {
+            key: function(value) if isinstance(value, str) else [function(path) for path in value]
+            for key, value in inputs.items()
+        }
+
     plain = {key: value for key, value in params.items() if key != "source"}
     return {
-        "rule": rule,
-        "source": source,
-        "parameters": plain,
-        "wildcards": dict(wildcards),
-        "versions": versions(),
-        "inputs": {
-            key: value if isinstance(value, str) else [str(path) for path in value]
-            for key, value in inputs.items()
-        },
-        "input_digests": {
-            key: stated_digest(value)
-            if isinstance(value, str)
-            else [stated_digest(path) for path in value]
-            for key, value in inputs.items()
-        },
-    }
+        "rule": rule, "source": source, "parameters": plain, "wildcards": dict(wildcards),
+        "versions": versions(), "inputs": of_inputs(str), "input_digests": of_inputs(stated_digest),
+    }  # fmt: skip
 
 
 @contextmanager
