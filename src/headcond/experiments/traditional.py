@@ -23,8 +23,6 @@ class TraditionalEstimate:
 
     Attributes
     ----------
-    pair : (source, sink).
-    names : P parameter names.
     sigma : (P,) S/m, the last iterate.
     chi_square : squared whitened misfit there.
     dof : independent readings less free parameters.
@@ -36,8 +34,6 @@ class TraditionalEstimate:
     systems : (iterations + 1,) linear systems solved up to each iterate.
     """
 
-    pair: tuple[str, str]
-    names: tuple[str, ...]
     sigma: np.ndarray
     chi_square: float
     dof: int
@@ -122,8 +118,7 @@ def traditional(
     if not reason and np.any(outside):
         reason = f"unrealistic {model.names[int(np.argmax(outside))]}"
     return TraditionalEstimate(
-        pair=protocol.pairs[pair], names=model.names, sigma=sigma,
-        chi_square=2.0 * half, dof=int(problem.dof[pair]) - len(free),
+        sigma=sigma, chi_square=2.0 * half, dof=int(problem.dof[pair]) - len(free),
         converged=converged, kept=not reason, reason=reason,
         history=np.array(history), systems=np.array(systems),
     )  # fmt: skip

@@ -75,7 +75,7 @@ class Estimates:
         """The same estimates with another leading shape (...)."""
         lead = self.chi_square.ndim
         values = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
-        return replace(self, **{k: v.reshape(*shape, *v.shape[lead:]) for k, v in values.items()})
+        return replace(self, **{k: v.reshape(shape + v.shape[lead:]) for k, v in values.items()})
 
 
 def evaluate(

@@ -61,10 +61,11 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     references = {int(number) for number in protocol[:, 3]}
     if len(references) != 1:
         raise InputError(f"{folder}: readings against several references: {sorted(references)}.")
-    pairs = tuple(dict.fromkeys((names[a], names[b]) for a, b in protocol[:, :2].tolist()))
+    injected = [(names[a], names[b]) for a, b in protocol[:, :2].tolist()]
+    pairs = tuple(dict.fromkeys(injected))
     reference = names[references.pop()]  # not at its stated position: left out
     electrodes = tuple(name for name in names.values() if name != reference)
-    row = [pairs.index((names[a], names[b])) for a, b in protocol[:, :2].tolist()]
+    row = [pairs.index(pair) for pair in injected]
     column = [electrodes.index(names[e]) for e in protocol[:, 2].tolist()]
     measurements = []
     for frequency, voltages in zip(frequencies, values, strict=True):
@@ -79,17 +80,16 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
 
 
 def _ucl_names(path: Path) -> dict[int, str]:
-    rows: list[Any] = [
-        re.fullmatch(r"\s*(\d+)\s+(\S+)\s*", line) for line in _lines(path)[1:] if line
-    ]
+    lines = _text(path).splitlines()[1:]
+    rows: list[Any] = [re.fullmatch(r"\s*(\d+)\s+(\S+)\s*", line) for line in lines if line]
     if not rows or not all(rows):
         raise InputError(f"{path}: expected lines of an electrode's number and its name.")
     return {int(row[1]): _SPELLING.get(row[2], row[2]) for row in rows}
 
 
-def _lines(path: Path) -> list[str]:
+def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}).") from error
 
@@ -181,7 +181,7 @@ def rompeit_conductivities(folder: str | Path, noisy: bool = False) -> np.ndarra
 
 
 def _labels(path: Path) -> tuple[str, ...]:
-    names = tuple(line.strip() for line in "\n".join(_lines(path)).rstrip().splitlines())
+    names = tuple(line.strip() for line in _text(path).rstrip().splitlines())
     for number, name in enumerate(names, start=1):
         if len(name.split()) != 1:
             raise InputError(f"{path}: line {number} is {name!r}; write one label per line.")

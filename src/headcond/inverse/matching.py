@@ -47,7 +47,7 @@ class Data:
 def check_survey(
     measurement: Measurement, model: ReducedModel, bad: BadChannels, noise: float | None = None
 ) -> float:
-    """Check that a model has what a measurement needs.
+    """Check that a model has what a measurement needs, and return the noise in V.
 
     Parameters
     ----------
@@ -57,10 +57,6 @@ def check_survey(
         patterns that are not used.
     noise : standard deviation of one electrode in V at the measurement's current; the
         measurement's own by default.
-
-    Returns
-    -------
-    The noise.
 
     Raises
     ------

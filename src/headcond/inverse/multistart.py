@@ -24,12 +24,10 @@ class MultiStart:
     ----------
     best : per problem the converged estimate with the smallest objective.
     agreeing : (...) starts that converged to that minimum, within a chi-square of 0.01.
-    starts : number of starts.
     """
 
     best: Estimates
     agreeing: np.ndarray
-    starts: int
 
 
 def estimate_from_starts(
@@ -85,7 +83,7 @@ def estimate_from_starts(
         field.name: _choose([getattr(f, field.name) for f in estimates], winner)
         for field in fields(Estimates)[2:]  # all but names and free
     }
-    return MultiStart(replace(estimates[0], **chosen), agreeing, starts)
+    return MultiStart(replace(estimates[0], **chosen), agreeing)
 
 
 def _objective(estimates: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:

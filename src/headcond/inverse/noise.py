@@ -15,17 +15,13 @@ DEFAULT_NOISE = 0.82e-6
 
 
 def add_noise(potentials: np.ndarray, std: float, generator: np.random.Generator) -> np.ndarray:
-    """Add independent Gaussian noise to every electrode's potential, before any reference.
+    """Return potentials with independent Gaussian noise of every electrode, before any reference.
 
     Parameters
     ----------
     potentials : (..., pairs, L) V.
     std : standard deviation of one electrode, V.
     generator : see `headcond.random.generator`.
-
-    Returns
-    -------
-    A new array of the same shape.
     """
     check_positive("noise", std)
     return potentials + std * generator.standard_normal(np.shape(potentials))
@@ -90,8 +86,7 @@ def whitener(
     mask = protocol.mask.astype(float)
     count = mask.sum(axis=1, keepdims=True)
     if weighting == "plain" and protocol.reference != AVERAGE:
-        nothing = np.zeros_like(mask)
-        return Whitener(mask / deviation, nothing, nothing, protocol.dof, 1.0)
+        return Whitener(mask / deviation, 0.0 * mask, 0.0 * mask, protocol.dof, 1.0)
     if protocol.reference != AVERAGE:
         factor = (1.0 - 1.0 / np.sqrt(count + 1.0)) / count
         return Whitener(mask / deviation, factor * mask, mask, protocol.dof)

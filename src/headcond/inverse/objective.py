@@ -94,8 +94,9 @@ class Objective:
         return tuple(np.log(wall) for wall in self._walls)
 
     @property
-    def _walls(self) -> np.ndarray:
-        return np.array([self.model.lower, self.model.upper], float)[:, self.free]
+    def _walls(self) -> tuple[np.ndarray, np.ndarray]:
+        model = self.model
+        return tuple(np.asarray(end, float)[self.free] for end in (model.lower, model.upper))
 
     @property
     def dof(self) -> np.ndarray:
@@ -119,13 +120,9 @@ class Objective:
         """
         sigma = self.sigma(x, which)
         row, group = np.divmod(which, self.shape[1])
-        if self.each:
-            part, whiten = self.protocol.select(group), self.whitener.select(group)
-            expected = readings(_at_each(self.model, "voltages", sigma, group), part)
-            data = self.data[row, group]
-        else:
-            part, whiten = self.protocol, self.whitener
-            expected, data = readings(self.model.voltages(sigma), part), self.data[row]
+        potentials, part, whiten = self._evaluate("voltages", sigma, group)
+        expected = readings(potentials, part)
+        data = self.data[row, group] if self.each else self.data[row]
         if self.amplitude:
             data = np.copysign(data, expected)
         misfit = whiten(expected - data).reshape(len(which), -1)
@@ -136,21 +133,26 @@ class Objective:
     def jacobian(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Derivatives (n, D, F) of `residual` with respect to x."""
         sigma = self.sigma(x, which)
-        group = which % self.shape[1]
-        if self.each:
-            part, whiten = self.protocol.select(group), self.whitener.select(group)
-            slopes = _at_each(self.model, "jacobian", sigma, group)[..., self.free]
-            slopes *= sigma[:, None, self.free]
-            slopes = whiten.jacobian(reading_jacobian(slopes, part))
-        else:
-            slopes = self.model.jacobian(sigma)[..., self.free]
-            slopes *= sigma[:, self.free][:, None, None, :]
-            slopes = self.whitener.jacobian(reading_jacobian(slopes, self.protocol))
-            slopes = slopes.reshape(len(which), -1, len(self.free))
+        slopes, part, whiten = self._evaluate("jacobian", sigma, which % self.shape[1])
+        slopes = slopes[..., self.free]
+        slopes *= sigma[:, self.free].reshape(len(which), *(1,) * (slopes.ndim - 2), -1)
+        slopes = whiten.jacobian(reading_jacobian(slopes, part))
+        slopes = slopes.reshape(len(which), -1, len(self.free))
         if self.prior is None:
             return slopes
         rows = np.broadcast_to(np.diag(1 / self.prior[1]), (len(which), *(2 * self.free.shape)))
         return np.concatenate([slopes, rows], axis=1)
+
+    def _evaluate(
+        self, what: str, sigma: np.ndarray, group: np.ndarray
+    ) -> tuple[np.ndarray, Protocol, noise.Whitener]:
+        """The model's voltages or Jacobian at sigma (n, P), with their readings and whitener."""
+        if not self.each:
+            return getattr(self.model, what)(sigma), self.protocol, self.whitener
+        part, whiten = self.protocol.select(group), self.whitener.select(group)
+        if each := getattr(self.model, f"{what}_each", None):
+            return each(sigma, group), part, whiten
+        return getattr(self.model, what)(sigma)[np.arange(len(group)), group], part, whiten
 
     def signal(self, which: np.ndarray) -> np.ndarray:
         """Squared norm of the whitened data (n,), the scale of their rounding errors."""
@@ -177,19 +179,11 @@ def make_objective(
 
     Parameters
     ----------
-    model : forward model.
-    data : (S, pairs, L) readings in V, see `protocol.readings`.
-    protocol : patterns and readings, for the model's pairs and electrodes.
-    std : electrode noise before re-referencing in V, one number or one per pair.
-    pairs : "each" for one estimate per pair, "joint" for one over all pairs.
-    fixed : conductivities in S/m of tissues that are not estimated, by name: a number, or
-        an array that broadcasts to (S, K), K being the number of pairs or 1.
-    start : starting conductivities (P,) or broadcasting to (S, K, P) in S/m; the centre of
-        the box by default.
-    amplitude : whether the data are amplitudes against one electrode.
-    prior : by name, mean and standard deviation of a log conductivity.
-    weighting : "covariance" of the readings, or "plain": equal weights, as if the noise were
-        still independent after re-referencing.
+    model : forward model of the protocol's pairs and electrodes.
+    data : (S, pairs, L) readings in V.
+    std : noise, see `optimise.estimate` as for all others.
+    fixed, start : numbers or arrays that broadcast to (S, K), for the start to (S, K, P), K
+        being the number of pairs, or 1 if `pairs` is "joint".
 
     Raises
     ------
@@ -256,25 +250,18 @@ def chunks(problem: Objective) -> list[np.ndarray]:
     return [np.arange(i, min(i + count, total)) for i in range(0, total, count)]
 
 
-def _at_each(model: Any, what: str, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """The voltages or jacobian of pair number `pairs[n]` at the point `sigma[n]`, for every n."""
-    if each := getattr(model, f"{what}_each", None):
-        return each(sigma, pairs)
-    return getattr(model, what)(sigma)[np.arange(len(pairs)), pairs]
-
-
 def _check_same(model: ForwardModel, protocol: Protocol) -> None:
-    if tuple(map(str, model.electrodes)) != protocol.electrodes:
-        raise InputError(
-            f"The model's {len(model.electrodes)} electrodes are not the protocol's "
-            f"{len(protocol.electrodes)}, in the same order."
-        )
-    theirs = tuple((str(source), str(sink)) for source, sink in model.pairs)
-    if theirs != protocol.pairs:
-        raise InputError(
-            f"The model's {len(theirs)} injection pairs are not the protocol's "
-            f"{len(protocol.pairs)}, in the same order."
-        )
+    electrodes = tuple(map(str, model.electrodes))
+    pairs = tuple((str(source), str(sink)) for source, sink in model.pairs)
+    for what, theirs, wanted in (
+        ("electrodes", electrodes, protocol.electrodes),
+        ("injection pairs", pairs, protocol.pairs),
+    ):
+        if theirs != wanted:
+            raise InputError(
+                f"The model's {len(theirs)} {what} are not the protocol's {len(wanted)}, in the "
+                "same order."
+            )
 
 
 def _start(

@@ -172,9 +172,13 @@ def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:
 
 
 def rank_one(
-    values: np.ndarray, scale: np.ndarray, shift: np.ndarray, weights: np.ndarray, *,
+    values: np.ndarray,
+    scale: np.ndarray,
+    shift: np.ndarray,
+    weights: np.ndarray,
+    *,
     trailing: bool = False,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Apply diag(scale) - diag(scale) shift weights^T to each pair's electrode values.
 
     Parameters

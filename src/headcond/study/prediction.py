@@ -26,8 +26,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the study that predicts one person, prepared as the networks were trained.
 
-    Grid, voxel size, normalisation, bias correction, tables and tau are read from the three
-    checkpoints, so nothing about them can be stated wrongly.
+    It holds what differs from config.yaml. Grid, voxel size, normalisation, bias correction, tables
+    and tau are read from the three checkpoints, so nothing about them can be stated wrongly.
 
     Parameters
     ----------
@@ -36,10 +36,6 @@ def describe(
     t1, t2 : scans of the person, see `cohort.bids.read_pair`.
     out : folder of the results (OUT of `make predict`); its last part names the study.
     subject : name of the person in file names, "sub-XX" or "XX".
-
-    Returns
-    -------
-    dict : what differs from config.yaml.
 
     Raises
     ------
@@ -124,8 +120,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _shared(network: Any) -> dict[str, Any]:
-    names = ("tables", "tau", "normalisation", "grid")
-    return {name: getattr(network, name) for name in names}
+    return {name: getattr(network, name) for name in ("tables", "tau", "normalisation", "grid")}
 
 
 if __name__ == "__main__":

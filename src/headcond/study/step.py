@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headcond.checks import InputError
+from headcond.files.results import digest as file_digest
 from headcond.files.results import stated_digest, versions
 
 
@@ -102,9 +103,14 @@ def provenance(
 
     plain = {key: value for key, value in params.items() if key != "source"}
     return {
-        "rule": rule, "source": source, "parameters": plain, "wildcards": dict(wildcards),
-        "versions": versions(), "inputs": of_inputs(str), "input_digests": of_inputs(stated_digest),
-    }  # fmt: skip
+        "rule": rule,
+        "source": source,
+        "parameters": plain,
+        "wildcards": dict(wildcards),
+        "versions": versions(),
+        "inputs": of_inputs(str),
+        "input_digests": of_inputs(stated_digest),
+    }
 
 
 @contextmanager
@@ -120,8 +126,7 @@ def resumable(
     facts = json.dumps([record["parameters"], record["source"]], sort_keys=True, default=str)
     digest = hashlib.sha256(facts.encode())
     for path in inputs:
-        with open(path, "rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
+        digest.update(bytes.fromhex(file_digest(path)))
     state = Path(folder) / f"{record['rule']}-{digest.hexdigest()[:16]}"
     state.mkdir(parents=True, exist_ok=True)
     yield state

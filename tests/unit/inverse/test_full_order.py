@@ -179,9 +179,6 @@ def test_refusals(model, protocol, sigma):
         model.voltages(sigma * np.nan)
     with pytest.raises(InputError, match="No electrode 'Z'"):
         full_model(pairs=[("Z", "E18")])
-    with pytest.raises(InputError, match="gradient"):
-        traditional(model, readings(model.voltages(sigma[0]), protocol), protocol, STD, 0,
-                    gradient="none")  # fmt: skip
     with pytest.raises(InputError, match="brain"):
         FullModel(model.operator, Box(("scalp", "skull"), [0.1, 0.1], [1, 1],
                   {"contact": 0.2}), pairs=model.pairs, current=CURRENT,
