@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from headcond.inverse.reduced import NEGLIGIBLE
 from headcond.rom.model import ReducedModel
 from headcond.rom.parameters import Box
 from headcond.rom.settings import Settings
 from headcond.rom.stability import Stability
 
-NORMS = ("energy", "euclidean")
-
 
 def paper_settings(
     training_points: int, snapshots: int, current: float, seed: int, stability: Stability
 ) -> Settings:
-    """Settings of a training as in the paper, with a fixed number of snapshots.
+    """Settings of a training as in the paper, with a fixed number of snapshots; current in A.
 
     Euclidean norm, interpolated stability factors, one pass of classical Gram-Schmidt.
-
-    Parameters
-    ----------
-    current : injected current, A.
     """
     return Settings(
         current=current, training=training_points, seed=seed, max_snapshots=snapshots,
@@ -44,22 +40,19 @@ def concave_ratio(stability: Stability, box: Box, points: np.ndarray) -> np.ndar
     A Euclidean bound times this ratio is certified; where it is above 1 the interpolated factor
     may be too large.
     """
-    lower = Stability(
-        stability.sigma, stability.theta, stability.values, stability.residuals, "concave"
-    )
+    lower = replace(stability, method="concave")
     return stability.evaluate(box, points) / lower.evaluate(box, points)
 
 
 def history_table(model: ReducedModel) -> pd.DataFrame:
     """Bounds over the training sample and orthogonality, a row per pair and snapshot."""
-    rows = []
-    for pair in model.pairs:
-        history = pair.history
-        for number in range(pair.snapshots):
-            row = {"norm": model.norm, "source": pair.source, "snapshots": number + 1}
-            for name in ("maximum", "mean", "absolute", "orthogonality", "iterations"):
-                row[name] = history[name][number]
-            rows.append(row)
+    names = ("maximum", "mean", "absolute", "orthogonality", "iterations")
+    rows = (
+        {"norm": model.norm, "source": pair.source, "snapshots": number + 1}
+        | {name: pair.history[name][number] for name in names}
+        for pair in model.pairs
+        for number in range(pair.snapshots)
+    )
     return pd.DataFrame(rows)
 
 
@@ -137,19 +130,18 @@ def certificates(errors: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def enough_snapshots(table: pd.DataFrame, noise: float, part: float = 0.1) -> int | None:
+def enough_snapshots(table: pd.DataFrame, noise: float) -> int | None:
     """The paper's stopping rule: fewest snapshots whose error is far below the noise.
 
     Parameters
     ----------
     table : `summarise_errors` of one norm.
     noise : standard deviation at one electrode, V.
-    part : largest error of a passive potential, as a part of the noise.
 
     Returns
     -------
     Number of snapshots from which on the rule holds, None if it never does.
     """
     table = table.sort_values("snapshots", ascending=False)
-    holds = (table["passive_error_max"] <= part * noise).cumprod().astype(bool)
+    holds = (table["passive_error_max"] <= NEGLIGIBLE * noise).cumprod().astype(bool)
     return int(table["snapshots"][holds].min()) if holds.any() else None

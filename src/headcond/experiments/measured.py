@@ -81,7 +81,7 @@ def fit_variants(
             tables["summary"].append(summary_table(tables["estimates"][-1]).assign(variant=name))
             facts.append({**one_fit.facts, "variant": name})
     joined = {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
-    return VariantFits(joined["estimates"], joined["summary"], joined["residuals"], facts)
+    return VariantFits(**joined, facts=facts)
 
 
 def noise_level(measurement: Measurement, default: float | None) -> float | None:
@@ -93,13 +93,6 @@ def noise_level(measurement: Measurement, default: float | None) -> float | None
 
 
 def clearest_frequency(facts: Sequence[Mapping[str, Any]]) -> float:
-    """Frequency (Hz) at which reciprocity holds best; the lowest one where it is unknown.
-
-    Parameters
-    ----------
-    facts : of fits, see `fit.Fit`.
-    """
+    """Frequency (Hz) at which fits have the best reciprocity; the lowest where it is unknown."""
     noise = {one["frequency"]: one["reciprocity_noise"] for one in facts}
-    if any(value is None for value in noise.values()):
-        return min(noise)
-    return min(noise, key=noise.__getitem__)
+    return min(noise) if None in noise.values() else min(noise, key=noise.__getitem__)

@@ -35,21 +35,14 @@ TABLE_4 = {
 
 
 def experiment_5(variant: str, name: str) -> str:
-    """The paper's mean ± deviation in mS/m for a tissue in a variant of Experiment 5.
-
-    Parameters
-    ----------
-    variant : a key of `measured.variants`.
-    name : tissue.
-    """
+    """The paper's mean ± deviation in mS/m for a tissue in a variant of `measured.variants`."""
     wide = "spongy bone to 0.3" in variant
     if variant.startswith("outer"):
         table = TABLE_3_WIDE if wide else TABLE_3
     else:
         table = {} if wide else TABLE_4  # with all tissues free the paper has no wide range
-    values = [
+    return "; ".join(
         f"{who} {1e3 * row[name][0]:.4g} ± {1e3 * row[name][1]:.3g}"
         for who, row in table.items()
         if name in row
-    ]
-    return "; ".join(values)
+    )

@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from headcond.checks import check_option, check_shape
+from headcond.checks import check_shape
 from headcond.inverse.full_order import FullModel
 from headcond.inverse.objective import make_objective
-from headcond.inverse.protocol import Protocol, reading_jacobian, readings, readings_adjoint
+from headcond.inverse.protocol import Protocol, reading_jacobian, readings
+
+# Largest component of the gradient of f, per relative change of a conductivity. f is half a
+# chi-square, so this is far below the noise.
+_TOLERANCE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -20,8 +23,6 @@ class TraditionalEstimate:
 
     Attributes
     ----------
-    pair : (source, sink).
-    names : P parameter names.
     sigma : (P,) S/m, the last iterate.
     chi_square : squared whitened misfit there.
     dof : independent readings less free parameters.
@@ -33,8 +34,6 @@ class TraditionalEstimate:
     systems : (iterations + 1,) linear systems solved up to each iterate.
     """
 
-    pair: tuple[str, str]
-    names: tuple[str, ...]
     sigma: np.ndarray
     chi_square: float
     dof: int
@@ -53,16 +52,14 @@ def traditional(
     pair: int,
     *,
     fixed: Mapping[str, float] | None = None,
-    start: ArrayLike | None = None,
-    gradient: str = "direct",
-    tolerance: float = 1e-2,
     max_iterations: int = 100,
 ) -> TraditionalEstimate:
     """Estimate conductivities from one pair by the traditional method (ROM-pEIT, Experiment 2).
 
-    Unconstrained BFGS on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in units of its start,
-    with the gradient J^T W^T W (v - v_meas) (eq. 11). If a conductivity is not positive the
-    operator is not definite and f is infinite, so that the line search shortens the step.
+    Unconstrained BFGS from the box centre on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in
+    units of its start, with the gradient J^T W^T W (v - v_meas) (eq. 11), which takes one system
+    per free parameter. If a conductivity is not positive the operator is not definite and f is
+    infinite, so that the line search shortens the step.
 
     Parameters
     ----------
@@ -71,24 +68,15 @@ def traditional(
     protocol, noise : as in `optimise.estimate`.
     pair : index of the injection pair.
     fixed : conductivities in S/m that are not estimated, by name.
-    start : (P,) S/m; the box centre by default.
-    gradient : "direct" solves one system per free parameter as the paper does, "adjoint"
-        a single one; the values are the same.
-    tolerance : on the largest component of the gradient of f, per relative change of a
-        conductivity. f is half a chi-square, so 1e-2 is far below the noise.
     max_iterations : BFGS iterations.
 
     Raises
     ------
     InputError
-        As `objective.make_objective`, or for an unknown option.
+        As `objective.make_objective`.
     """
-    check_option("gradient", gradient, ("direct", "adjoint"))
-    check_shape("data", np.asarray(data), (len(protocol.pairs), len(protocol.electrodes)))
-    problem = make_objective(
-        model, np.asarray(data, float)[None], protocol, noise,
-        fixed=fixed, start=None if start is None else np.asarray(start, float),
-    )  # fmt: skip
+    data = check_shape("data", np.asarray(data, float), protocol.mask.shape)
+    problem = make_objective(model, data[None], protocol, noise, fixed=fixed)
     origin = problem.fixed[0, pair].copy()
     free, column = problem.free, np.array([pair])
     part, whiten = protocol.select(column), problem.whitener.select(column)
@@ -111,12 +99,9 @@ def traditional(
     def slope(y: np.ndarray) -> np.ndarray:
         sigma = point(y)
         residual = misfit(sigma)
-        if gradient == "direct":
-            slopes = model.parameter_slopes(sigma, pair, free)[None]
-            weighted = whiten.jacobian(reading_jacobian(slopes, part))[0]
-            return (weighted.T @ residual[0]) * origin[free]
-        dual = readings_adjoint(whiten.adjoint(residual), part)[0]
-        return model.adjoint_gradient(sigma, pair, dual)[free] * origin[free]
+        slopes = model.parameter_slopes(sigma, pair, free)[None]
+        weighted = whiten.jacobian(reading_jacobian(slopes, part))[0]
+        return (weighted.T @ residual[0]) * origin[free]
 
     history, systems = [], []
 
@@ -125,7 +110,7 @@ def traditional(
         systems.append(model.systems_solved - first_system)
 
     y, half, converged, reason = quasi_newton(
-        value, slope, np.ones(len(free)), tolerance, max_iterations, record
+        value, slope, np.ones(len(free)), _TOLERANCE, max_iterations, record
     )
     sigma = point(y)
     reason = "" if converged else f"not converged: {reason}"
@@ -133,8 +118,7 @@ def traditional(
     if not reason and np.any(outside):
         reason = f"unrealistic {model.names[int(np.argmax(outside))]}"
     return TraditionalEstimate(
-        pair=protocol.pairs[pair], names=model.names, sigma=sigma,
-        chi_square=2.0 * half, dof=int(problem.dof[pair]) - len(free),
+        sigma=sigma, chi_square=2.0 * half, dof=int(problem.dof[pair]) - len(free),
         converged=converged, kept=not reason, reason=reason,
         history=np.array(history), systems=np.array(systems),
     )  # fmt: skip

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import scipy.ndimage
 
 from headcond.checks import InputError, check_option, check_shape
 from headcond.experiments.estimation import estimate_errors
@@ -108,12 +109,8 @@ def thicken_skull(labels: np.ndarray) -> tuple[np.ndarray, int]:
     scalp, compact, spongy = (
         EIT_TISSUES.index(name) + 1 for name in ("scalp", "compact_bone", "spongy_bone")
     )
-    bone = np.pad(np.isin(labels, (compact, spongy)), 1)
-    near = np.zeros_like(bone)
-    for axis in range(3):
-        for step in (-1, 1):
-            near |= np.roll(bone, step, axis)
-    grown = (labels == scalp) & near[1:-1, 1:-1, 1:-1]
+    near = scipy.ndimage.binary_dilation(np.isin(labels, (compact, spongy)))
+    grown = (labels == scalp) & near
     if not grown.any():
         raise InputError("No scalp touches bone in these labels: the skull cannot be thickened.")
     return np.where(grown, np.uint8(compact), labels).astype(np.uint8), int(grown.sum())

@@ -25,13 +25,7 @@ import pandas as pd
 
 from headcond import __version__
 from headcond.checks import InputError, check_affine
-from headcond.files.untrusted import (
-    MAX_BYTES,
-    check_start,
-    check_stream,
-    is_gzip,
-    max_unpacked_bytes,
-)
+from headcond.files import untrusted
 
 logger = logging.getLogger(__name__)
 # Largest distance in mm between the positions of a voxel by sform and by qform: rounding.
@@ -69,12 +63,8 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def sidecar_path(path: str | Path) -> Path:
     """Path of the JSON sidecar of `path`: the same name with the suffix `.json`."""
     path = Path(path)
-    name = path.name
-    for suffix in (".nii.gz", path.suffix):
-        if suffix and name.endswith(suffix):
-            name = name[: -len(suffix)]
-            break
-    return path.with_name(name + ".json")
+    stem = path.name.removesuffix(".nii.gz")
+    return path.with_name((path.stem if stem == path.name else stem) + ".json")
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> None:
@@ -108,7 +98,6 @@ def write_sidecar(
 
     Parameters
     ----------
-    path : path of the result that the sidecar describes.
     units : unit of the values, or one per column or dataset.
     provenance : rule, parameters, source digest, seed and inputs of the step.
     **content : further entries (iterations, residuals, ...).
@@ -182,12 +171,9 @@ def _stated_digest(path: Path) -> dict[str, Any]:
             "as UTF-8, or move it away."
         ) from error
     entry = content.get("provenance", {}) if isinstance(content, dict) else {}
-    ours = (
-        isinstance(entry, dict)
-        and isinstance(entry.get("bytes"), int)
-        and isinstance(entry.get("sha256"), str)
-    )
-    return entry if ours else {}
+    if not isinstance(entry, dict) or not isinstance(entry.get("sha256"), str):
+        return {}
+    return entry if isinstance(entry.get("bytes"), int) else {}
 
 
 def versions() -> dict[str, str]:
@@ -238,19 +224,13 @@ def read_components(path: str | Path) -> tuple[np.ndarray, np.ndarray]:
     return np.ascontiguousarray(np.moveaxis(data, -1, 0)), affine
 
 
-def check_image(path: str | Path, dimensions: int = 3) -> None:
-    """Check an image's header for `read_volume`, without reading the values.
-
-    Raises
-    ------
-    InputError
-        As `read_volume`.
-    """
+def check_image(path: str | Path) -> None:
+    """Check an image's header without reading the values; `InputError` as `read_volume`."""
     with _open_image(path) as (image, _):
         shape = image.shape
-    if len(shape) != dimensions and shape[dimensions:] != (1,):
+    if len(shape) != 3 and shape[3:] != (1,):
         raise InputError(
-            f"{path}: expected {dimensions} dimensions, found shape {shape}. Save one volume of it."
+            f"{path}: expected 3 dimensions, found shape {shape}. Save one volume of it."
         )
 
 
@@ -258,8 +238,8 @@ def read_image(path: str | Path, dtype: Any = None) -> tuple[np.ndarray, np.ndar
     """Read an image of any number of dimensions, and its affine, as `read_volume`."""
     checked = check_whole(path)
     with _open_image(path) as (image, affine):
-        if not checked and is_gzip(path):
-            check_stream(path)
+        if not checked and untrusted.is_gzip(path):
+            untrusted.check_stream(path)
         return np.asanyarray(image.dataobj, dtype=dtype), affine
 
 
@@ -269,7 +249,7 @@ def _open_image(
 ) -> Iterator[tuple[nibabel.spatialimages.SpatialImage, np.ndarray]]:
     """An image with a checked header, and its affine; errors of reading it name the file."""
     try:
-        check_start(path)
+        untrusted.check_start(path)
         image = nibabel.load(str(path))
         if not isinstance(image, nibabel.Nifti1Pair | nibabel.MGHImage):
             raise InputError(
@@ -281,12 +261,13 @@ def _open_image(
             raise InputError(
                 f"{path}: its voxels are of type {kind}, not real numbers. Export it as such."
             )
-        size, length = math.prod(map(int, image.shape)) * kind.itemsize, max_unpacked_bytes(path)
-        if not 0 < size <= min(MAX_BYTES, length):
+        size = math.prod(map(int, image.shape)) * kind.itemsize
+        if not 0 < size <= min(untrusted.MAX_BYTES, untrusted.max_unpacked_bytes(path)):
             raise InputError(
                 f"{path}: its header claims a shape of {image.shape}, {size:.3g} bytes: empty, "
-                f"more than the file can hold, or more than the limit of {MAX_BYTES:.3g} bytes. It "
-                "is damaged, or must be resampled to larger voxels."
+                f"more than the file can hold, or more than the limit of "
+                f"{untrusted.MAX_BYTES:.3g} bytes. It is damaged, or must be resampled to larger "
+                "voxels."
             )
         yield image, _voxel_to_world(path, image)
     except InputError:
@@ -390,9 +371,7 @@ def _compare_forms(path: str | Path, header: nibabel.Nifti1Header, shape: tuple[
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, np.ndarray):
+    if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, Path):
         return str(value)

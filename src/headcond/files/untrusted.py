@@ -110,20 +110,16 @@ def _run_in_child(read: Callable[[], Any], memory: float) -> None:
     faulthandler.disable()  # a crash is expected here
     code = 0
     try:
-        _limit_memory(memory)
+        statm = Path("/proc/self/statm")
+        if statm.exists():  # Linux only: elsewhere the size of the process is unknown
+            has = int(statm.read_text().split()[0]) * resource.getpagesize()
+            resource.setrlimit(resource.RLIMIT_AS, (has + int(memory),) * 2)
         read()
     except MemoryError:
         code = _OUT_OF_MEMORY
     except Exception:
         pass  # occurs again in the parent
     os._exit(code)  # without closing what the parent has open
-
-
-def _limit_memory(memory: float) -> None:
-    statm = Path("/proc/self/statm")
-    if statm.exists():  # Linux only: elsewhere the size of the process is unknown
-        has = int(statm.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (has + int(memory),) * 2)
 
 
 # All that zipfile raises on a truncated or damaged archive.

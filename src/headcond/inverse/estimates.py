@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import scipy.stats
@@ -73,14 +73,9 @@ class Estimates:
 
     def reshape(self, shape: tuple[int, ...]) -> Estimates:
         """The same estimates with another leading shape (...)."""
-        size = len(self.names)
-        return Estimates(
-            self.names, self.free, self.sigma.reshape(*shape, size),
-            self.covariance.reshape(*shape, size, size), self.cramer_rao.reshape(*shape, size),
-            self.chi_square.reshape(shape), self.dof.reshape(shape),
-            self.iterations.reshape(shape), self.converged.reshape(shape),
-            self.at_wall.reshape(*shape, size),
-        )  # fmt: skip
+        lead = self.chi_square.ndim
+        values = {field.name: getattr(self, field.name) for field in fields(self)[2:]}
+        return replace(self, **{k: v.reshape(shape + v.shape[lead:]) for k, v in values.items()})
 
 
 def evaluate(

@@ -114,11 +114,7 @@ def _prior(forward: ReducedForward, options: Options) -> dict[str, tuple[float, 
 
 
 def _joint_residual(
-    measurement: Measurement,
-    model: ReducedModel,
-    bad: BadChannels,
-    noise: float,
-    options: Options,
+    measurement: Measurement, model: ReducedModel, bad: BadChannels, noise: float, options: Options
 ) -> tuple[np.ndarray, np.ndarray]:
     """Residuals (M, L) of the joint estimate in V at the measurement's current, and their mask."""
     data = match(measurement, model, bad, noise)

@@ -56,40 +56,42 @@ def read_ucl(folder: str | Path) -> tuple[Measurement, ...]:
     with open_hdf5(path, "the set's voltages") as file:
         values = file["Chn_ave"][:]
     check_shape(str(path), values, (len(frequencies), len(protocol)))
-    unknown = sorted(set(protocol.ravel().tolist()) - set(names))
-    if unknown:
+    if unknown := sorted(set(protocol.ravel().tolist()) - set(names)):
         raise InputError(f"{folder}: the protocol uses electrode {unknown[0]}, which has no name.")
     references = {int(number) for number in protocol[:, 3]}
     if len(references) != 1:
         raise InputError(f"{folder}: readings against several references: {sorted(references)}.")
-    pairs = tuple(dict.fromkeys((names[a], names[b]) for a, b in protocol[:, :2].tolist()))
+    injected = [(names[a], names[b]) for a, b in protocol[:, :2].tolist()]
+    pairs = tuple(dict.fromkeys(injected))
     reference = names[references.pop()]  # not at its stated position: left out
     electrodes = tuple(name for name in names.values() if name != reference)
-    row = [pairs.index((names[a], names[b])) for a, b in protocol[:, :2].tolist()]
+    row = [pairs.index(pair) for pair in injected]
     column = [electrodes.index(names[e]) for e in protocol[:, 2].tolist()]
     measurements = []
     for frequency, voltages in zip(frequencies, values, strict=True):
         wide = np.full((len(pairs), len(electrodes)), np.nan)
         wide[row, column] = _UCL_UNIT * voltages
         wide -= np.nanmean(wide, axis=1, keepdims=True)
-        measurements.append(
-            Measurement(
-                pairs, electrodes, wide, np.full(len(pairs), _UCL_CURRENT), AVERAGE,
-                frequency=float(frequency), description="UCL, mean of ten healthy people",
-            )
-        )  # fmt: skip
+        measurements.append(Measurement(
+            pairs, electrodes, wide, np.full(len(pairs), _UCL_CURRENT), AVERAGE,
+            frequency=float(frequency), description="UCL, mean of ten healthy people",
+        ))  # fmt: skip
     return tuple(measurements)
 
 
 def _ucl_names(path: Path) -> dict[int, str]:
-    try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from error
-    rows: list[Any] = [re.fullmatch(r"\s*(\d+)\s+(\S+)\s*", line) for line in lines[1:] if line]
+    lines = _text(path).splitlines()[1:]
+    rows: list[Any] = [re.fullmatch(r"\s*(\d+)\s+(\S+)\s*", line) for line in lines if line]
     if not rows or not all(rows):
         raise InputError(f"{path}: expected lines of an electrode's number and its name.")
     return {int(row[1]): _SPELLING.get(row[2], row[2]) for row in rows}
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}).") from error
 
 
 def read_rompeit(
@@ -179,11 +181,7 @@ def rompeit_conductivities(folder: str | Path, noisy: bool = False) -> np.ndarra
 
 
 def _labels(path: Path) -> tuple[str, ...]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error}).") from error
-    names = tuple(line.strip() for line in lines)
+    names = tuple(line.strip() for line in _text(path).rstrip().splitlines())
     for number, name in enumerate(names, start=1):
         if len(name.split()) != 1:
             raise InputError(f"{path}: line {number} is {name!r}; write one label per line.")
@@ -215,10 +213,11 @@ def _sinks(path: str | Path, count: int) -> np.ndarray:
 
 def _pattern_files(folder: Path, noisy: bool) -> list[Path]:
     suffix = "_noise" if noisy else ""
-    files = {}
-    for path in folder.glob(f"pattern_*{suffix}.mat"):
-        if match := re.fullmatch(rf"pattern_([1-9]\d*){suffix}\.mat", path.name):
-            files[int(match[1])] = path
+    files = {
+        int(match[1]): path
+        for path in folder.glob(f"pattern_*{suffix}.mat")
+        if (match := re.fullmatch(rf"pattern_([1-9]\d*){suffix}\.mat", path.name))
+    }
     if not files:
         raise InputError(f"{folder}: has no pattern_1{suffix}.mat, pattern_2{suffix}.mat, ...")
     for number, present in enumerate(sorted(files), start=1):

@@ -47,7 +47,7 @@ class Data:
 def check_survey(
     measurement: Measurement, model: ReducedModel, bad: BadChannels, noise: float | None = None
 ) -> float:
-    """Check that a model has what a measurement needs.
+    """Check that a model has what a measurement needs, and return the noise in V.
 
     Parameters
     ----------
@@ -57,10 +57,6 @@ def check_survey(
         patterns that are not used.
     noise : standard deviation of one electrode in V at the measurement's current; the
         measurement's own by default.
-
-    Returns
-    -------
-    The noise.
 
     Raises
     ------
@@ -116,8 +112,7 @@ def match(
             continue
         kept.append(m)
         unread = set(model.electrodes) - set(measurement.electrodes) - {measurement.reference}
-        gone = (set(absent) & set(model.electrodes) | unread) - set(pair)
-        missing[pair] = sorted(gone)
+        missing[pair] = sorted((set(absent) & set(model.electrodes) | unread) - set(pair))
     if not kept:
         raise InputError("No pattern has an independent reading left: nothing to estimate from.")
     pairs = [measurement.pairs[m] for m in kept]
@@ -161,12 +156,11 @@ def _check_labels(measurement: Measurement, model: ReducedModel, bad: BadChannel
         )
     trained = (*model.sources, model.sink)
     for pair in pairs:
-        for label in pair:
-            if label not in trained:
-                raise InputError(
-                    f"Pattern {'-'.join(pair)}: no pair was trained for {label}. Train with it "
-                    "among rom.pairs, or name the pattern as bad."
-                )
+        if untrained := [label for label in pair if label not in trained]:
+            raise InputError(
+                f"Pattern {'-'.join(pair)}: no pair was trained for {untrained[0]}. Train with it "
+                "among rom.pairs, or name the pattern as bad."
+            )
 
 
 def _absent(

@@ -66,8 +66,8 @@ class Measurement:
         electrodes = tuple(str(label) for label in self.electrodes)
         voltages = np.array(self.voltages, float)
         current = np.array(np.broadcast_to(np.asarray(self.current, float), (len(pairs),)))
-        for name, value in (("pairs", pairs), ("electrodes", electrodes), ("voltages", voltages),
-                            ("current", current)):  # fmt: skip
+        values = {"pairs": pairs, "electrodes": electrodes, "voltages": voltages}
+        for name, value in {**values, "current": current}.items():
             object.__setattr__(self, name, value)
         _check(self)
 
@@ -171,7 +171,7 @@ def _facts(path: Path) -> dict[str, Any]:
     if noise is not None:
         if isinstance(noise, bool) or not isinstance(noise, int | float):
             raise InputError(f"{path}: noise must be a number in V, or null.")
-        check_positive(f"{path}: noise", noise)
+        facts["noise"] = check_positive(f"{path}: noise", noise)
     return facts
 
 
@@ -225,11 +225,9 @@ def _measurement(part: pd.DataFrame, frequency: float, facts: dict[str, Any]) ->
         pairs.append(pair)
         current[m] = rows["current"].iloc[0]
         voltages[m, [column[label] for label in rows["electrode"]]] = rows["voltage"]
-    noise = facts["noise"]
     return Measurement(
         tuple(pairs), electrodes, voltages, current, facts["reference"], facts["kind"],
-        float(frequency), None if noise is None else float(noise),
-        str(facts.get("description", "")),
+        float(frequency), facts["noise"], str(facts.get("description", "")),
     )  # fmt: skip
 
 

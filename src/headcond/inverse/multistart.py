@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -24,12 +24,10 @@ class MultiStart:
     ----------
     best : per problem the converged estimate with the smallest objective.
     agreeing : (...) starts that converged to that minimum, within a chi-square of 0.01.
-    starts : number of starts.
     """
 
     best: Estimates
     agreeing: np.ndarray
-    starts: int
 
 
 def estimate_from_starts(
@@ -69,9 +67,9 @@ def estimate_from_starts(
         for _ in range(starts - 1)
     ]
     estimates, failure = [], None
-    for start in ({}, *({"start": point} for point in points)):
+    for start in (None, *points):
         try:
-            estimates.append(estimate(model, data, protocol, noise, **start, **options))
+            estimates.append(estimate(model, data, protocol, noise, start=start, **options))
         except InversionError as error:  # other starts may converge
             failure = error
     if not estimates:
@@ -83,11 +81,9 @@ def estimate_from_starts(
     agreeing = np.where(np.isfinite(np.min(cost, axis=0)), agreeing, 0)
     chosen = {
         field.name: _choose([getattr(f, field.name) for f in estimates], winner)
-        for field in fields(Estimates)
-        if field.name not in ("names", "free")
+        for field in fields(Estimates)[2:]  # all but names and free
     }
-    best = Estimates(estimates[0].names, estimates[0].free, **chosen)
-    return MultiStart(best, agreeing, starts)
+    return MultiStart(replace(estimates[0], **chosen), agreeing)
 
 
 def _objective(estimates: Estimates, prior: dict[str, tuple[float, float]]) -> np.ndarray:

@@ -15,17 +15,13 @@ DEFAULT_NOISE = 0.82e-6
 
 
 def add_noise(potentials: np.ndarray, std: float, generator: np.random.Generator) -> np.ndarray:
-    """Add independent Gaussian noise to every electrode's potential, before any reference.
+    """Return potentials with independent Gaussian noise of every electrode, before any reference.
 
     Parameters
     ----------
     potentials : (..., pairs, L) V.
     std : standard deviation of one electrode, V.
     generator : see `headcond.random.generator`.
-
-    Returns
-    -------
-    A new array of the same shape.
     """
     check_positive("noise", std)
     return potentials + std * generator.standard_normal(np.shape(potentials))
@@ -66,11 +62,6 @@ class Whitener:
         return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index],
                         self.correlation)  # fmt: skip
 
-    def adjoint(self, values: np.ndarray) -> np.ndarray:
-        """Apply the transpose to whitened values (..., pairs, L)."""
-        scaled = self.scale * values
-        return rank_one(scaled, np.ones_like(self.scale), self.weights, self.shift)
-
 
 def whitener(
     protocol: Protocol, std: float | np.ndarray, weighting: str = "covariance"
@@ -95,8 +86,7 @@ def whitener(
     mask = protocol.mask.astype(float)
     count = mask.sum(axis=1, keepdims=True)
     if weighting == "plain" and protocol.reference != AVERAGE:
-        nothing = np.zeros_like(mask)
-        return Whitener(mask / deviation, nothing, nothing, protocol.dof, 1.0)
+        return Whitener(mask / deviation, 0.0 * mask, 0.0 * mask, protocol.dof, 1.0)
     if protocol.reference != AVERAGE:
         factor = (1.0 - 1.0 / np.sqrt(count + 1.0)) / count
         return Whitener(mask / deviation, factor * mask, mask, protocol.dof)

@@ -91,10 +91,12 @@ class Objective:
     @property
     def bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """The model's box in log conductivity, two arrays (F,)."""
-        return (
-            np.log(np.asarray(self.model.lower, float)[self.free]),
-            np.log(np.asarray(self.model.upper, float)[self.free]),
-        )
+        return tuple(np.log(wall) for wall in self._walls)
+
+    @property
+    def _walls(self) -> tuple[np.ndarray, np.ndarray]:
+        model = self.model
+        return tuple(np.asarray(end, float)[self.free] for end in (model.lower, model.upper))
 
     @property
     def dof(self) -> np.ndarray:
@@ -105,9 +107,7 @@ class Objective:
         """All P conductivities (n, P) at the logarithms x (n, F) of the free ones."""
         sigma = self.fixed.reshape(-1, self.fixed.shape[-1])[which]
         # Inside to the last bit: a reduced model refuses points outside its box.
-        low = np.asarray(self.model.lower, float)[self.free]
-        high = np.asarray(self.model.upper, float)[self.free]
-        sigma[:, self.free] = np.clip(np.exp(x), low, high)
+        sigma[:, self.free] = np.clip(np.exp(x), *self._walls)
         return sigma
 
     def residual(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
@@ -120,13 +120,9 @@ class Objective:
         """
         sigma = self.sigma(x, which)
         row, group = np.divmod(which, self.shape[1])
-        if self.each:
-            part, whiten = self.protocol.select(group), self.whitener.select(group)
-            expected = readings(voltages_each(self.model, sigma, group), part)
-            data = self.data[row, group]
-        else:
-            part, whiten = self.protocol, self.whitener
-            expected, data = readings(self.model.voltages(sigma), part), self.data[row]
+        potentials, part, whiten = self._evaluate("voltages", sigma, group)
+        expected = readings(potentials, part)
+        data = self.data[row, group] if self.each else self.data[row]
         if self.amplitude:
             data = np.copysign(data, expected)
         misfit = whiten(expected - data).reshape(len(which), -1)
@@ -137,21 +133,26 @@ class Objective:
     def jacobian(self, x: np.ndarray, which: np.ndarray) -> np.ndarray:
         """Derivatives (n, D, F) of `residual` with respect to x."""
         sigma = self.sigma(x, which)
-        group = which % self.shape[1]
-        if self.each:
-            part, whiten = self.protocol.select(group), self.whitener.select(group)
-            slopes = jacobian_each(self.model, sigma, group)[..., self.free]
-            slopes *= sigma[:, None, self.free]
-            slopes = whiten.jacobian(reading_jacobian(slopes, part))
-        else:
-            slopes = self.model.jacobian(sigma)[..., self.free]
-            slopes *= sigma[:, self.free][:, None, None, :]
-            slopes = self.whitener.jacobian(reading_jacobian(slopes, self.protocol))
-            slopes = slopes.reshape(len(which), -1, len(self.free))
+        slopes, part, whiten = self._evaluate("jacobian", sigma, which % self.shape[1])
+        slopes = slopes[..., self.free]
+        slopes *= sigma[:, self.free].reshape(len(which), *(1,) * (slopes.ndim - 2), -1)
+        slopes = whiten.jacobian(reading_jacobian(slopes, part))
+        slopes = slopes.reshape(len(which), -1, len(self.free))
         if self.prior is None:
             return slopes
         rows = np.broadcast_to(np.diag(1 / self.prior[1]), (len(which), *(2 * self.free.shape)))
         return np.concatenate([slopes, rows], axis=1)
+
+    def _evaluate(
+        self, what: str, sigma: np.ndarray, group: np.ndarray
+    ) -> tuple[np.ndarray, Protocol, noise.Whitener]:
+        """The model's voltages or Jacobian at sigma (n, P), with their readings and whitener."""
+        if not self.each:
+            return getattr(self.model, what)(sigma), self.protocol, self.whitener
+        part, whiten = self.protocol.select(group), self.whitener.select(group)
+        if each := getattr(self.model, f"{what}_each", None):
+            return each(sigma, group), part, whiten
+        return getattr(self.model, what)(sigma)[np.arange(len(group)), group], part, whiten
 
     def signal(self, which: np.ndarray) -> np.ndarray:
         """Squared norm of the whitened data (n,), the scale of their rounding errors."""
@@ -178,19 +179,11 @@ def make_objective(
 
     Parameters
     ----------
-    model : forward model.
-    data : (S, pairs, L) readings in V, see `protocol.readings`.
-    protocol : patterns and readings, for the model's pairs and electrodes.
-    std : electrode noise before re-referencing in V, one number or one per pair.
-    pairs : "each" for one estimate per pair, "joint" for one over all pairs.
-    fixed : conductivities in S/m of tissues that are not estimated, by name: a number, or
-        an array that broadcasts to (S, K), K being the number of pairs or 1.
-    start : starting conductivities (P,) or broadcasting to (S, K, P) in S/m; the centre of
-        the box by default.
-    amplitude : whether the data are amplitudes against one electrode.
-    prior : by name, mean and standard deviation of a log conductivity.
-    weighting : "covariance" of the readings, or "plain": equal weights, as if the noise were
-        still independent after re-referencing.
+    model : forward model of the protocol's pairs and electrodes.
+    data : (S, pairs, L) readings in V.
+    std : noise, see `optimise.estimate` as for all others.
+    fixed, start : numbers or arrays that broadcast to (S, K), for the start to (S, K, P), K
+        being the number of pairs, or 1 if `pairs` is "joint".
 
     Raises
     ------
@@ -219,7 +212,7 @@ def make_objective(
                 f"The fixed conductivity of {name} is outside the model's box "
                 f"{lower[k]:g}..{upper[k]:g} S/m: give a value inside, or widen the box."
             )
-        values[..., k] = _broadcast(f"fixed[{name!r}]", value, shape)
+        values[..., k] = broadcast(f"fixed[{name!r}]", value, shape)
     free = np.array([k for k, name in enumerate(names) if name not in fixed], int)
     if not len(free):
         raise InputError("Every parameter is fixed: there is nothing to estimate.")
@@ -257,32 +250,18 @@ def chunks(problem: Objective) -> list[np.ndarray]:
     return [np.arange(i, min(i + count, total)) for i in range(0, total, count)]
 
 
-def voltages_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Potentials (n, L) of the pairs of indices (n,), each at its own point sigma (n, P)."""
-    if hasattr(model, "voltages_each"):
-        return model.voltages_each(sigma, pairs)
-    return model.voltages(sigma)[np.arange(len(pairs)), pairs]
-
-
-def jacobian_each(model: Any, sigma: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """Derivatives (n, L, P) of the pairs' potentials, each at its own point."""
-    if hasattr(model, "jacobian_each"):
-        return model.jacobian_each(sigma, pairs)
-    return model.jacobian(sigma)[np.arange(len(pairs)), pairs]
-
-
 def _check_same(model: ForwardModel, protocol: Protocol) -> None:
-    if tuple(map(str, model.electrodes)) != protocol.electrodes:
-        raise InputError(
-            f"The model's {len(model.electrodes)} electrodes are not the protocol's "
-            f"{len(protocol.electrodes)}, in the same order."
-        )
-    theirs = tuple((str(source), str(sink)) for source, sink in model.pairs)
-    if theirs != protocol.pairs:
-        raise InputError(
-            f"The model's {len(theirs)} injection pairs are not the protocol's "
-            f"{len(protocol.pairs)}, in the same order."
-        )
+    electrodes = tuple(map(str, model.electrodes))
+    pairs = tuple((str(source), str(sink)) for source, sink in model.pairs)
+    for what, theirs, wanted in (
+        ("electrodes", electrodes, protocol.electrodes),
+        ("injection pairs", pairs, protocol.pairs),
+    ):
+        if theirs != wanted:
+            raise InputError(
+                f"The model's {len(theirs)} {what} are not the protocol's {len(wanted)}, in the "
+                "same order."
+            )
 
 
 def _start(
@@ -291,7 +270,7 @@ def _start(
     if start is None:
         return 0.5 * (lower + upper)
     values = check_finite("start", np.asarray(start, float))
-    values = _broadcast("start", values, (*shape, len(lower)))
+    values = broadcast("start", values, (*shape, len(lower)))
     if np.any(values < lower * (1 - 1e-12)) or np.any(values > upper * (1 + 1e-12)):
         raise InputError("start is outside the model's box.")
     return values
@@ -314,11 +293,12 @@ def _prior(
     return table[:, free]
 
 
-def _broadcast(name: str, values: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def broadcast(name: str, value: ArrayLike, shape: tuple[int, ...]) -> np.ndarray:
+    """`value` as float in another shape; `InputError` if it does not fit."""
     try:
-        return np.broadcast_to(values, shape)
+        return np.broadcast_to(np.asarray(value, float), shape)
     except ValueError as error:
-        raise InputError(f"{name} of shape {values.shape} does not fit {shape}.") from error
+        raise InputError(f"{name} of shape {np.shape(value)} does not fit {shape}.") from error
 
 
 def _check_unit(problem: Objective) -> None:
@@ -341,8 +321,6 @@ def _unit_hint(ratio: float) -> str:
     # More than a factor of 20 from a power of 1000: not explained by a prefix of a unit.
     if abs(thousands) not in (1, 2) or not 1 / 20 < ratio / 1e3**thousands < 20:
         return ""
-    power = {1: "1000", 2: "a million"}[abs(thousands)]
-    voltage, current = {1: ("mV", "mA"), 2: ("uV", "uA")}[abs(thousands)]
-    if thousands > 0:
-        return f" They are off by {power}, as if voltages in {voltage} were written as V."
-    return f" They are off by {power}, as if a current in {current} were written as A."
+    power, prefix = {1: ("1000", "m"), 2: ("a million", "u")}[abs(thousands)]
+    what = f"voltages in {prefix}V" if thousands > 0 else f"a current in {prefix}A"
+    return f" They are off by {power}, as if {what} were written as {what[-1]}."

@@ -14,6 +14,7 @@ from headcond.inverse.estimates import Estimates, evaluate
 from headcond.inverse.objective import (
     ForwardModel,
     Objective,
+    broadcast,
     chunks,
     make_objective,
     normal_equations,
@@ -107,9 +108,8 @@ def estimate(
     data = np.asarray(data, float)
     if data.ndim < 2:
         raise InputError(f"data must have shape (..., pairs, electrodes), got {data.shape}.")
-    lead = data.shape[:-2]
-    shape = (*lead, len(protocol.pairs)) if pairs == "each" else lead
     each = pairs == "each"
+    shape = (*data.shape[:-2], len(protocol.pairs)) if each else data.shape[:-2]
     problem = make_objective(
         model, data.reshape(-1, *data.shape[-2:]), protocol, noise, pairs=pairs,
         fixed={name: _flat(f"fixed[{name!r}]", value, shape, each)
@@ -301,10 +301,5 @@ def _is_minimum(problem: Objective, x: np.ndarray, which: np.ndarray) -> bool:
 def _flat(
     name: str, value: ArrayLike, shape: tuple[int, ...], each: bool, *tail: int
 ) -> np.ndarray:
-    try:
-        wide = np.broadcast_to(np.asarray(value, float), (*shape, *tail))
-    except ValueError as error:
-        raise InputError(
-            f"{name} has shape {np.shape(value)}, which does not fit {(*shape, *tail)}."
-        ) from error
+    wide = broadcast(name, value, (*shape, *tail))
     return wide.reshape(-1, shape[-1] if each else 1, *tail)

@@ -138,22 +138,14 @@ def readings(potentials: np.ndarray, protocol: Protocol) -> np.ndarray:
     """
     potentials = np.asarray(potentials, float)
     _check_layout("potentials", potentials, protocol)
-    return rank_one(potentials, protocol.mask.astype(float), protocol.mask, protocol.weights)
+    return rank_one(potentials, protocol.mask, protocol.mask, protocol.weights)
 
 
 def reading_jacobian(jacobian: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Derivatives (..., pairs, L, P) of the readings from those of the potentials."""
     jacobian = np.asarray(jacobian, float)
     _check_layout("jacobian", jacobian[..., 0], protocol)
-    return rank_one(
-        jacobian, protocol.mask.astype(float), protocol.mask, protocol.weights, trailing=True
-    )
-
-
-def readings_adjoint(values: np.ndarray, protocol: Protocol) -> np.ndarray:
-    """Transpose of `readings`: weights of readings (..., pairs, L) to those of potentials."""
-    values = np.where(protocol.mask, values, 0.0)
-    return rank_one(values, np.ones(protocol.mask.shape), protocol.weights, protocol.mask)
+    return rank_one(jacobian, protocol.mask, protocol.mask, protocol.weights, trailing=True)
 
 
 def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:

@@ -61,18 +61,16 @@ class ReducedForward:
             self._sink = model.electrodes.index(model.sink)
             self._cross = model.cross.first(snapshots)
         # Numbers of a pattern's two pairs; -1 for the common sink, which has no pair.
-        self._numbers = np.full((len(wanted), 2), -1)
-        for m, (source, sink) in enumerate(wanted):
+        numbers = {**{label: n for n, label in enumerate(model.sources)}, model.sink: -1}
+        for source, sink in wanted:
             for label in (source, sink):
-                check_option("electrode of a pattern", label, (*model.sources, model.sink))
+                check_option("electrode of a pattern", label, numbers)
             if source == sink:
                 raise InputError(
                     f"A pattern injects and extracts at the same electrode {source!r}."
                 )
-            self._numbers[m] = [
-                -1 if label == model.sink else model.sources.index(label)
-                for label in (source, sink)
-            ]
+        self._numbers = np.array([numbers[label] for pair in wanted for label in pair], int)
+        self._numbers = self._numbers.reshape(-1, 2)
         self.names = tuple(model.box.names)
         self.lower, self.upper = _narrowed(model.box, limits or {})
         self.pairs = wanted
@@ -104,10 +102,8 @@ class ReducedForward:
                 self._base, self._cross, self._places, self._sink, self.current, theta, parameters
             )
         for number in np.unique(self._numbers[self._numbers >= 0]):
-            if self._cross is not None:
-                value = corrected[:, number]
-            else:
-                value = self._plain(number, theta, parameters)
+            plain = self._cross is None
+            value = self._plain(number, theta, parameters) if plain else corrected[:, number]
             for m, end in np.argwhere(self._numbers == number):
                 out[:, m] += _SIGNS[end] * value
         return out.reshape(*shape, *out.shape[1:])
@@ -128,9 +124,8 @@ class ReducedForward:
             return out
         for number in np.unique(numbers):
             which = np.flatnonzero(numbers == number)
-            out[points[which]] += signs[which] * self._plain(
-                number, theta[points[which]], parameters
-            )
+            value = self._plain(number, theta[points[which]], parameters)
+            out[points[which]] += signs[which] * value
         return out
 
     def _plain(self, number: int, theta: np.ndarray, parameters: int) -> np.ndarray:
@@ -207,6 +202,5 @@ def certified_error(model: ReducedModel, protocol: Protocol, sigma: np.ndarray) 
     for m, pair in enumerate(protocol.pairs):
         parts = [model.sources.index(label) for label in pair if label != model.sink]
         each = bounds[m, parts].sum(axis=0)
-        reading = np.where(protocol.mask[m], each + protocol.weights[m] @ each, 0.0)
-        out[m] = reading.max()
+        out[m] = np.where(protocol.mask[m], each + protocol.weights[m] @ each, 0.0).max()
     return out

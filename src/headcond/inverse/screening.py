@@ -44,10 +44,9 @@ def dead_channels(measurement: Measurement) -> BadChannels:
     values = measurement.voltages
     passive = measurement.passive
     missing = passive & np.isnan(values)
-    electrodes, patterns = {}, {}
-    with np.errstate(invalid="ignore"):
-        share = missing.sum(axis=0) / np.maximum(passive.sum(axis=0), 1)
-        row_share = missing.sum(axis=1) / np.maximum(passive.sum(axis=1), 1)
+    share, row_share = (
+        missing.sum(axis=axis) / np.maximum(passive.sum(axis=axis), 1) for axis in (0, 1)
+    )
     # In volts: the readings of a dead channel do not scale with the current.
     read = np.where(passive, values, np.nan)
     spread = np.array([
@@ -56,14 +55,17 @@ def dead_channels(measurement: Measurement) -> BadChannels:
     ])  # fmt: skip
     valid = np.isfinite(spread)
     usual = np.median(spread[valid]) if valid.any() else 0.0
+    electrodes = {}
     for n, label in enumerate(measurement.electrodes):
         if passive[:, n].any() and share[n] > MOST_MISSING:
             electrodes[label] = f"{100 * share[n]:.0f} % of its readings are missing"
         elif valid[n] and spread[n] < _FLAT * usual:
             electrodes[label] = "its readings hardly change from pattern to pattern"
-    for m, name in enumerate(measurement.names):
-        if row_share[m] > MOST_MISSING:
-            patterns[name] = f"{100 * row_share[m]:.0f} % of its readings are missing"
+    patterns = {
+        name: f"{100 * part:.0f} % of its readings are missing"
+        for name, part in zip(measurement.names, row_share, strict=True)
+        if part > MOST_MISSING
+    }
     return BadChannels(electrodes, patterns)
 
 
@@ -163,8 +165,8 @@ def outliers(
             best = int(np.nanargmax(score))
             if score[best] > worst[0]:
                 worst = (float(score[best]), kind, labels[best])
-        if not worst[1]:
+        score, kind, label = worst
+        if not kind:
             break
-        reason = f"modified z-score {worst[0]:.1f} of its residuals"
-        getattr(bad, worst[1])[worst[2]] = reason
+        getattr(bad, kind)[label] = f"modified z-score {score:.1f} of its residuals"
     return bad

@@ -16,15 +16,6 @@ from headcond.metrics import relative_error
 ORDER = ["sample", "pair", "electrode"]
 
 
-def pair_names(pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """Names "source-sink" of injection pairs.
-
-    >>> pair_names([("C3", "Cz")])
-    ['C3-Cz']
-    """
-    return [f"{source}-{sink}" for source, sink in pairs]
-
-
 def potential_table(
     potentials: Mapping[str, np.ndarray],
     pairs: Sequence[tuple[str, str]],
@@ -39,11 +30,8 @@ def potential_table(
     pairs, electrodes : labels.
     samples : numbers of the samples.
     """
-    shape = len(samples), len(pairs), len(electrodes)
-    indices = (index.ravel() for index in np.indices(shape))
-    labels = (np.asarray(samples), np.array(pair_names(pairs)), np.array(electrodes))
-    columns = {name: of[at] for name, of, at in zip(ORDER, labels, indices, strict=True)}
-    return pd.DataFrame({**columns, **{name: v.ravel() for name, v in potentials.items()}})
+    columns = {name: values.ravel() for name, values in potentials.items()}
+    return pd.DataFrame(columns, index=_index(samples, pairs, electrodes)).reset_index()
 
 
 def read_potentials(
@@ -60,7 +48,7 @@ def read_potentials(
     InputError
         If a potential is missing.
     """
-    index = pd.MultiIndex.from_product([samples, pair_names(pairs), electrodes])
+    index = _index(samples, pairs, electrodes)
     values = results.read_table(path).set_index(ORDER)[column].reindex(index)
     if values.isna().any():
         raise InputError(f"{path}: no {column} for {values.index[values.isna()][0]}.")
@@ -76,13 +64,13 @@ def estimate_table(
     ----------
     estimates : with leading shape (samples, pairs), or (samples,) in mode "joint".
     """
-    rows = []
-    for index in np.ndindex(estimates.chi_square.shape):
-        row = _row(index, pairs, samples, mode)
-        row |= dict(zip(estimates.names, estimates.sigma[index], strict=True))
-        for name in ("chi_square", "dof", "iterations", "converged"):
-            row[name] = getattr(estimates, name)[index]
-        rows.append(row)
+    facts = ("chi_square", "dof", "iterations", "converged")
+    rows = (
+        _row(index, pairs, samples, mode)
+        | dict(zip(estimates.names, estimates.sigma[index], strict=True))
+        | {name: getattr(estimates, name)[index] for name in facts}
+        for index in np.ndindex(estimates.chi_square.shape)
+    )
     return pd.DataFrame(rows)
 
 
@@ -104,21 +92,25 @@ def error_table(
     """
     true = np.broadcast_to(truth[:, None] if mode == "each" else truth, estimates.sigma.shape)
     error = relative_error(estimates.sigma, true)
-    return pd.DataFrame(
-        [
-            {
-                **_row(index, pairs, samples, mode),
-                "parameter": name,
-                "true": true[index][k],
-                "estimate": estimates.sigma[index][k],
-                "relative_error_percent": error[index][k],
-                "cramer_rao_percent": 100 * bound[index][k] / true[index][k],
-                "at_wall": estimates.at_wall[index][k],
-            }
-            for index in np.ndindex(estimates.chi_square.shape)
-            for k, name in enumerate(estimates.names)
-        ]
+    rows = (
+        {
+            **_row(index, pairs, samples, mode),
+            "parameter": name,
+            "true": true[index][k],
+            "estimate": estimates.sigma[index][k],
+            "relative_error_percent": error[index][k],
+            "cramer_rao_percent": 100 * bound[index][k] / true[index][k],
+            "at_wall": estimates.at_wall[index][k],
+        }
+        for index in np.ndindex(estimates.chi_square.shape)
+        for k, name in enumerate(estimates.names)
     )
+    return pd.DataFrame(rows)
+
+
+def _index(samples: Sequence, pairs: Sequence, electrodes: Sequence) -> pd.MultiIndex:
+    names = ["-".join(pair) for pair in pairs]
+    return pd.MultiIndex.from_product([samples, names, electrodes], names=ORDER)
 
 
 def _row(

@@ -86,10 +86,9 @@ def summary_table(estimates: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (frequency, name), part in estimates.groupby(["frequency", "parameter"], sort=False):
-        row: dict[str, Any] = {"frequency": frequency, "parameter": name}
         each = part[(part["mode"] == "each") & part["converged"]]
-        row["mean"] = each["estimate"].mean()
-        row["std"] = each["estimate"].std(ddof=1)
+        row: dict[str, Any] = {"frequency": frequency, "parameter": name}
+        row["mean"], row["std"] = each["estimate"].mean(), each["estimate"].std(ddof=1)
         row["patterns"], row["at_wall"] = len(each), int(each["at_wall"].sum())
         joint = part[part["mode"] == "joint"]
         if len(joint):

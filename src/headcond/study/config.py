@@ -32,7 +32,7 @@ def read(*paths: str | Path) -> dict[str, Any]:
     """
     study: dict[str, Any] = {}
     for path in paths:
-        study = merge(study, _mapping(path, "a study file", "config.yaml"))
+        study = merge(study, _mapping(path))
     return check(study)
 
 
@@ -122,15 +122,15 @@ class _OnceLoader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
-def _mapping(path: str | Path, what: str, example: str) -> dict[str, Any]:
+def _mapping(path: str | Path) -> dict[str, Any]:
     try:
         content = _OnceLoader(Path(path).read_text()).get_single_data()
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(
-            f"{path}: cannot be read as YAML ({error}). Compare it with {example}."
+            f"{path}: cannot be read as YAML ({error}). Compare it with config.yaml."
         ) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path}: {what} must be a mapping of keys, like {example}.")
+        raise InputError(f"{path}: a study file must be a mapping of keys, like config.yaml.")
     return content
 
 

@@ -32,8 +32,8 @@ def check_choices(study: Study) -> None:
     InputError
         For the first key whose value does not fit the others, or whose file is missing.
     """
-    for pipelines, check in CHECKS:
-        if pipelines & set(study["pipelines"]):
+    for pipelines, checks in CHECKS:
+        for check in checks if pipelines & set(study["pipelines"]) else ():
             check(study)
 
 
@@ -232,15 +232,13 @@ def electrode_names(study: Study) -> list[str] | None:
 
 def _electrodes(study: Study) -> None:
     cap, sink = (study["head"]["electrodes"][key] for key in ("cap", "sink"))
-    if cap == "file":
-        if study["head"]["source"] != "file":
-            raise InputError("head.electrodes.cap: file needs head.source: file.")
-    elif cap.endswith(".csv"):
+    if cap == "file" and study["head"]["source"] != "file":
+        raise InputError("head.electrodes.cap: file needs head.source: file.")
+    if cap.endswith(".csv"):
         existing("head.electrodes.cap", cap)
-    else:
+    elif cap != "file":
         check_option("head.electrodes.cap", cap, CAPS)
-    names = electrode_names(study)
-    if names is not None:
+    if (names := electrode_names(study)) is not None:
         check_option("head.electrodes.sink", sink, names)
 
 
@@ -319,22 +317,12 @@ def _inverse_experiments(study: Study) -> None:
 
 
 ANY = {"tms", "eit", "forward", "predict"}
-CHECKS: tuple[tuple[set[str], Callable[[Study], Any]], ...] = (
-    (ANY, _distinct_subjects),
-    (ANY, _images),
-    (ANY, _generated_voxels),
-    (ANY, _trained_networks),
-    ({"predict"}, _people_to_predict),
-    ({"tms"}, _training),
-    ({"tms"}, _subjects_to_test),
-    ({"tms"}, _conductivity_tables),
-    ({"tms"}, _coil),
-    ({"tms"}, _field_voxels),
-    ({"tms"}, _hand_knob),
-    ({"eit", "forward"}, _heads),
-    ({"eit", "forward"}, _electrodes),
-    ({"forward"}, partial(_pairs, section="forward")),
-    ({"eit"}, _reduced_model),
-    ({"eit"}, _measured_voltages),
-    ({"eit"}, _inverse_experiments),
+_TMS = [_training, _subjects_to_test, _conductivity_tables, _coil, _field_voxels, _hand_knob]
+CHECKS: tuple[tuple[set[str], list[Callable[[Study], Any]]], ...] = (
+    (ANY, [_distinct_subjects, _images, _generated_voxels, _trained_networks]),
+    ({"predict"}, [_people_to_predict]),
+    ({"tms"}, _TMS),
+    ({"eit", "forward"}, [_heads, _electrodes]),
+    ({"forward"}, [partial(_pairs, section="forward")]),
+    ({"eit"}, [_reduced_model, _measured_voltages, _inverse_experiments]),
 )

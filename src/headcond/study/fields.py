@@ -44,12 +44,8 @@ def head_regions(
     if warp:
         shift, grid = results.read_components(warp)
         field = np.moveaxis(shift, 0, -1), grid
+    matrix = np.array(results.read_json(mni)["matrix"])
     knob = hand_knob(
-        affine,
-        tissue.shape,
-        np.array(results.read_json(mni)["matrix"]),
-        settings["centre_mni_mm"],
-        settings["radius_mm"],
-        field,
+        affine, tissue.shape, matrix, settings["centre_mni_mm"], settings["radius_mm"], field
     )
     return {"hand_knob": knob & (tissue > 0), **region_masks(tissue)}, affine

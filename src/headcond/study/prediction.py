@@ -26,8 +26,8 @@ def describe(
 ) -> dict[str, Any]:
     """Return the study that predicts one person, prepared as the networks were trained.
 
-    Grid, voxel size, normalisation, bias correction, tables and tau are read from the three
-    checkpoints, so nothing about them can be stated wrongly.
+    It holds what differs from config.yaml. Grid, voxel size, normalisation, bias correction, tables
+    and tau are read from the three checkpoints, so nothing about them can be stated wrongly.
 
     Parameters
     ----------
@@ -36,10 +36,6 @@ def describe(
     t1, t2 : scans of the person, see `cohort.bids.read_pair`.
     out : folder of the results (OUT of `make predict`); its last part names the study.
     subject : name of the person in file names, "sub-XX" or "XX".
-
-    Returns
-    -------
-    dict : what differs from config.yaml.
 
     Raises
     ------
@@ -64,6 +60,7 @@ def describe(
         rule = schema()["properties"][key]
         if not re.search(rule["pattern"], part):
             raise InputError(f"OUT: {part!r} in {str(out)!r} cannot be used. {rule['description']}")
+    scans = {"t1": str(Path(t1).resolve()), "t2": str(Path(t2).resolve())}
     condnet = {"networks": str(folder), "tables": list(first.tables), "tau": first.tau}
     if "cole-cole" in first.tables:  # the checkpoint holds the table's values, not its frequency
         record = read_json(sidecar_path(files[AXES[0]]))["provenance"]["parameters"]
@@ -76,12 +73,7 @@ def describe(
             "voxel_size_mm": first.grid["voxel_size"][0],
             "train": [],
             "test": [],
-            "scans": {
-                subject_name(subject): {
-                    "t1": str(Path(t1).resolve()),
-                    "t2": str(Path(t2).resolve()),
-                }
-            },
+            "scans": {subject_name(subject): scans},
         },
         "mri": {
             "shape": first.grid["shape"],
@@ -128,8 +120,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _shared(network: Any) -> dict[str, Any]:
-    names = ("tables", "tau", "normalisation", "grid")
-    return {name: getattr(network, name) for name in names}
+    return {name: getattr(network, name) for name in ("tables", "tau", "normalisation", "grid")}
 
 
 if __name__ == "__main__":

@@ -31,35 +31,23 @@ def check_files(study: Mapping[str, Any]) -> None:
     InputError
         For the first file that cannot be used; the message names key and file.
     """
-    for key, path in _images(study):
+    pipelines, condnet = set(study["pipelines"]), study["condnet"]
+    files = [(key, check_image, path) for key, path in _images(study)]
+    if pipelines & {"eit", "forward"} and study["head"]["source"] == "file":
+        meshes = study["head"]["files"].items()
+        files += [(f"head.files.{subject}", check_mesh, path) for subject, path in meshes]
+    if "tms" in pipelines and "file" in study["tms"]["coil"]:
+        files.append(("tms.coil.file", coil_files.read, study["tms"]["coil"]["file"]))
+    files += [(key, measurement.read, path) for key, path in _measured(study)]
+    if "networks" in condnet:
+        names = [f"axis-{axis}_network.ckpt" for axis in condnet["axes"]]
+        networks = Path(condnet["networks"])
+        files += [("condnet.networks", check_whole, networks / name) for name in names]
+    for key, check, path in files:
         try:
-            check_image(path)
+            check(path)
         except InputError as error:
             raise InputError(f"{key}: {error}") from None
-    if {"eit", "forward"} & set(study["pipelines"]) and study["head"]["source"] == "file":
-        for subject, path in study["head"]["files"].items():
-            key = f"head.files.{subject}"
-            try:
-                check_mesh(path)
-            except InputError as error:
-                raise InputError(f"{key}: {error}") from None
-    if "tms" in study["pipelines"] and "file" in study["tms"]["coil"]:
-        try:
-            coil_files.read(study["tms"]["coil"]["file"])
-        except InputError as error:
-            raise InputError(f"tms.coil.file: {error}") from None
-    for key, path in _measured(study):
-        try:
-            measurement.read(path)
-        except InputError as error:
-            raise InputError(f"{key}: {error}") from None
-    if "networks" in study["condnet"]:
-        networks = Path(study["condnet"]["networks"])
-        try:
-            for axis in study["condnet"]["axes"]:
-                check_whole(networks / f"axis-{axis}_network.ckpt")
-        except InputError as error:
-            raise InputError(f"condnet.networks: {error}") from None
 
 
 def check_output(study: Mapping[str, Any]) -> None:
@@ -115,20 +103,19 @@ def crowd(study: Mapping[str, Any]) -> str:
 
 def _measured(study: Mapping[str, Any]) -> list[tuple[str, str]]:
     measured = study["inverse"]["measured"] if "eit" in study["pipelines"] else ""
-    named = (
-        {f"inverse.measured.{subject}": path for subject, path in measured.items()}
-        if isinstance(measured, Mapping)
-        else {"inverse.measured": measured}
-    )
+    named = {"inverse.measured": measured}
+    if isinstance(measured, Mapping):
+        named = {f"inverse.measured.{subject}": path for subject, path in measured.items()}
     return [(key, path) for key, path in named.items() if path.endswith(".tsv")]
 
 
 def _images(study: Mapping[str, Any]) -> list[tuple[str, Path]]:
     cohort = study["cohort"]
-    found = []
-    for subject, scans in cohort["scans"].items():
-        for contrast, path in scans.items():
-            found.append((f"cohort.scans.{subject}.{contrast}", Path(path)))
+    found = [
+        (f"cohort.scans.{subject}.{contrast}", Path(path))
+        for subject, scans in cohort["scans"].items()
+        for contrast, path in scans.items()
+    ]
     for subject in (*cohort["train"], *cohort["test"]):
         if cohort["source"] == "labels":
             found.append((f"cohort.pattern (for {subject})", label_file(study, subject)))
@@ -182,21 +169,19 @@ def estimate(study: Mapping[str, Any]) -> dict[str, float]:
 
 def shortage(study: Mapping[str, Any]) -> str:
     """A warning if the disk may be too small for the results; '' if not."""
-    place = folder(study)
-    need = estimate(study)
-    there = place
-    while not there.exists():
-        there = there.parent
+    place, need = folder(study), estimate(study)
+    total = sum(need.values())
+    there = next(part for part in (place, *place.parents) if part.exists())
     free = shutil.disk_usage(there).free
-    if sum(need.values()) <= free:
+    if total <= free:
         return ""  # without a walk through the results, which may be many thousand files
     present = sum(p.stat().st_size for p in place.rglob("*") if p.is_file())
-    missing = sum(need.values()) - present - free
+    missing = total - present - free
     if missing <= 0:
         return ""
     return (
         f"results: {place} has {free / 1e9:.1f} GB left, and this study may take "
-        f"{sum(need.values()) / 1e9:.1f} GB ({len(need) - 1} subjects of up to "
+        f"{total / 1e9:.1f} GB ({len(need) - 1} subjects of up to "
         f"{max(need.values()) / 1e9:.2f} GB): {missing / 1e9:.1f} GB may be missing. Free "
         "space there, or name another folder."
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from headcond.checks import InputError
+from headcond.files.results import digest as file_digest
 from headcond.files.results import stated_digest, versions
 
 
@@ -38,14 +39,8 @@ def run(main: Callable, snakemake: Any) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
 
     def call() -> None:
-        record = provenance(
-            snakemake.rule,
-            source,
-            dict(snakemake.params),
-            dict(snakemake.wildcards),
-            dict(snakemake.input),
-        )
-        main(**arguments, provenance=record)
+        settings = (dict(part) for part in (snakemake.params, snakemake.wildcards, snakemake.input))
+        main(**arguments, provenance=provenance(snakemake.rule, source, *settings))
 
     def show(message: str) -> None:
         where = f" (log: {snakemake.log[0]})" if log else ""
@@ -99,6 +94,13 @@ def provenance(
     rule: str, source: str, params: Mapping, wildcards: Mapping, inputs: Mapping
 ) -> dict:
     """Return what made a result: rule, code, parameters, wildcards, versions, inputs, digests."""
+
+    def of_inputs(function: Callable) -> dict:
+        return {
+            key: function(value) if isinstance(value, str) else [function(path) for path in value]
+            for key, value in inputs.items()
+        }
+
     plain = {key: value for key, value in params.items() if key != "source"}
     return {
         "rule": rule,
@@ -106,16 +108,8 @@ def provenance(
         "parameters": plain,
         "wildcards": dict(wildcards),
         "versions": versions(),
-        "inputs": {
-            key: value if isinstance(value, str) else [str(path) for path in value]
-            for key, value in inputs.items()
-        },
-        "input_digests": {
-            key: stated_digest(value)
-            if isinstance(value, str)
-            else [stated_digest(path) for path in value]
-            for key, value in inputs.items()
-        },
+        "inputs": of_inputs(str),
+        "input_digests": of_inputs(stated_digest),
     }
 
 
@@ -132,8 +126,7 @@ def resumable(
     facts = json.dumps([record["parameters"], record["source"]], sort_keys=True, default=str)
     digest = hashlib.sha256(facts.encode())
     for path in inputs:
-        with open(path, "rb") as handle:
-            digest.update(hashlib.file_digest(handle, "sha256").digest())
+        digest.update(bytes.fromhex(file_digest(path)))
     state = Path(folder) / f"{record['rule']}-{digest.hexdigest()[:16]}"
     state.mkdir(parents=True, exist_ok=True)
     yield state

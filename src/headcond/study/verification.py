@@ -59,12 +59,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def scratch_copy(folder: Path, scratch: Path, left_out: set[Path]) -> Path:
-    """Link the workflow and all results but those `left_out` into `scratch`.
-
-    Returns
-    -------
-    The folder of the study's results in it.
-    """
+    """Link the workflow and all results but `left_out` into `scratch`; return their folder."""
     for entry in paths.REPOSITORY.iterdir():
         if entry.name not in (".git", ".snakemake", "results"):
             (scratch / entry.name).symlink_to(entry)
@@ -82,7 +77,7 @@ def scratch_copy(folder: Path, scratch: Path, left_out: set[Path]) -> Path:
 
 
 def verify(files: list[str], count: int, seed: int, cores: int, tolerance: float) -> int:
-    """Verify a study and print the outcome per step.
+    """Verify a study, print the outcome per step, and return the number of differences.
 
     Parameters
     ----------
@@ -91,10 +86,6 @@ def verify(files: list[str], count: int, seed: int, cores: int, tolerance: float
     seed : of the draw.
     cores : for Snakemake.
     tolerance : relative difference of numbers that is accepted.
-
-    Returns
-    -------
-    The number of differences.
 
     Raises
     ------

@@ -165,7 +165,7 @@ def test_starts_find_the_lowest_minimum_and_say_how_many_agree(problem, truth):
     rng = np.random.default_rng(2)
     found = estimate_from_starts(forward, data[0], protocol, STD, 4, rng)
     one = estimate(forward, data[0], protocol, STD)
-    assert found.starts == 4 and found.agreeing.shape == (6,) and found.agreeing.max() <= 4
+    assert found.agreeing.shape == (6,) and found.agreeing.max() <= 4
     assert np.all(found.best.chi_square <= one.chi_square + 1e-9)
     assert np.all(found.agreeing >= 1) and found.agreeing.mean() > 3
     with pytest.raises(InputError, match="at least one|At least one"):
