@@ -147,22 +147,16 @@ def form_cross(
     rows: list[np.ndarray] = []
     while len(rows) < len(sources):
         first = len(rows)
-        last = first + 1
-        after = sum(counts[first:])
-
-        def held(stop: int, first: int = first, after: int = after) -> int:
-            return 8 * len(blocks) * sum(counts[first:stop]) * after
-
-        while last < len(sources) and held(last + 1) <= memory * _PART:
-            last += 1
-        if held(last) > memory * _PART:
+        held = 8 * len(blocks) * sum(counts[first:]) * np.cumsum(counts[first:])  # bytes
+        last = first + int(np.count_nonzero(held <= memory * _PART))
+        if last == first:
             raise InputError(
-                f"The cross blocks of pair {sources[first]} alone take {held(last) / 1e6:.1f} MB: "
+                f"The cross blocks of pair {sources[first]} alone take {held[0] / 1e6:.1f} MB: "
                 f"give 2.5 times that as memory, not {memory / 1e6:.1f} MB."
             )
         mine = [file for source in sources[first:last] for file in files[source]]
-        all_ = [file for source in sources[first:] for file in files[source]]
-        product = _products(blocks, mine, all_, memory * _PART)
+        right = [file for source in sources[first:] for file in files[source]]
+        product = _products(blocks, mine, right, memory * _PART)
         starts = np.cumsum([0, *counts[first:]])
         for k in range(last - first):
             own = slice(starts[k], starts[k + 1])
@@ -204,12 +198,11 @@ def corrected_potentials(
             values, outputs = [value for value, _ in solved], [slope for _, slope in solved]
         else:
             values = outputs = [pair.solve(theta[part]) for pair in pairs]
-        own = [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(outputs, pairs, strict=True)]
-        plain = [
-            np.moveaxis(np.tensordot(z, rows, (1, 1)), -1, 1)
-            for z, rows in zip(outputs, against, strict=True)
-        ]
-        own, plain = np.stack(own, axis=1), np.stack(plain, axis=1)
+        own = np.stack(
+            [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(outputs, pairs, strict=True)], 1
+        )
+        plain = [np.tensordot(z, rows, (1, 1)) for z, rows in zip(outputs, against, strict=True)]
+        plain = np.stack([np.moveaxis(rows, -1, 1) for rows in plain], axis=1)
         if parameters:
             potentials = corrected_slope(cross, own, plain, theta[part], values, outputs)
         else:
@@ -373,11 +366,9 @@ def _products(
         if size_held > memory and last - first > _LEAST_ROWS:
             rows = max(_LEAST_ROWS, (last - first) // 2)
             continue
-        neighbourhood = _read(left, needed)
-        band = _read(right, slice(first, last))
+        neighbourhood, band = _read(left, needed), _read(right, slice(first, last))
         for q, block in enumerate(blocks):
-            image = block[first:last][:, needed] @ neighbourhood
-            total[q] += image.T @ band
+            total[q] += (block[first:last][:, needed] @ neighbourhood).T @ band
         first = last
     return total
 
