@@ -50,7 +50,7 @@ class Solver:
     """What `make_solver` returns: a matrix with its preconditioner, set up once."""
 
     def __init__(self, matrix: sparse.csr_matrix, backend: Backend, tolerance: float,
-                 max_iterations: int, communicator: Any, block: int) -> None:  # fmt: skip
+                 max_iterations: int, communicator: Any, block: int = 1) -> None:  # fmt: skip
         self.matrix, self.tolerance, self.max_iterations = matrix, tolerance, max_iterations
         self._backend, self._communicator, self._block = backend, communicator, block
         self._cycle: BlockCycle | None = None
