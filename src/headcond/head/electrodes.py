@@ -235,24 +235,20 @@ class _Surface:
 def nearest_on_triangles(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Point (F, 3) of each triangle (F, 3 corners, 3) nearest to `point` (3,)."""
     a, b, c = corners.transpose(1, 0, 2)
-    best = None
+    feet = []
     for p, q in ((a, b), (b, c), (c, a)):
         edge = q - p
         along = np.einsum("fi,fi->f", point - p, edge) / np.einsum("fi,fi->f", edge, edge)
-        foot = p + np.clip(along, 0, 1)[:, None] * edge
-        far = np.sum((foot - point) ** 2, axis=1)
-        best = (
-            (foot, far)
-            if best is None
-            else (np.where((far < best[1])[:, None], foot, best[0]), np.minimum(far, best[1]))
-        )
+        feet.append(p + np.clip(along, 0, 1)[:, None] * edge)
+    far = [np.sum((foot - point) ** 2, axis=1) for foot in feet]
+    nearest = np.stack(feet)[np.argmin(far, axis=0), np.arange(len(corners))]
     normal = np.cross(b - a, c - a)
     square = np.einsum("fi,fi->f", normal, normal)
     foot = point - (np.einsum("fi,fi->f", point - a, normal) / square)[:, None] * normal
     inside = np.ones(len(corners), bool)
     for p, q in ((a, b), (b, c), (c, a)):
         inside &= np.einsum("fi,fi->f", np.cross(q - p, foot - p), normal) >= 0
-    return np.where(inside[:, None], foot, best[0])
+    return np.where(inside[:, None], foot, nearest)
 
 
 def _refuse_overlap(labels: Sequence[str], centres: np.ndarray, diameter: float) -> None:

@@ -155,11 +155,8 @@ def skull_thickness(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     InputError
         If the mesh has no bone between scalp and csf, gm or wm.
     """
-    groups = np.zeros(len(mesh.tissue_names) + 1, int)
-    for group, members in enumerate((SKULL, OUTSIDE, INSIDE), start=1):
-        for number, name in enumerate(mesh.tissue_names, start=1):
-            groups[number] = group if name in members else groups[number]
-    kind = groups[mesh.tissue]
+    groups = {name: n for n, group in enumerate((SKULL, OUTSIDE, INSIDE), 1) for name in group}
+    kind = np.array([0, *(groups.get(name, 0) for name in mesh.tissue_names)])[mesh.tissue]
     neighbours = topology.face_neighbours(mesh.tetrahedra)
     behind = np.where(neighbours >= 0, kind[neighbours], 0)
     faces = []

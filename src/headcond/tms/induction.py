@@ -160,12 +160,10 @@ class _Interpolation:
 
     def _nearest(self, plane: int) -> np.ndarray:
         """Distance (nodes_1, nodes_2) of the lattice point nearest to each node, m."""
+        nodes = plane, *map(np.arange, self.grid.nodes[1:])
         i, j, k = (
-            (np.asarray(index) + q // 2) // q + self.margin
-            for index, q in zip(
-                (plane, np.arange(self.grid.nodes[1]), np.arange(self.grid.nodes[2])),
-                self.pitch, strict=True)
-        )  # fmt: skip
+            (index + q // 2) // q + self.margin for index, q in zip(nodes, self.pitch, strict=True)
+        )
         return self.distance[i][np.ix_(j, k)]
 
     def _replace(self, radius: float) -> None:
