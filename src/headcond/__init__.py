@@ -29,8 +29,6 @@ head, `train` (one pair; `headcond.rom` has the rest) and `ReducedModel` its red
 imported when they are first used, so `import headcond` loads neither PyTorch nor PETSc.
 """
 
-from __future__ import annotations
-
 import lazy_loader
 
 __version__ = "0.1.0"
