@@ -29,42 +29,10 @@ head, `train` (one pair; `headcond.rom` has the rest) and `ReducedModel` its red
 imported when they are first used, so `import headcond` loads neither PyTorch nor PETSc.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import Any
+import lazy_loader
 
 __version__ = "0.1.0"
 
-# Public name -> module and, where it differs, the name there; __init__.pyi says it to type
-# checkers. Not by imports under TYPE_CHECKING: the workflow follows imports to see which code
-# made a result, and every module that reads __version__ would then depend on all others.
-_PLACES = {
-    "Coil": "tms.coil",
-    "CondNet": "condnet.network",
-    "ReducedModel": "rom.model",
-    "assemble": "fem.electrode_model",
-    "conductivity_table": "tissues",
-    "estimate": "inverse.fit:fit",
-    "figure_of_eight": "tms.coil",
-    "global_error": "metrics",
-    "mesh_labels": "head.meshing",
-    "read_coil": "tms.coil_files:read",
-    "relative_error": "metrics",
-    "solve_efield": "tms.spfd",
-    "train": "rom.greedy",
-}
-__all__ = sorted(_PLACES)
-
-
-def __getattr__(name: str) -> Any:
-    """Import a public name when it is first used."""
-    if name not in _PLACES:
-        raise AttributeError(f"module 'headcond' has no attribute {name!r}")
-    module, _, there = _PLACES[name].partition(":")
-    globals()[name] = getattr(import_module(f"headcond.{module}"), there or name)
-    return globals()[name]
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+# By the type stub, not by imports under TYPE_CHECKING: the workflow follows imports to see which
+# code made a result, and every module that reads __version__ would then depend on all others.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

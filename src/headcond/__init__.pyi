@@ -1,14 +1,14 @@
-from headcond.condnet.network import CondNet
-from headcond.fem.electrode_model import assemble
-from headcond.head.meshing import mesh_labels
-from headcond.inverse.fit import fit as estimate
-from headcond.metrics import global_error, relative_error
-from headcond.rom.greedy import train
-from headcond.rom.model import ReducedModel
-from headcond.tissues import conductivity_table
-from headcond.tms.coil import Coil, figure_of_eight
-from headcond.tms.coil_files import read as read_coil
-from headcond.tms.spfd import solve_efield
+from .condnet.network import CondNet
+from .fem.electrode_model import assemble
+from .head.meshing import mesh_labels
+from .inverse.fit import estimate
+from .metrics import global_error, relative_error
+from .rom.greedy import train
+from .rom.model import ReducedModel
+from .tissues import conductivity_table
+from .tms.coil import Coil, figure_of_eight
+from .tms.coil_files import read_coil
+from .tms.spfd import solve_efield
 
 __version__: str
 __all__ = [

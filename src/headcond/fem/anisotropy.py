@@ -29,9 +29,8 @@ def radial_directions(mesh: Mesh, tissues: Collection[str], reference: str) -> n
     if reference == "centre":
         corners = mesh.nodes[inner]
         volume = np.linalg.det(corners[:, 1:] - corners[:, :1])
-        return normals_from_centre(
-            mesh, tissues, np.average(corners.mean(axis=1), axis=0, weights=volume)
-        )
+        centre = np.average(corners.mean(axis=1), axis=0, weights=volume)
+        return normals_from_centre(mesh, tissues, centre)
     return normals_from_surface(mesh, tissues, boundary_triangles(inner))
 
 
@@ -40,8 +39,7 @@ def normals_from_centre(mesh: Mesh, tissues: Collection[str], centre: np.ndarray
 
     Parameters
     ----------
-    mesh : the mesh.
-    tissues : names of the tissues that need directions.
+    mesh, tissues : as for `radial_directions`.
     centre : (3,) m.
 
     Returns
@@ -60,8 +58,7 @@ def normals_from_surface(mesh: Mesh, tissues: Collection[str], surface: np.ndarr
 
     Parameters
     ----------
-    mesh : the mesh.
-    tissues : names of the tissues that need directions.
+    mesh, tissues : as for `radial_directions`.
     surface : (F, 3) outward triangles of the mesh's nodes: the scalp (`mesh.surface()`) or
         the outer skull (`boundary_triangles` of the skull and all within).
 

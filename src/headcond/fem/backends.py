@@ -40,9 +40,9 @@ class Backend(Protocol):
         """Free what the back end holds."""
 
 
-def project(vector: np.ndarray) -> np.ndarray:
-    """Return `vector` (n,) without its mean: the projection along the constants."""
-    return vector - vector.mean()
+def project(vectors: np.ndarray) -> np.ndarray:
+    """Return vectors (n,) or (n, k) without their means: the projection along the constants."""
+    return vectors - vectors.mean(axis=0)
 
 
 def conjugate_gradients(

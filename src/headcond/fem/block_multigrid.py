@@ -65,15 +65,10 @@ class BlockCycle:
         for matrix, prolong in zip(matrices[:-1], prolongations, strict=True):
             copy = _copy(matrix, dtype)
             rows = np.repeat(np.arange(len(copy.indptr) - 1), np.diff(copy.indptr))
-            self._levels.append(
-                Level(
-                    copy,
-                    np.flatnonzero(copy.indices == rows),
-                    (1.0 / matrix.diagonal()).astype(dtype),
-                    _copy(prolong, dtype),
-                    _copy(prolong.T, dtype),
-                )
-            )
+            middle = np.flatnonzero(copy.indices == rows)
+            inverse = (1.0 / matrix.diagonal()).astype(dtype)
+            ways = _copy(prolong, dtype), _copy(prolong.T, dtype)
+            self._levels.append(Level(copy, middle, inverse, *ways))
         if matrices[-1].shape[0] > _LARGEST_COARSE:
             raise ArithmeticError(
                 f"Multigrid stopped coarsening at {matrices[-1].shape[0]} unknowns, too many to "
@@ -110,10 +105,9 @@ class BlockCycle:
         # Arrays of every level, kept: fresh ones of this size cost the system a page fault per
         # 4 KiB, which is a third of a cycle's time.
         if self._kept is None or self._kept[0][0].shape[1] != width:
-            sizes = self.sizes
             self._kept = [
                 tuple(np.empty((rows, width), self._dtype) for rows in (fine, fine, coarse))
-                for fine, coarse in itertools.pairwise(sizes)
+                for fine, coarse in itertools.pairwise(self.sizes)
             ]
         return self._kept
 
@@ -145,12 +139,9 @@ def from_petsc(preconditioner: Any, dtype: npt.DTypeLike = np.float32) -> BlockC
 
 def from_pyamg(hierarchy: Any, dtype: npt.DTypeLike = np.float32) -> BlockCycle:
     """Copy the hierarchy of a PyAMG solver."""
-    levels = hierarchy.levels
-    return BlockCycle(
-        [sparse.csr_matrix(level.A) for level in levels],
-        [sparse.csr_matrix(level.P) for level in levels[:-1]],
-        dtype,
-    )
+    matrices = [sparse.csr_matrix(level.A) for level in hierarchy.levels]
+    prolongations = [sparse.csr_matrix(level.P) for level in hierarchy.levels[:-1]]
+    return BlockCycle(matrices, prolongations, dtype)
 
 
 def _csr(matrix: Any) -> sparse.csr_matrix:

@@ -123,16 +123,11 @@ class AffineOperator:
                     f"{path}: not an operator file of format {_FORMAT}; assemble it with this "
                     "version."
                 )
-            facts = json.loads(file["attributes"][()])
+            arrays = [file[name][:] for name in ("indptr", "indices", "data")]
             return cls(
-                tuple(file.attrs["names"]),
-                file["indptr"][:],
-                file["indices"][:],
-                file["data"][:],
-                tuple(file.attrs["electrodes"]),
-                int(file.attrs["nodes"]),
-                facts,
-            )
+                tuple(file.attrs["names"]), *arrays, tuple(file.attrs["electrodes"]),
+                int(file.attrs["nodes"]), json.loads(file["attributes"][()]),
+            )  # fmt: skip
 
     def _matrix(self, values: np.ndarray) -> sparse.csr_matrix:
         matrix = sparse.csr_matrix((self.size, self.size))

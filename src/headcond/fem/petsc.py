@@ -61,19 +61,15 @@ class Petsc:
                 "indices: build PETSc with --with-64-bit-indices."
             )
         comm = petsc.COMM_SELF if communicator is None else communicator
-        self._order = None
+        self._order, part, first, last = None, matrix, 0, size
         if communicator is not None:
             # Any numbering of the nodes gives compact parts: bands of the Cuthill-McKee order.
             self._order = sparse.csgraph.reverse_cuthill_mckee(matrix, symmetric_mode=True)
-        rank, ranks = (
-            (0, 1) if communicator is None else (communicator.Get_rank(), communicator.Get_size())
-        )
-        first, last = (size * rank) // ranks, (size * (rank + 1)) // ranks
-        self._rows = slice(first, last)
-        part = matrix
-        if self._order is not None:
+            rank, ranks = communicator.Get_rank(), communicator.Get_size()
+            first, last = (size * rank) // ranks, (size * (rank + 1)) // ranks
             part = matrix[self._order[first:last]][:, self._order].tocsr()
             part.sort_indices()
+        self._rows = slice(first, last)
         csr = (part.indptr.astype(petsc.IntType, copy=False),
                part.indices.astype(petsc.IntType, copy=False), part.data)  # fmt: skip
         local = last - first
@@ -84,11 +80,8 @@ class Petsc:
             self._matrix.setNullSpace(self._kernel)
             self._matrix.setNearNullSpace(self._kernel)
         self._load, self._x = self._matrix.createVecs()
-        self._reasons = {
-            value: key
-            for key, value in vars(petsc.KSP.ConvergedReason).items()
-            if isinstance(value, int)
-        }
+        reasons = vars(petsc.KSP.ConvergedReason).items()
+        self._reasons = {value: key for key, value in reasons if isinstance(value, int)}
         self._gather = self._whole = None
         if communicator is not None:
             self._gather, self._whole = petsc.Scatter.toAll(self._x)
@@ -99,10 +92,8 @@ class Petsc:
             self._ksp = self._make_ksp_around(petsc, comm, reuse)
 
     def _make_ksp(self, petsc: Any, comm: Any, preconditioner: str, several: bool) -> Any:
-        ksp = petsc.KSP().create(comm=comm)
+        ksp = _conjugate_gradients(petsc, comm)
         ksp.setOperators(self._matrix)
-        ksp.setType(petsc.KSP.Type.CG)
-        ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
         options = {"pc_type": preconditioner}
         if preconditioner == "hypre":
             if not petsc.Sys.hasExternalPackage("hypre"):
@@ -130,9 +121,7 @@ class Petsc:
 
     def _make_ksp_around(self, petsc: Any, comm: Any, other: Petsc) -> Any:
         """CG for this matrix with the preconditioner that `other` has built for its own."""
-        ksp = petsc.KSP().create(comm=comm)
-        ksp.setType(petsc.KSP.Type.CG)
-        ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
+        ksp = _conjugate_gradients(petsc, comm)
         ksp.setPC(other._ksp.getPC())
         ksp.getPC().setReusePreconditioner(True)
         ksp.setOperators(self._matrix, other._ksp.getOperators()[1])
@@ -169,8 +158,7 @@ class Petsc:
                 item.destroy()
 
     def _put(self, values: np.ndarray) -> None:
-        mine = values if self._order is None else values[self._order[self._rows]]
-        self._load.setArray(mine)
+        self._load.setArray(values if self._order is None else values[self._order[self._rows]])
 
     def _get(self) -> np.ndarray:
         if self._order is None:
@@ -179,6 +167,13 @@ class Petsc:
         values = np.empty(len(self._order))
         values[self._order] = self._whole.getArray()
         return values
+
+
+def _conjugate_gradients(petsc: Any, comm: Any) -> Any:
+    ksp = petsc.KSP().create(comm=comm)
+    ksp.setType(petsc.KSP.Type.CG)
+    ksp.setNormType(petsc.KSP.NormType.UNPRECONDITIONED)
+    return ksp
 
 
 def _import_petsc() -> Any:

@@ -51,12 +51,8 @@ class Solver:
 
     def __init__(self, matrix: sparse.csr_matrix, backend: Backend, tolerance: float,
                  max_iterations: int, communicator: Any, block: int = 1) -> None:  # fmt: skip
-        self.matrix = matrix
-        self.tolerance = tolerance
-        self.max_iterations = max_iterations
-        self._backend = backend
-        self._communicator = communicator
-        self._block = block
+        self.matrix, self.tolerance, self.max_iterations = matrix, tolerance, max_iterations
+        self._backend, self._communicator, self._block = backend, communicator, block
         self._cycle: BlockCycle | None = None
         self._map: BlockCycle | None = None
         self._owner = self  # of the preconditioner
@@ -140,9 +136,7 @@ class Solver:
         if self._map is None:  # its smoother differs from that of ranks: one map for all calls
             self._map = self._backend.block_cycle(np.float64)
         if self._map is not None:
-            mapped = self._map(_project(columns))
-            mapped -= mapped.mean(axis=0)
-            return mapped.reshape(np.shape(residual))
+            return project(self._map(project(columns))).reshape(np.shape(residual))
         out = np.empty_like(columns)
         for k in range(columns.shape[1]):
             out[:, k] = project(self._backend.precondition(project(columns[:, k])))
@@ -163,13 +157,13 @@ class Solver:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         # Warm start and restart are one: correct x by what solves for its true residual.
         scale = np.linalg.norm(loads, axis=0)
-        loads, x = _project(loads), _project(start)
+        loads, x = project(loads), project(start)
         x[:, scale == 0] = 0.0
         scale[scale == 0] = 1.0
         spent, last = np.zeros(len(labels), int), np.full(len(labels), np.inf)
         reasons = np.full(len(labels), "", object)
         for _ in range(_RESTARTS + 1):
-            remainder = _project(loads - self.matrix @ x)
+            remainder = project(loads - self.matrix @ x)
             reached = np.linalg.norm(remainder, axis=0) / scale
             if self._communicator is not None:  # ranks must take the same branch
                 reached = self._communicator.bcast(reached)
@@ -189,7 +183,7 @@ class Solver:
                 np.minimum(_RESERVE * bound / reached[left], 0.5),
                 self.max_iterations - int(spent.max()),
             )
-            x[:, left] = _project(x[:, left] + step)
+            x[:, left] = project(x[:, left] + step)
             spent[left] += used
             reasons[left] = reason
         worst = left[np.argmax(reached[left])]
@@ -266,18 +260,12 @@ def make_solver(matrix: sparse.csr_matrix, *, backend: str = "petsc",
                 f"The solver to reuse has {reuse.matrix.shape[0]} unknowns, this matrix "
                 f"{matrix.shape[0]}: it must have the same size and communicator."
             )
-    library: Backend
-    if backend == "petsc":
-        library = Petsc(matrix, preconditioner, communicator, other)
-    elif backend == "pyamg":
-        library = PyAMG(matrix, other)
-    else:
-        library = Direct(matrix)
+    options = {"petsc": (preconditioner, communicator, other), "pyamg": (other,), "direct": ()}
+    library = kinds[backend](matrix, *options[backend])
     solver = Solver(
         matrix, library, float(tolerance), int(max_iterations), communicator, int(block)
     )
-    if reuse is not None:
-        solver._owner = reuse._owner
+    solver._owner = solver if reuse is None else reuse._owner
     return solver
 
 
@@ -316,7 +304,3 @@ def _labels(name: str | Sequence[str], count: int) -> list[str]:
     if len(name) != count:
         raise InputError(f"{len(name)} names for {count} right-hand sides.")
     return list(name)
-
-
-def _project(block: np.ndarray) -> np.ndarray:
-    return block - block.mean(axis=0)

@@ -21,23 +21,7 @@ True
 `write_head` and `read_head` keep both in one HDF5 file; `read_mesh` reads meshes made elsewhere.
 """
 
-import importlib
-from typing import Any
+import lazy_loader
 
-_MODULES = {
-    "Electrodes": "mesh",
-    "Mesh": "mesh",
-    "mesh_labels": "meshing",
-    "place_discs": "electrodes",
-    "read_head": "formats",
-    "read_mesh": "formats",
-    "write_head": "formats",
-}
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    # On first use: modules that need one name do not import, or depend on, all of them.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+# On first use: modules that need one name do not import, or depend on, all of them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -57,9 +57,7 @@ def tetrahedra(
         # Not `generate_from_array`: it hands `verbose` on as the limit of the exudation.
         mesh = galmesh.generate_from_inr(
             image,
-            lloyd=False,
-            odt=False,
-            perturb=False,
+            **dict.fromkeys(("lloyd", "odt", "perturb", "verbose"), False),
             exude=True,
             exude_time_limit=_EXUDE_SECONDS,
             exude_sliver_bound=_EXUDE_DEGREES,
@@ -68,7 +66,6 @@ def tetrahedra(
             max_facet_distance=float(0.125 * edge),
             max_circumradius_edge_ratio=2.0,
             max_cell_circumradius=float(_CIRCUMRADIUS * edge),
-            verbose=False,
             seed=0,
         )
     cells = mesh.cells_dict.get("tetra", np.empty((0, 4), np.int64))
@@ -77,8 +74,9 @@ def tetrahedra(
     reference = next(kinds for kinds in mesh.cell_data_dict.values() if "tetra" in kinds)
     nodes = (mesh.points / spacing) @ affine[:3, :3].T + affine[:3, 3]
     cells = cells.astype(np.int64)
-    edges = nodes[cells[:, 1:]] - nodes[cells[:, :1]]
-    mirrored = np.linalg.det(edges) < 0  # the image's axes may be left-handed
+    mirrored = (
+        np.linalg.det(nodes[cells[:, 1:]] - nodes[cells[:, :1]]) < 0
+    )  # the image's axes may be left-handed
     cells[mirrored] = cells[mirrored][:, [0, 2, 1, 3]]
     return nodes, cells, np.asarray(reference["tetra"]).astype(np.uint8)
 

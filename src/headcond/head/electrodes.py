@@ -16,6 +16,7 @@ from headcond.head.mesh import Electrodes, Mesh, triangle_areas
 AREA_FACTOR = 1.5
 # Triangles whose normal turns further than this away from the disc's belong to a fold.
 _NORMAL_COSINE = np.cos(np.radians(75.0))
+_FARTHEST = 0.02  # m, of a position from the surface
 # Directions tried for a displaced electrode.
 _DIRECTIONS = 12
 
@@ -36,22 +37,15 @@ def outer_surface(mesh: Mesh) -> np.ndarray:
 
 
 def place_discs(
-    mesh: Mesh,
-    labels: Sequence[str],
-    positions: np.ndarray,
-    diameter: float = 0.012,
-    exact_area: bool = True,
-    max_distance: float = 0.02,
+    mesh: Mesh, labels: Sequence[str], positions: np.ndarray, diameter: float = 0.012
 ) -> Electrodes:
     """Put round electrodes onto the head's outer surface.
 
     Each position goes to the nearest point of the outer surface. The disc is in the
     plane through it, normal to the mean normal of the surface there; the triangles
     connected to the centre whose normals are within 75 degrees of the disc's belong to it
-    with the part of their projection onto the plane that is inside the circle. With
-    `exact_area` the circle's radius is then scaled until the covered area of the (curved)
-    surface is pi d^2 / 4; otherwise whole triangles count, those whose centroid is in the
-    circle.
+    with the part of their projection onto the plane that is inside the circle, whose radius
+    is then scaled until the covered area of the (curved) surface is pi d^2 / 4.
 
     Parameters
     ----------
@@ -59,8 +53,6 @@ def place_discs(
     labels : (L,) unique names.
     positions : (L, 3) m, near the scalp.
     diameter : of the discs, m.
-    exact_area : whether triangles count in part, so that areas are exact.
-    max_distance : largest distance of a position from the surface, m.
 
     Returns
     -------
@@ -69,37 +61,34 @@ def place_discs(
     Raises
     ------
     InputError
-        If a position is further than `max_distance` from the surface, two discs
-        overlap, or the area of a disc of nominal radius is off by more than a factor
-        of `AREA_FACTOR` (it is on a fold or at an edge of the surface).
+        If a position is further than 20 mm from the surface, two discs overlap, or the area
+        of a disc of nominal radius is off by more than a factor of `AREA_FACTOR` (it is on a
+        fold or at an edge of the surface).
     """
     positions = check_finite(
         "electrode positions", check_shape("electrode positions", positions, (len(labels), 3))
     )
     diameter = check_positive("electrode diameter", diameter)
-    check_positive("max_distance", max_distance)
-    surface = outer_surface(mesh)
-    centres, hosts, distances = _project(mesh.nodes, surface, np.asarray(positions, float))
+    surface = _Surface(mesh)
+    centres, hosts, distances = surface.project(np.asarray(positions, float))
     off = [
         f"{label} ({1e3 * far:.0f} mm)"
         for label, far in zip(labels, distances, strict=True)
-        if far > max_distance
+        if far > _FARTHEST
     ]
     if off:
         raise InputError(
-            f"Electrodes off the head by more than {1e3 * max_distance:g} mm: {', '.join(off)}. "
+            f"Electrodes off the head by more than {1e3 * _FARTHEST:g} mm: {', '.join(off)}. "
             "Positions are in metres, in the world coordinates of the head."
         )
     _refuse_overlap(labels, centres, diameter)
-    neighbours = _triangle_graph(surface)
-    faces, weights = [], []
-    for label, centre, host in zip(labels, centres, hosts, strict=True):
-        patch, part = _disc(
-            mesh.nodes, surface, neighbours, centre, host, diameter, exact_area, label
-        )
-        faces.append(surface[patch])
-        weights.append(part)
-    return Electrodes(tuple(labels), centres, tuple(faces), tuple(weights))
+    discs = [
+        surface.disc(centre, host, diameter, label)
+        for label, centre, host in zip(labels, centres, hosts, strict=True)
+    ]
+    return Electrodes(
+        tuple(labels), centres, tuple(d[0] for d in discs), tuple(d[1] for d in discs)
+    )
 
 
 def displace_discs(
@@ -128,71 +117,138 @@ def displace_discs(
     The moved discs, with the same labels.
     """
     check_positive("distance", distance)
-    surface = outer_surface(mesh)
-    neighbours = _triangle_graph(surface)
+    surface = _Surface(mesh)
     centres = electrodes.centres.copy()
     faces, weights = list(electrodes.faces), list(electrodes.weights)
     for n, label in enumerate(electrodes.labels):
         normal = _unit(_area_vectors(mesh.nodes, electrodes.faces[n]).sum(axis=0))
-        first = _unit(np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))]))
+        first, second = _tangents(normal)
         turns = 2 * np.pi * (np.arange(_DIRECTIONS) + generator.random()) / _DIRECTIONS
-        steps = np.outer(np.cos(turns), first) + np.outer(np.sin(turns), np.cross(normal, first))
+        steps = np.outer(np.cos(turns), first) + np.outer(np.sin(turns), second)
         wanted = centres[n] + distance * generator.permutation(steps)
         others = np.delete(centres, n, axis=0)
-        for centre, host in zip(*_project(mesh.nodes, surface, wanted)[:2], strict=True):
+        for centre, host in zip(*surface.project(wanted)[:2], strict=True):
             if len(others) and np.linalg.norm(others - centre, axis=1).min() < diameter:
                 continue
             try:
-                patch, part = _disc(
-                    mesh.nodes, surface, neighbours, centre, host, diameter, True, label
-                )
+                faces[n], weights[n] = surface.disc(centre, host, diameter, label)
             except InputError:  # a fold: another direction
                 continue
-            centres[n], faces[n], weights[n] = centre, surface[patch], part
+            centres[n] = centre
             break
     return Electrodes(electrodes.labels, centres, tuple(faces), tuple(weights))
 
 
-def _project(
-    nodes: np.ndarray, surface: np.ndarray, points: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Nearest surface points (L, 3), their triangles (L,) and distances (L,)."""
-    corners = nodes[surface]
-    middle = corners.mean(axis=1)
-    reach = np.max(np.linalg.norm(corners - middle[:, None], axis=2))
-    tree = cKDTree(middle)
-    nearest = tree.query(points)[0]
-    feet, hosts = np.empty_like(points), np.empty(len(points), int)
-    for n, point in enumerate(points):
-        # A triangle's nearest point is at most `reach` nearer than its centroid.
-        near = np.array(sorted(tree.query_ball_point(point, nearest[n] + reach)))
-        closest = nearest_on_triangles(point, corners[near])
-        best = int(np.argmin(np.sum((closest - point) ** 2, axis=1)))
-        feet[n], hosts[n] = closest[best], near[best]
-    return feet, hosts, np.linalg.norm(feet - points, axis=1)
+class _Surface:
+    """The head's outer surface with the neighbours of its triangles."""
+
+    def __init__(self, mesh: Mesh) -> None:
+        self.nodes, self.triangles = mesh.nodes, outer_surface(mesh)
+        one, other = topology.triangle_pairs(self.triangles)
+        source, goal = np.concatenate([one, other]), np.concatenate([other, one])
+        ends = np.cumsum(np.bincount(source, minlength=len(self.triangles)))
+        self.neighbours = np.split(goal[np.argsort(source, kind="stable")], ends[:-1])
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Nearest surface points (L, 3), their triangles (L,) and distances (L,)."""
+        corners = self.nodes[self.triangles]
+        middle = corners.mean(axis=1)
+        reach = np.max(np.linalg.norm(corners - middle[:, None], axis=2))
+        tree = cKDTree(middle)
+        nearest = tree.query(points)[0]
+        feet, hosts = np.empty_like(points), np.empty(len(points), int)
+        for n, point in enumerate(points):
+            # A triangle's nearest point is at most `reach` nearer than its centroid.
+            near = np.array(sorted(tree.query_ball_point(point, nearest[n] + reach)))
+            closest = nearest_on_triangles(point, corners[near])
+            best = int(np.argmin(np.sum((closest - point) ** 2, axis=1)))
+            feet[n], hosts[n] = closest[best], near[best]
+        return feet, hosts, np.linalg.norm(feet - points, axis=1)
+
+    def disc(
+        self, centre: np.ndarray, host: int, diameter: float, label: str
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles (F, 3) of a disc and the covered part (F,) of each."""
+        radius, wanted = diameter / 2, np.pi * diameter**2 / 4
+        # Mean normal of what is within the radius: first of all of it, then of what faces its way.
+        near = self._connected(centre, host, None, radius)
+        for _ in range(2):
+            normal = _unit(self._area_vectors(near).sum(axis=0))
+            near = self._connected(centre, host, normal, radius)
+        near = self._connected(centre, host, normal, AREA_FACTOR * radius)
+        triangles = self.triangles[near]
+        flat = (self.nodes[triangles] - centre) @ np.stack(_tangents(normal), axis=1)
+        areas, projected = triangle_areas(self.nodes, triangles), self._area_vectors(near) @ normal
+
+        def parts(r: float) -> np.ndarray:
+            return circle_overlaps(flat, r) / projected
+
+        covered = float(parts(radius) @ areas)
+        if not wanted / AREA_FACTOR <= covered <= wanted * AREA_FACTOR:
+            raise InputError(
+                f"Electrode {label}: a disc of {1e3 * diameter:g} mm covers {1e6 * covered:.0f} "
+                f"mm2 of surface instead of {1e6 * wanted:.0f}: it is on a fold or an edge. Move "
+                "it."
+            )
+        low, high = 0.0, AREA_FACTOR * radius
+        for _ in range(60):  # the covered area grows with the radius
+            r = 0.5 * (low + high)
+            low, high = (r, high) if parts(r) @ areas < wanted else (low, r)
+        part = np.clip(parts(high), 0.0, 1.0)
+        reached = float(part @ areas)
+        if abs(reached - wanted) > 1e-3 * wanted:
+            raise InputError(
+                f"Electrode {label}: the surface around it holds only {1e6 * reached:.0f} mm2 of "
+                f"the {1e6 * wanted:.0f} mm2 of a disc. Move it."
+            )
+        keep = part * areas > 1e-9 * wanted
+        return triangles[keep], part[keep]
+
+    def _connected(
+        self, centre: np.ndarray, host: int, normal: np.ndarray | None, radius: float
+    ) -> np.ndarray:
+        """Triangles (ascending) connected to `host`, within `radius`, facing as `normal` does."""
+
+        def facing(triangles: np.ndarray) -> np.ndarray:
+            vectors = self._area_vectors(triangles)
+            return vectors @ normal > _NORMAL_COSINE * np.linalg.norm(vectors, axis=1)
+
+        reached, front = {host}, [host]
+        while front:
+            rim = np.array(
+                sorted({int(n) for t in front for n in self.neighbours[t]} - reached), int
+            )
+            near = nearest_on_triangles(centre, self.nodes[self.triangles[rim]])
+            reach = np.sum((near - centre) ** 2, axis=1) < radius**2
+            if normal is not None:
+                reach &= facing(rim)
+            front = rim[reach].tolist()
+            reached.update(front)
+        patch = np.array(sorted(reached), int)
+        # The host may be a sliver that turns.
+        return patch if normal is None else patch[facing(patch)]
+
+    def _area_vectors(self, numbers: np.ndarray) -> np.ndarray:
+        return _area_vectors(self.nodes, self.triangles[numbers])
 
 
 def nearest_on_triangles(point: np.ndarray, corners: np.ndarray) -> np.ndarray:
     """Point (F, 3) of each triangle (F, 3 corners, 3) nearest to `point` (3,)."""
     a, b, c = corners.transpose(1, 0, 2)
-    best = None
+    feet = []
     for p, q in ((a, b), (b, c), (c, a)):
         edge = q - p
         along = np.einsum("fi,fi->f", point - p, edge) / np.einsum("fi,fi->f", edge, edge)
-        foot = p + np.clip(along, 0, 1)[:, None] * edge
-        far = np.sum((foot - point) ** 2, axis=1)
-        best = (
-            (foot, far)
-            if best is None
-            else (np.where((far < best[1])[:, None], foot, best[0]), np.minimum(far, best[1]))
-        )
+        feet.append(p + np.clip(along, 0, 1)[:, None] * edge)
+    far = [np.sum((foot - point) ** 2, axis=1) for foot in feet]
+    nearest = np.stack(feet)[np.argmin(far, axis=0), np.arange(len(corners))]
     normal = np.cross(b - a, c - a)
     square = np.einsum("fi,fi->f", normal, normal)
     foot = point - (np.einsum("fi,fi->f", point - a, normal) / square)[:, None] * normal
     inside = np.ones(len(corners), bool)
     for p, q in ((a, b), (b, c), (c, a)):
         inside &= np.einsum("fi,fi->f", np.cross(q - p, foot - p), normal) >= 0
-    return np.where(inside[:, None], foot, best[0])
+    return np.where(inside[:, None], foot, nearest)
 
 
 def _refuse_overlap(labels: Sequence[str], centres: np.ndarray, diameter: float) -> None:
@@ -208,93 +264,6 @@ def _refuse_overlap(labels: Sequence[str], centres: np.ndarray, diameter: float)
         )
 
 
-def _triangle_graph(surface: np.ndarray) -> list[np.ndarray]:
-    one, other = topology.triangle_pairs(surface)
-    source, goal = np.concatenate([one, other]), np.concatenate([other, one])
-    order = np.argsort(source, kind="stable")
-    ends = np.cumsum(np.bincount(source, minlength=len(surface)))
-    return np.split(goal[order], ends[:-1])
-
-
-def _disc(
-    nodes: np.ndarray,
-    surface: np.ndarray,
-    neighbours: list[np.ndarray],
-    centre: np.ndarray,
-    host: int,
-    diameter: float,
-    exact: bool,
-    label: str,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Triangles of a disc and the covered part of each."""
-    radius, wanted = diameter / 2, np.pi * diameter**2 / 4
-    # Mean normal of what is within the radius: of all of it first, then of what faces its way.
-    near = _connected(nodes, surface, neighbours, centre, host, None, radius)
-    for _ in range(2):
-        normal = _unit(_area_vectors(nodes, surface[near]).sum(axis=0))
-        near = _connected(nodes, surface, neighbours, centre, host, normal, radius)
-    near = _connected(nodes, surface, neighbours, centre, host, normal, AREA_FACTOR * radius)
-    flat = _in_plane(nodes[surface[near]] - centre, normal)
-    areas = triangle_areas(nodes, surface[near])
-    projected = _area_vectors(nodes, surface[near]) @ normal
-
-    def parts(r: float) -> np.ndarray:
-        return circle_overlaps(flat, r) / projected
-
-    covered = float(parts(radius) @ areas)
-    if not wanted / AREA_FACTOR <= covered <= wanted * AREA_FACTOR:
-        raise InputError(
-            f"Electrode {label}: a disc of {1e3 * diameter:g} mm covers {1e6 * covered:.0f} mm2 "
-            f"of surface instead of {1e6 * wanted:.0f}: it is on a fold or an edge. Move it."
-        )
-    if exact:
-        low, high = 0.0, AREA_FACTOR * radius
-        for _ in range(60):  # the covered area grows with the radius
-            r = 0.5 * (low + high)
-            low, high = (r, high) if parts(r) @ areas < wanted else (low, r)
-        part = np.clip(parts(high), 0.0, 1.0)
-        reached = float(part @ areas)
-        if abs(reached - wanted) > 1e-3 * wanted:
-            raise InputError(
-                f"Electrode {label}: the surface around it holds only {1e6 * reached:.0f} mm2 of "
-                f"the {1e6 * wanted:.0f} mm2 of a disc. Move it."
-            )
-        keep = part * areas > 1e-9 * wanted
-        return near[keep], part[keep]
-    inside = np.sum(flat.mean(axis=1) ** 2, axis=1) <= radius**2
-    if not inside.any():
-        inside = near == host
-    return near[inside], np.ones(np.count_nonzero(inside))
-
-
-def _connected(
-    nodes: np.ndarray,
-    surface: np.ndarray,
-    neighbours: list[np.ndarray],
-    centre: np.ndarray,
-    host: int,
-    normal: np.ndarray | None,
-    radius: float,
-) -> np.ndarray:
-    """Triangles (ascending) connected to `host`, within `radius`, facing as `normal` does."""
-
-    def facing(triangles: np.ndarray) -> np.ndarray:
-        vectors = _area_vectors(nodes, surface[triangles])
-        return vectors @ normal > _NORMAL_COSINE * np.linalg.norm(vectors, axis=1)
-
-    reached, front = {host}, [host]
-    while front:
-        rim = np.array(sorted({int(n) for t in front for n in neighbours[t]} - reached), int)
-        near = nearest_on_triangles(centre, nodes[surface[rim]])
-        reach = np.sum((near - centre) ** 2, axis=1) < radius**2
-        if normal is not None:
-            reach &= facing(rim)
-        front = rim[reach].tolist()
-        reached.update(front)
-    patch = np.array(sorted(reached), int)
-    return patch if normal is None else patch[facing(patch)]  # the host may be a sliver that turns
-
-
 def _area_vectors(nodes: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     a, b, c = nodes[triangles].transpose(1, 0, 2)
     return 0.5 * np.cross(b - a, c - a)
@@ -304,10 +273,9 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def _in_plane(points: np.ndarray, normal: np.ndarray) -> np.ndarray:
-    axis = np.eye(3)[np.argmin(np.abs(normal))]
-    first = _unit(np.cross(normal, axis))
-    return points @ np.stack([first, np.cross(normal, first)], axis=1)
+def _tangents(normal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    first = _unit(np.cross(normal, np.eye(3)[np.argmin(np.abs(normal))]))
+    return first, np.cross(normal, first)
 
 
 @numba.njit(cache=True)

@@ -24,6 +24,7 @@ from headcond.head.rompeit import ROMPEIT, read_rompeit
 from headcond.tissues import EIT_TISSUES, label_scheme
 
 _FORMAT = "headcond-head-1"
+_ARRAYS = ("nodes", "tetrahedra", "tissue")
 # Bytes that reading a mesh may take, and more for each of the file (ASCII 5, packed VTU 40).
 _MEMORY, _GROWTH = 1 << 29, 200
 _EIDORS = ("vtx", "tri", "materials")
@@ -42,7 +43,7 @@ def write_head(path: str | Path, mesh: Mesh, electrodes: Electrodes, **facts: An
         file.attrs["format"] = _FORMAT
         file.attrs["tissue_names"] = list(mesh.tissue_names)
         file.attrs["facts"] = json.dumps(facts)
-        for name in ("nodes", "tetrahedra", "tissue"):
+        for name in _ARRAYS:
             file.create_dataset(
                 name, data=getattr(mesh, name), compression="gzip", compression_opts=1, shuffle=True
             )
@@ -52,13 +53,8 @@ def write_head(path: str | Path, mesh: Mesh, electrodes: Electrodes, **facts: An
         group["offsets"] = offsets
         group["faces"] = np.concatenate([*electrodes.faces, np.empty((0, 3), np.int64)])
         group["weights"] = np.concatenate([*electrodes.weights, np.empty(0)])
-    provenance = facts.get("provenance")
-    write_sidecar(
-        path,
-        units={"nodes": "m", "electrodes/centres": "m"},
-        provenance=provenance,
-        **{k: v for k, v in facts.items() if k != "provenance"},
-    )
+    units = {"nodes": "m", "electrodes/centres": "m"}
+    write_sidecar(path, units=units, **facts)
 
 
 def read_head(path: str | Path) -> tuple[Mesh, Electrodes]:
@@ -72,12 +68,7 @@ def read_head(path: str | Path) -> tuple[Mesh, Electrodes]:
     with open_hdf5(path, "a head file") as file:
         if file.attrs.get("format") != _FORMAT:
             raise InputError(f"{path}: not a head file of format {_FORMAT}.")
-        mesh = Mesh(
-            file["nodes"][:],
-            file["tetrahedra"][:],
-            file["tissue"][:],
-            tuple(file.attrs["tissue_names"]),
-        )
+        mesh = Mesh(*(file[name][:] for name in _ARRAYS), tuple(file.attrs["tissue_names"]))
         group = file["electrodes"]
         cuts = group["offsets"][1:-1]
         electrodes = Electrodes(
@@ -284,13 +275,9 @@ def _read_vtu(path: Path, names: tuple[str, ...]) -> tuple:
 def _read_gmsh(path: Path, names: tuple[str, ...]) -> tuple:
     content = _meshio(path)
     tets, number = _tetra_block(path, content, "gmsh:physical")
-    merged = {
-        "wm": "wm",
-        "gm": "gm",
+    merged = {"wm": "wm", "gm": "gm"} | dict.fromkeys(("csf", "dura", "blood"), "csf")
+    merged |= {
         "cerebellum": "gm",
-        "csf": "csf",
-        "dura": "csf",
-        "blood": "csf",
         "bone_cortical": "compact_bone",
         "bone_cancellous": "spongy_bone",
     }
@@ -307,10 +294,8 @@ def _read_gmsh(path: Path, names: tuple[str, ...]) -> tuple:
 
 
 def _read_mat(path: Path, names: tuple[str, ...]) -> tuple:
-    return read_rompeit(path, names) or _read_eidors(path, names)
-
-
-def _read_eidors(path: Path, names: tuple[str, ...]) -> tuple:
+    if head := read_rompeit(path, names):
+        return head
     content = matlab.load(path, squeeze_me=True, struct_as_record=False)
     try:
         points, tets, materials = (content[name] for name in _EIDORS)

@@ -46,14 +46,11 @@ class Mesh:
     def volumes(self) -> np.ndarray:
         """Signed volumes (M,) of the tetrahedra in m^3; positive if well oriented."""
         corner = self.nodes[self.tetrahedra]
-        edges = corner[:, 1:] - corner[:, :1]
-        return np.linalg.det(edges) / 6.0
+        return np.linalg.det(corner[:, 1:] - corner[:, :1]) / 6.0
 
     def tissue_volumes(self) -> np.ndarray:
         """Volumes (T,) of the tissues in m^3."""
-        return np.bincount(
-            self.tissue - 1, weights=self.volumes(), minlength=len(self.tissue_names)
-        )
+        return np.bincount(self.tissue - 1, self.volumes(), len(self.tissue_names))
 
     def check(self) -> None:
         """Refuse a mesh on which the forward problem cannot be solved.
@@ -184,12 +181,8 @@ class Electrodes:
 
     def areas(self, nodes: np.ndarray) -> np.ndarray:
         """Covered areas (L,) in m^2, given the mesh's `nodes` (N, 3) in metres."""
-        return np.array(
-            [
-                np.sum(triangle_areas(nodes, faces) * weights)
-                for faces, weights in zip(self.faces, self.weights, strict=True)
-            ]
-        )
+        patches = zip(self.faces, self.weights, strict=True)
+        return np.array([np.sum(triangle_areas(nodes, f) * weights) for f, weights in patches])
 
 
 def triangle_areas(nodes: np.ndarray, triangles: np.ndarray) -> np.ndarray:

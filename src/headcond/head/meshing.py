@@ -6,6 +6,7 @@ import logging
 from typing import Any
 
 import numpy as np
+from scipy import ndimage
 
 from headcond.checks import (
     InputError,
@@ -138,14 +139,10 @@ def _checked(
 
 
 def _cropped(labels: np.ndarray, affine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    low, high = [], []
-    for axis in range(3):
-        used = np.flatnonzero(labels.any(axis=tuple(a for a in range(3) if a != axis)))
-        low.append(used[0])
-        high.append(used[-1] + 1)
+    box = ndimage.find_objects((labels > 0).astype(np.uint8))[0]
     moved = affine.copy()
-    moved[:3, 3] += affine[:3, :3] @ np.array(low)
-    return np.ascontiguousarray(labels[tuple(map(slice, low, high))]), moved
+    moved[:3, 3] += affine[:3, :3] @ np.array([part.start for part in box])
+    return np.ascontiguousarray(labels[box]), moved
 
 
 def _bcc(

@@ -155,11 +155,8 @@ def skull_thickness(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
     InputError
         If the mesh has no bone between scalp and csf, gm or wm.
     """
-    groups = np.zeros(len(mesh.tissue_names) + 1, int)
-    for group, members in enumerate((SKULL, OUTSIDE, INSIDE), start=1):
-        for number, name in enumerate(mesh.tissue_names, start=1):
-            groups[number] = group if name in members else groups[number]
-    kind = groups[mesh.tissue]
+    groups = {name: n for n, group in enumerate((SKULL, OUTSIDE, INSIDE), 1) for name in group}
+    kind = np.array([0, *(groups.get(name, 0) for name in mesh.tissue_names)])[mesh.tissue]
     neighbours = topology.face_neighbours(mesh.tetrahedra)
     behind = np.where(neighbours >= 0, kind[neighbours], 0)
     faces = []
@@ -174,21 +171,15 @@ def skull_thickness(mesh: Mesh) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _spread(values: np.ndarray) -> dict[str, Any]:
-    content = {
-        f"p{p}": float(q)
-        for p, q in zip(_PERCENTILES, np.percentile(values, _PERCENTILES), strict=True)
-    }
-    return {"min": float(values.min()), **content}
+    percentiles = zip(_PERCENTILES, np.percentile(values, _PERCENTILES), strict=True)
+    return {"min": float(values.min()), **{f"p{p}": float(q) for p, q in percentiles}}
 
 
 def _edges(mesh: Mesh) -> dict[str, float]:
     pairs = np.concatenate([mesh.tetrahedra[:, [i, j]] for i in range(4) for j in range(i + 1, 4)])
     lengths = 1e3 * np.linalg.norm(mesh.nodes[pairs[:, 0]] - mesh.nodes[pairs[:, 1]], axis=1)
-    return {
-        "min": float(lengths.min()),
-        "p50": float(np.median(lengths)),
-        "max": float(lengths.max()),
-    }
+    values = {"min": lengths.min(), "p50": np.median(lengths), "max": lengths.max()}
+    return {name: float(value) for name, value in values.items()}
 
 
 def _surface(mesh: Mesh, neighbours: np.ndarray) -> dict[str, Any]:
@@ -210,10 +201,6 @@ def _interfaces(mesh: Mesh, neighbours: np.ndarray) -> dict[str, int]:
     table = np.bincount(
         np.minimum(one, other) * count + np.maximum(one, other), minlength=count * count
     ).reshape(count, count)
-    names = mesh.tissue_names
-    return {
-        f"{names[i - 1]}-{names[j - 1]}": int(table[i, j])
-        for i in range(1, count)
-        for j in range(i + 1, count)
-        if table[i, j]
-    }
+    names = (None, *mesh.tissue_names)
+    pairs = np.argwhere(np.triu(table, 1))
+    return {f"{names[i]}-{names[j]}": int(table[i, j]) for i, j in pairs}

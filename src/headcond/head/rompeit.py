@@ -118,10 +118,7 @@ def rename_tissues(mesh: Mesh, tissues: Mapping[str, str]) -> Mesh:
             f"The mesh calls a tissue {unknown[0]}: state in head.tissues which of "
             f"{', '.join(EIT_TISSUES)} it is."
         )
-    used = np.bincount(mesh.tissue, minlength=len(goals) + 1)[1:] > 0
-    held = [name for n, name in enumerate(goals) if used[n]]
+    held = {goals[number - 1] for number in np.unique(mesh.tissue)}
     names = tuple(name for name in EIT_TISSUES if name in held)
-    table = np.zeros(len(goals) + 1, np.uint8)
-    for number, name in enumerate(goals, start=1):
-        table[number] = names.index(name) + 1 if name in names else 0
+    table = np.array([0, *(names.index(g) + 1 if g in names else 0 for g in goals)], np.uint8)
     return Mesh(mesh.nodes, mesh.tetrahedra, table[mesh.tissue], names)

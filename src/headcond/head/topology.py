@@ -75,9 +75,7 @@ def components(neighbours: np.ndarray, same: np.ndarray | None = None) -> np.nda
     if same is not None:
         joined = same[one] == same[other]
         one, other = one[joined], other[joined]
-    count = len(neighbours)
-    graph = sparse.coo_matrix((np.ones(len(one), bool), (one, other)), (count, count))
-    return connected_components(graph, directed=False)[1]
+    return _pieces(one, other, len(neighbours))
 
 
 def boundary_faces(tetrahedra: np.ndarray, neighbours: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,8 +87,10 @@ def boundary_faces(tetrahedra: np.ndarray, neighbours: np.ndarray) -> tuple[np.n
 
 def triangle_components(triangles: np.ndarray) -> np.ndarray:
     """Number (F,) of the edge-connected component of each triangle."""
-    one, other = triangle_pairs(triangles)
-    count = len(triangles)
+    return _pieces(*triangle_pairs(triangles), len(triangles))
+
+
+def _pieces(one: np.ndarray, other: np.ndarray, count: int) -> np.ndarray:
     graph = sparse.coo_matrix((np.ones(len(one), bool), (one, other)), (count, count))
     return connected_components(graph, directed=False)[1]
 

@@ -101,6 +101,9 @@ def fit(measurement: Measurement, model: ReducedModel, options: Options) -> Fit:
     return Fit(estimates, residual_table(joint.best, forward, data), facts)
 
 
+estimate = fit  # in `headcond`
+
+
 def _estimate(forward: ReducedForward, data: Data, mode: str, options: Options) -> MultiStart:
     return estimate_from_starts(
         forward, data.readings, data.protocol, data.noise, options.starts,

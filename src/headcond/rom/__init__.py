@@ -31,22 +31,7 @@ True
 its basis.
 """
 
-import importlib
-from typing import Any
+import lazy_loader
 
-_MODULES = {
-    "Box": "parameters",
-    "ReducedModel": "model",
-    "Settings": "settings",
-    "named_box": "parameters",
-    "train": "greedy",
-    "train_pairs": "training",
-}
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    # On first use: modules that need one name do not import, or depend on, all of them.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+# On first use: modules that need one name do not import, or depend on, all of them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -107,10 +107,9 @@ def residual_loads(images: Sequence[np.ndarray], reference: np.ndarray) -> np.nd
     images : Q local vectors (rows,) A_q v.
     reference : theta_bar (Q,).
     """
-    pairs = list(zip(reference, images, strict=True))[:-1]
-    return np.stack([weight * image for weight, image in pairs], axis=1) if pairs else (
-        np.empty((len(images[0]), 0))
-    )  # fmt: skip
+    pairs = zip(reference[:-1], images[:-1], strict=True)
+    loads = [weight * image for weight, image in pairs]
+    return np.stack(loads, axis=1) if loads else np.empty((len(images[0]), 0))
 
 
 def residual_norm(

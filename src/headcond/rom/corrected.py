@@ -147,22 +147,16 @@ def form_cross(
     rows: list[np.ndarray] = []
     while len(rows) < len(sources):
         first = len(rows)
-        last = first + 1
-        after = sum(counts[first:])
-
-        def held(stop: int, first: int = first, after: int = after) -> int:
-            return 8 * len(blocks) * sum(counts[first:stop]) * after
-
-        while last < len(sources) and held(last + 1) <= memory * _PART:
-            last += 1
-        if held(last) > memory * _PART:
+        held = 8 * len(blocks) * sum(counts[first:]) * np.cumsum(counts[first:])  # bytes
+        last = first + int(np.count_nonzero(held <= memory * _PART))
+        if last == first:
             raise InputError(
-                f"The cross blocks of pair {sources[first]} alone take {held(last) / 1e6:.1f} MB: "
+                f"The cross blocks of pair {sources[first]} alone take {held[0] / 1e6:.1f} MB: "
                 f"give 2.5 times that as memory, not {memory / 1e6:.1f} MB."
             )
         mine = [file for source in sources[first:last] for file in files[source]]
-        all_ = [file for source in sources[first:] for file in files[source]]
-        product = _products(blocks, mine, all_, memory * _PART)
+        right = [file for source in sources[first:] for file in files[source]]
+        product = _products(blocks, mine, right, memory * _PART)
         starts = np.cumsum([0, *counts[first:]])
         for k in range(last - first):
             own = slice(starts[k], starts[k + 1])
@@ -199,21 +193,14 @@ def corrected_potentials(
     ]  # b_m' V_i
     width = max(len(theta[0]), 4) * sum(cross.counts) * (parameters + 1)
     for part in chunks(len(theta), int(np.ceil(np.sqrt(width)))):
-        if parameters:
-            solved = [pair.derivative(theta[part], parameters) for pair in pairs]
-            values, outputs = [value for value, _ in solved], [slope for _, slope in solved]
-        else:
-            values = outputs = [pair.solve(theta[part]) for pair in pairs]
-        own = [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(outputs, pairs, strict=True)]
-        plain = [
-            np.moveaxis(np.tensordot(z, rows, (1, 1)), -1, 1)
-            for z, rows in zip(outputs, against, strict=True)
-        ]
-        own, plain = np.stack(own, axis=1), np.stack(plain, axis=1)
-        if parameters:
-            potentials = corrected_slope(cross, own, plain, theta[part], values, outputs)
-        else:
-            potentials = corrected_transfer(cross, own, plain, theta[part], values)
+        values, outputs = _solved(pairs, theta[part], parameters)
+        own = np.stack(
+            [np.tensordot(z, pair.b_N, (1, 0)) for z, pair in zip(outputs, pairs, strict=True)], 1
+        )
+        plain = [np.tensordot(z, rows, (1, 1)) for z, rows in zip(outputs, against, strict=True)]
+        plain = np.stack([np.moveaxis(rows, -1, 1) for rows in plain], axis=1)
+        slopes = outputs if parameters else None
+        potentials = corrected_transfer(cross, own, plain, theta[part], values, slopes)
         out[part][:, :, place] = potentials / current
     return out
 
@@ -240,28 +227,24 @@ def corrected_rows(
     starts = np.cumsum([0, *cross.counts])[:-1].astype(int)
     bases = np.concatenate([pair.electrode_basis for pair in pairs], axis=1) * current
     for part in chunks(len(theta), int(np.ceil(np.sqrt(bases.shape[1] * (parameters + 1))))):
-        if parameters:
-            solved = [pair.derivative(theta[part], parameters) for pair in pairs]
-            values = [value for value, _ in solved]
-            moves = np.concatenate([slope for _, slope in solved], axis=1)  # (S, all N, K)
-        else:
-            values = [pair.solve(theta[part]) for pair in pairs]
+        values, outputs = _solved(pairs, theta[part], parameters)
         others = np.concatenate(values, axis=1)  # (S, all N)
+        moves = np.concatenate(outputs, axis=1) if parameters else None  # (S, all N, K)
         inside = (points >= part.start) & (points < part.stop)
         for i in np.unique(numbers[inside]):
             chosen = np.flatnonzero(inside & (numbers == i))
             here = points[chosen] - part.start
-            own, row, at = values[i][here], cross.row(i), theta[points[chosen], :, None]
+            own, row, at = values[i][here], cross.row(i), theta[points[chosen]]
             ahead = (pairs[i].electrode_basis[place] - pairs[i].electrode_basis[sink]) * current
             flat = row.reshape(-1, row.shape[2])
             image = bases[place[i]] - bases[sink]  # b_i' V_m - z_i' V_i' A V_m, for all m
-            image = image - (at * own[:, None, :]).reshape(len(here), -1) @ flat
+            image = image - _weighted(at, own) @ flat
             rows = np.empty((len(here), len(pairs), *tail))
             if parameters:
-                slope = solved[i][1][here]
+                slope = outputs[i][here]
                 for k in range(parameters):
-                    change = (at * slope[:, None, :, k]).reshape(len(here), -1) @ flat
-                    product = image * moves[here, :, k] - (change + own @ row[k]) * others[here]
+                    change = _weighted(at, slope[..., k]) @ flat + own @ row[k]
+                    product = image * moves[here, :, k] - change * others[here]
                     rows[..., k] = np.add.reduceat(product, starts, axis=1)
                     rows[..., k] += slope[..., k] @ ahead.T
                 own = slope
@@ -272,14 +255,31 @@ def corrected_rows(
     return out / current
 
 
+def _solved(
+    pairs: Sequence[PairModel], theta: np.ndarray, parameters: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    # Reduced coefficients (S, N) of every pair, and their derivatives (S, N, K) or themselves.
+    if not parameters:
+        values = [pair.solve(theta) for pair in pairs]
+        return values, values
+    solved = [pair.derivative(theta, parameters) for pair in pairs]
+    return [value for value, _ in solved], [slope for _, slope in solved]
+
+
+def _weighted(theta: np.ndarray, solution: np.ndarray) -> np.ndarray:
+    # theta_q z, (S, Q N).
+    return (theta[:, :, None] * solution[:, None, :]).reshape(len(theta), -1)
+
+
 def corrected_transfer(
     cross: CrossBlocks,
     own: np.ndarray,
     readings: np.ndarray,
     theta: np.ndarray,
     solutions: Sequence[np.ndarray],
+    slopes: Sequence[np.ndarray] | None = None,
 ) -> np.ndarray:
-    """Corrected transfers (S, pairs, pairs) b_m' u_i, W, symmetric.
+    """Corrected transfers (S, pairs, pairs) b_m' u_i, W, symmetric, or their exact derivatives.
 
     Parameters
     ----------
@@ -288,55 +288,28 @@ def corrected_transfer(
     readings : (S, pairs, pairs) plain transfers b_m' V_i z_i, pair i first.
     theta : (S, Q) affine coefficients.
     solutions : per pair the reduced coefficients (S, N).
+    slopes : per pair dz/dtheta_k (S, N, K), for the derivatives by theta_k, k < K; `own`,
+        `readings` and the result are then derivatives too, with K as their last axis.
     """
-    out = readings + readings.transpose(0, 2, 1)
-    for i, row in enumerate(cross.rows):
-        out[:, i, i] = own[:, i]
-        if i + 1 == len(cross.rows):
-            break
-        weights = (theta[:, :, None] * solutions[i][:, None, :]).reshape(len(theta), -1)
-        image = weights @ row.reshape(-1, row.shape[2])
-        later = np.concatenate(solutions[i + 1 :], axis=1)
-        product = np.add.reduceat(image * later, cross.columns(i), axis=1)
-        out[:, i, i + 1 :] -= product
-        out[:, i + 1 :, i] -= product
-    return out
-
-
-def corrected_slope(
-    cross: CrossBlocks,
-    own: np.ndarray,
-    readings: np.ndarray,
-    theta: np.ndarray,
-    solutions: Sequence[np.ndarray],
-    slopes: Sequence[np.ndarray],
-) -> np.ndarray:
-    """Exact derivative (S, pairs, pairs, K) of `corrected_transfer` by theta_k, k < K.
-
-    Parameters
-    ----------
-    cross, theta, solutions : as there.
-    own : (S, pairs, K) derivatives of the energies.
-    readings : (S, pairs, pairs, K) derivatives of the plain transfers.
-    slopes : per pair dz/dtheta_k (S, N, K).
-    """
-    out = readings + readings.transpose(0, 2, 1, 3)
-    points, parameters = len(theta), slopes[0].shape[2]
+    out = readings + readings.swapaxes(1, 2)
     for i, row in enumerate(cross.rows):
         out[:, i, i] = own[:, i]
         if i + 1 == len(cross.rows):
             break
         flat, starts = row.reshape(-1, row.shape[2]), cross.columns(i)
         later = np.concatenate(solutions[i + 1 :], axis=1)
-        weights = theta[:, :, None] * solutions[i][:, None, :]
-        image = weights.reshape(points, -1) @ flat
-        moved = np.concatenate(slopes[i + 1 :], axis=1)  # (S, M, K)
-        for k in range(parameters):
-            change = theta[:, :, None] * slopes[i][:, None, :, k]
-            image_slope = change.reshape(points, -1) @ flat + solutions[i] @ row[k]
-            product = np.add.reduceat(image_slope * later + image * moved[..., k], starts, axis=1)
-            out[:, i, i + 1 :, k] -= product
-            out[:, i + 1 :, i, k] -= product
+        image = _weighted(theta, solutions[i]) @ flat
+        if slopes is None:
+            product = np.add.reduceat(image * later, starts, axis=1)
+        else:
+            moved = np.concatenate(slopes[i + 1 :], axis=1)  # (S, M, K)
+            product = np.empty((len(theta), len(starts), moved.shape[2]))
+            for k in range(moved.shape[2]):
+                image_slope = _weighted(theta, slopes[i][..., k]) @ flat + solutions[i] @ row[k]
+                change = image_slope * later + image * moved[..., k]
+                product[..., k] = np.add.reduceat(change, starts, axis=1)
+        out[:, i, i + 1 :] -= product
+        out[:, i + 1 :, i] -= product
     return out
 
 
@@ -373,11 +346,9 @@ def _products(
         if size_held > memory and last - first > _LEAST_ROWS:
             rows = max(_LEAST_ROWS, (last - first) // 2)
             continue
-        neighbourhood = _read(left, needed)
-        band = _read(right, slice(first, last))
+        neighbourhood, band = _read(left, needed), _read(right, slice(first, last))
         for q, block in enumerate(blocks):
-            image = block[first:last][:, needed] @ neighbourhood
-            total[q] += image.T @ band
+            total[q] += (block[first:last][:, needed] @ neighbourhood).T @ band
         first = last
     return total
 

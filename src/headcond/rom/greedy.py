@@ -57,8 +57,7 @@ def train(
     problem = TrainingProblem(operator, box, settings, solver_factory, communicator)
     pair = PairTraining(problem, source, sink)
     folder = None if state is None else Path(state)
-    if folder is not None:
-        load_checkpoint(pair, folder, saved_snapshots(folder, problem.digest))
+    load_checkpoint(pair, folder, saved_snapshots(folder, problem.digest))
     greedy(problem, [pair], {source: folder})
     basis = np.array(problem.space.whole(pair.basis))
     problem.close()

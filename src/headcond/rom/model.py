@@ -128,10 +128,9 @@ class ReducedModel:
         theta, shape = self._theta(sigma, outside)
         if corrected:
             out = self._corrected(theta, snapshots, slope=False)
-            return out.reshape(*shape, *out.shape[1:])
-        out = np.empty((len(theta), len(self.pairs), len(self.electrodes)))
-        for number, pair in enumerate(self._first(snapshots)):
-            out[:, number] = pair.solve(theta) @ pair.electrode_basis.T
+        else:
+            pairs = self._first(snapshots)
+            out = np.stack([pair.solve(theta) @ pair.electrode_basis.T for pair in pairs], axis=1)
         return out.reshape(*shape, *out.shape[1:])
 
     def jacobian(
@@ -145,12 +144,10 @@ class ReducedModel:
         theta, shape = self._theta(sigma, outside)
         if corrected:
             out = self._corrected(theta, snapshots, slope=True)
-            return out.reshape(*shape, *out.shape[1:])
-        count = len(self.box.names)
-        out = np.empty((len(theta), len(self.pairs), len(self.electrodes), count))
-        for number, pair in enumerate(self._first(snapshots)):
-            _, slope = pair.derivative(theta, count)
-            out[:, number] = pair.electrode_basis @ slope
+        else:
+            count, pairs = len(self.box.names), self._first(snapshots)
+            out = [pair.electrode_basis @ pair.derivative(theta, count)[1] for pair in pairs]
+            out = np.stack(out, axis=1)
         return out.reshape(*shape, *out.shape[1:])
 
     def bound(

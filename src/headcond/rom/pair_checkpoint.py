@@ -39,22 +39,20 @@ def save_checkpoint(pair: PairTraining, folder: Path | None) -> None:
         np.savez(temporary, digest=pair.problem.digest, **pair.state())
 
 
-def load_checkpoint(pair: PairTraining, folder: Path, count: int) -> None:
+def load_checkpoint(pair: PairTraining, folder: Path | None, count: int) -> None:
     """Restore the first `count` snapshots of a checkpoint (see `saved_snapshots`)."""
     if count == 0:
         return
+    local = pair.problem.space.local
     basis, residual = (
-        [
-            pair.problem.space.local(np.load(folder / f"{name}-{n:03d}.npy", mmap_mode="r"))
-            for n in range(count)
-        ]
+        [local(np.load(folder / f"{name}-{n:03d}.npy", mmap_mode="r")) for n in range(count)]
         for name in _COLUMNS
     )
     with np.load(folder / "state.npz") as state:
         pair.restore(state, basis, residual)
 
 
-def saved_snapshots(folder: Path, digest: str) -> int:
+def saved_snapshots(folder: Path | None, digest: str) -> int:
     """Number of undamaged snapshots in a checkpoint folder; 0 without one.
 
     Snapshots from a damaged file on are computed again; a warning says so.
@@ -64,8 +62,7 @@ def saved_snapshots(folder: Path, digest: str) -> int:
     InputError
         If they belong to another operator, box or training.
     """
-    path = folder / "state.npz"
-    if not path.exists():
+    if folder is None or not (path := folder / "state.npz").exists():
         return 0
     damage = archive_damage(path)
     if damage is None:

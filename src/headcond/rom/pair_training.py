@@ -208,7 +208,18 @@ class PairTraining:
         if self.count == 0:
             return (np.full(len(self.problem.sample), np.inf),) * 2
         start = time.perf_counter()
-        absolute, relative = self._bounds()
+        problem = self.problem
+        points, model = problem.own_points, self.model()
+        theta = problem.theta[points]
+        solution, norm, slack = model.residual(theta, problem.reference)
+        if problem.stability_factor is None:
+            _, absolute = energy_bounds(norm, slack, theta / problem.reference)
+            relative = absolute / np.sqrt(model.energy(solution))
+        else:
+            absolute = (norm + slack) / problem.stability_factor[points]
+            relative = absolute / np.linalg.norm(solution, axis=1)  # as the paper's eq. 10
+        parts = problem.space.communicator.allgather((absolute, relative))
+        absolute, relative = (np.concatenate(values) for values in zip(*parts, strict=True))
         self._record(maximum=relative.max(), mean=relative.mean(), absolute=absolute.max(),
                      seconds_sweep=time.perf_counter() - start)  # fmt: skip
         return absolute, relative
@@ -263,9 +274,10 @@ class PairTraining:
         self._reduced_load[n] = self.load @ whole
         self._electrodes[:, n] = whole[problem.operator.nodes :]
         self.chosen.append(index)
-        self._append(mu=problem.sample[index], iterations=iterations, seconds_solve=seconds,
+        for key in _HISTORY:  # until `estimate` and `add_residual` record theirs
+            self.history[key].append(np.nan)
+        self._record(mu=problem.sample[index], iterations=iterations, seconds_solve=seconds,
                      orthogonality=error, seconds_orthogonal=time.perf_counter() - start,
-                     maximum=np.nan, mean=np.nan, absolute=np.nan, seconds_sweep=np.nan,
                      riesz_iterations=0, seconds_riesz=0.0)  # fmt: skip
         return True
 
@@ -331,26 +343,6 @@ class PairTraining:
             residual, state["factor"][:rank, :columns], state["defect"][:columns]
         )
         self.count = n
-
-    def _bounds(self) -> tuple[np.ndarray, np.ndarray]:
-        # Absolute and relative bound over the sample, which the ranks share.
-        problem = self.problem
-        points, model = problem.own_points, self.model()
-        theta = problem.theta[points]
-        solution, norm, slack = model.residual(theta, problem.reference)
-        if problem.stability_factor is None:
-            _, absolute = energy_bounds(norm, slack, theta / problem.reference)
-            relative = absolute / np.sqrt(model.energy(solution))
-        else:
-            absolute = (norm + slack) / problem.stability_factor[points]
-            relative = absolute / np.linalg.norm(solution, axis=1)  # as the paper's eq. 10
-        parts = problem.space.communicator.allgather((absolute, relative))
-        absolute, relative = (np.concatenate(values) for values in zip(*parts, strict=True))
-        return absolute, relative
-
-    def _append(self, **entries: Any) -> None:
-        for key in _HISTORY:
-            self.history[key].append(entries[key])
 
     def _record(self, **entries: Any) -> None:
         for key, value in entries.items():

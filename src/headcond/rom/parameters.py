@@ -102,9 +102,7 @@ class Box:
 
     def inside(self, sigma: ArrayLike) -> np.ndarray:
         """Whether each point of sigma (..., P) is in the box, up to 1e-12 of its width."""
-        sigma = self._points(sigma)
-        slack = _ROUND_OFF * (self.upper - self.lower)
-        return np.all((sigma >= self.lower - slack) & (sigma <= self.upper + slack), axis=-1)
+        return np.all(self._within(self._points(sigma)), axis=-1)
 
     def check(self, sigma: ArrayLike) -> np.ndarray:
         """Return sigma (..., P) if all its points are in the box, else raise `InputError`."""
@@ -112,17 +110,17 @@ class Box:
         outside = ~self.inside(sigma)
         if np.any(outside):
             point = sigma[outside][0]
-            slack = _ROUND_OFF * (self.upper - self.lower)
-            for value, name, low, high, margin in zip(
-                point, self.names, self.lower, self.upper, slack, strict=True
-            ):
-                if not low - margin <= value <= high + margin:
-                    raise InputError(
-                        f"{int(outside.sum())} of {outside.size} points are outside the trained "
-                        f"box: {name} = {value:.6g}, trained from {low:.6g} to {high:.6g}. "
-                        "Train on a wider box, or pass outside='flag'."
-                    )
+            k = int(np.argmin(self._within(point)))
+            raise InputError(
+                f"{int(outside.sum())} of {outside.size} points are outside the trained box: "
+                f"{self.names[k]} = {point[k]:.6g}, trained from {self.lower[k]:.6g} to "
+                f"{self.upper[k]:.6g}. Train on a wider box, or pass outside='flag'."
+            )
         return sigma
+
+    def _within(self, sigma: np.ndarray) -> np.ndarray:
+        slack = _ROUND_OFF * (self.upper - self.lower)
+        return (sigma >= self.lower - slack) & (sigma <= self.upper + slack)
 
     def coefficients(self, operator: AffineOperator, sigma: ArrayLike) -> np.ndarray:
         """Coefficients (len(operator.names),) of the operator's own blocks at one sigma (P,).
@@ -261,9 +259,8 @@ def _merged(parameters: Sequence[str]) -> list[str]:
             merged.append(name.replace(compact, _SKULL))
         elif not name.startswith(spongy):
             merged.append(name)
-    if not set(_SKULLS) & set(merged) or len(merged) != len(parameters) - len(
-        set(_SKULLS) & set(merged)
-    ):
+    skulls = set(_SKULLS) & set(merged)
+    if not skulls or len(merged) != len(parameters) - len(skulls):
         raise InputError(
             "The box 'merged_skull' needs the blocks compact_bone and spongy_bone, both of them "
             f"isotropic or both anisotropic; there are {', '.join(parameters)}."

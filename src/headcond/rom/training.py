@@ -127,18 +127,15 @@ def _train_share(
     mode: str,
     world: Any,
 ) -> None:
-    def saved(source: str) -> int:
-        folder = folders[source]
-        return 0 if folder is None else saved_snapshots(folder, problem.digest)
-
     if mode == "each":
         for source, sink in pairs:
             pair = PairTraining(problem, source, sink)
-            load_checkpoint(pair, folders[source], saved(source))
+            folder = folders[source]
+            load_checkpoint(pair, folder, saved_snapshots(folder, problem.digest))
             greedy(problem, [pair], folders, finish)
         return
     training = [PairTraining(problem, source, sink) for source, sink in pairs]
-    counts = world.allgather([saved(source) for source, _ in pairs])
+    counts = world.allgather([saved_snapshots(folders[s], problem.digest) for s, _ in pairs])
     common = min((count for group in counts for count in group), default=0)
     for pair in training:
         load_checkpoint(pair, folders[pair.source], common)

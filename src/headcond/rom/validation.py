@@ -94,10 +94,8 @@ def compare(
     points = np.asarray(points, float)
     scales = [_scale(model, operator, solver_factory) for model, _ in models]
     reduced_models = [_reduced(model, points, snapshots) for model, _ in models]
-    loads = np.stack(
-        [operator.load(pair.source, pair.sink, first.current) for pair in first.pairs], axis=1
-    )
-    contact = None
+    loads = [operator.load(pair.source, pair.sink, first.current) for pair in first.pairs]
+    loads, contact = np.stack(loads, axis=1), None
     if _CONTACT in operator.names:
         contact = operator.block(_CONTACT).copy()  # the blocks share their arrays
         contact.eliminate_zeros()

@@ -20,32 +20,14 @@ The field of a figure-of-eight coil in a ball of 0.33 S/m, radius 30 mm, voxels 
 one head, `dipole_efield` is the closed form in a sphere.
 """
 
-import importlib
 import os
-from typing import Any
+
+import lazy_loader
 
 # The kernels meet at some thousand barriers per solve. GNU OpenMP lets threads spin there, which
 # on cores that others use too made a solve ten times slower; asleep they cost nothing. The
 # library reads this once, when Numba loads it; a value set before is kept.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
-_MODULES = {
-    "Coil": "coil",
-    "EField": "spfd",
-    "dipole_efield": "sphere",
-    "figure_of_eight": "coil",
-    "from_dipoles": "coil",
-    "place": "placement",
-    "read_coil": "coil_files.read",
-    "solve_efield": "spfd",
-    "solve_positions": "spfd",
-}
-__all__ = sorted(_MODULES)
-
-
-def __getattr__(name: str) -> Any:
-    # On first use: modules that need one name do not import, or depend on, all of them.
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, _, function = _MODULES[name].partition(".")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), function or name)
+# On first use: modules that need one name do not import, or depend on, all of them.
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

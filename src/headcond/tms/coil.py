@@ -77,16 +77,9 @@ class Coil:
         starts, vectors = self.starts.T, (self.ends - self.starts).T
         lengths = np.linalg.norm(vectors, axis=0)
         keep = lengths > 0
-        _sum_sources(
-            flat,
-            np.ascontiguousarray(starts[:, keep]),
-            np.ascontiguousarray(vectors[:, keep] / lengths[keep]),
-            lengths[keep],
-            np.ascontiguousarray(self.positions.T),
-            np.ascontiguousarray(self.moments.T),
-            float(didt) * MU0_OVER_4PI,
-            out,
-        )
+        wires = starts[:, keep], vectors[:, keep] / lengths[keep], lengths[keep]
+        sources = map(np.ascontiguousarray, (*wires, self.positions.T, self.moments.T))
+        _sum_sources(flat, *sources, float(didt) * MU0_OVER_4PI, out)
         for grid in self.grids:
             out += float(didt) * grid.potential(flat)
         return out.reshape(points.shape)

@@ -42,6 +42,9 @@ def read(path: str | Path) -> Coil:
     raise InputError(f"{path}: a coil file ends in {', '.join(_READERS)}, not {path.suffix!r}.")
 
 
+read_coil = read  # in `headcond` and `headcond.tms`
+
+
 def read_dipoles(path: Path) -> Coil:
     """Read a dipole file (.ccd)."""
     lines = _text(path).splitlines()

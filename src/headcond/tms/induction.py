@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 
 import numpy as np
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from headcond.checks import check_option
@@ -70,12 +71,10 @@ def _midpoints(
 def _sum_directly(
     coil: Coil, didt: float, grid: Grid, axis: int, plane: int, where: tuple, out: np.ndarray
 ) -> None:
-    j, k = where
     along = grid.axes[:, axis] * grid.step[axis]
-    for first in range(0, len(j), _CHUNK):
-        part = slice(first, first + _CHUNK)
-        points = _midpoints(grid, axis, plane, j[part], k[part])
-        out[plane, j[part], k[part]] = coil.dadt(points, didt) @ along
+    for first in range(0, len(where[0]), _CHUNK):
+        j, k = (index[first : first + _CHUNK] for index in where)
+        out[plane, j, k] = coil.dadt(_midpoints(grid, axis, plane, j, k), didt) @ along
 
 
 class _Interpolation:
@@ -117,19 +116,10 @@ class _Interpolation:
         for axis in range(3):
             first = np.arange(0, active.shape[axis], self.pitch[axis])
             active = np.logical_or.reduceat(active, first, axis=axis)
-        needed = np.zeros(self.shape, bool)
-        inner = tuple(slice(self.margin, self.margin + n) for n in active.shape)
-        needed[inner] = active
-        inside = needed
-        for axis in range(3):
-            grown = needed.copy()
-            for shift in range(1, self.margin + 2):
-                front, back = [slice(None)] * 3, [slice(None)] * 3
-                front[axis], back[axis] = slice(shift, None), slice(None, -shift)
-                grown[tuple(front)] |= needed[tuple(back)]
-                grown[tuple(back)] |= needed[tuple(front)]
-            needed = grown
-        return inside, needed
+        inside = np.zeros(self.shape, bool)
+        inside[tuple(slice(self.margin, self.margin + n) for n in active.shape)] = active
+        reach = 2 * (self.margin + 1) + 1
+        return inside, ndimage.maximum_filter(inside.astype(np.uint8), reach) > 0
 
     def _weights(self, axis: int, midpoint: bool) -> np.ndarray:
         """Matrix (nodes, lattice) of Lagrange weights along one axis."""
@@ -170,12 +160,10 @@ class _Interpolation:
 
     def _nearest(self, plane: int) -> np.ndarray:
         """Distance (nodes_1, nodes_2) of the lattice point nearest to each node, m."""
+        nodes = plane, *map(np.arange, self.grid.nodes[1:])
         i, j, k = (
-            (np.asarray(index) + q // 2) // q + self.margin
-            for index, q in zip(
-                (plane, np.arange(self.grid.nodes[1]), np.arange(self.grid.nodes[2])),
-                self.pitch, strict=True)
-        )  # fmt: skip
+            (index + q // 2) // q + self.margin for index, q in zip(nodes, self.pitch, strict=True)
+        )
         return self.distance[i][np.ix_(j, k)]
 
     def _replace(self, radius: float) -> None:

@@ -90,11 +90,6 @@ class Hierarchy:
         self.coarse_nodes, self.coarse_inverse = _coarsest(elements, self.levels[-1].inverse)
 
     @property
-    def depth(self) -> int:
-        """Number of levels, the fine one included."""
-        return len(self.levels)
-
-    @property
     def right_hand_side(self) -> np.ndarray:
         """float32 node array to fill before `cycle`."""
         return self.levels[0].b

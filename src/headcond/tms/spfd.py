@@ -107,9 +107,8 @@ class Problem:
         logger.info("%s: %d unknowns in %d bodies, prepared in %.1f s", backend, self.unknowns,
                   self.components, self._prepared)  # fmt: skip
 
-    def solve(
-        self, coil: Coil, didt: float, tolerance: float = 1e-6, dadt: str = "interpolated"
-    ) -> EField:
+    def solve(self, coil: Coil, didt: float, tolerance: float = 1e-6, dadt: str = "interpolated",
+              earlier: krylov.ProjectedGuess | None = None) -> EField:  # fmt: skip
         """Field of one coil, already placed in the world (`Coil.transformed`).
 
         Parameters
@@ -118,6 +117,7 @@ class Problem:
         didt : rate of change of the coil current, A/s.
         tolerance : of the true relative residual.
         dadt : how dA/dt is summed at the edges, see `induction.dadt_edges`.
+        earlier : potentials to start from, to which this one is added.
 
         Raises
         ------
@@ -126,30 +126,11 @@ class Problem:
         ConvergenceError
             If the residual stays above the tolerance.
         """
-        return self._solve(coil, didt, tolerance, dadt, None)
-
-    def solve_each(
-        self, coils: Iterable[Coil], didt: float, tolerance: float = 1e-6
-    ) -> Iterator[EField]:
-        """Fields of many coils or positions, one after the other, lazily.
-
-        Each starts from what the fields before it had in common with it
-        (`krylov.ProjectedGuess`), which saves iterations where positions are close together, and
-        meets the tolerance like any other.
-
-        Parameters
-        ----------
-        coils, didt, tolerance : see `solve`.
-        """
-        earlier = krylov.ProjectedGuess(self._network, _KEPT)
-        for coil in coils:
-            yield self._solve(coil, didt, tolerance, "interpolated", earlier)
-
-    def _solve(self, coil: Coil, didt: float, tolerance: float, dadt: str,
-               earlier: krylov.ProjectedGuess | None) -> EField:  # fmt: skip
         tolerance = check_positive("tolerance", tolerance)
         didt = float(check_finite("didt", didt))
-        self._refuse_inside(coil)
+        if coil_inside(coil.source_points(), self._sigma > 0, self._grid):
+            raise InputError(f"The coil {coil.name!r} reaches into conducting voxels: move it off "
+                             "the head (is its placement in metres?).")  # fmt: skip
         started = time.perf_counter()
         emf = dadt_edges(coil, didt, self._grid, self._network, dadt)
         summed = time.perf_counter()
@@ -174,11 +155,22 @@ class Problem:
                   ended - started)  # fmt: skip
         return EField(vector, iterations, residual, self.components, self.unknowns, seconds)
 
-    def _refuse_inside(self, coil: Coil) -> None:
-        points = coil.source_points()
-        if coil_inside(points, self._sigma > 0, self._grid):
-            raise InputError(f"The coil {coil.name!r} reaches into conducting voxels: move it off "
-                             "the head (is its placement in metres?).")  # fmt: skip
+    def solve_each(
+        self, coils: Iterable[Coil], didt: float, tolerance: float = 1e-6
+    ) -> Iterator[EField]:
+        """Fields of many coils or positions, one after the other, lazily.
+
+        Each starts from what the fields before it had in common with it
+        (`krylov.ProjectedGuess`), which saves iterations where positions are close together, and
+        meets the tolerance like any other.
+
+        Parameters
+        ----------
+        coils, didt, tolerance : see `solve`.
+        """
+        earlier = krylov.ProjectedGuess(self._network, _KEPT)
+        for coil in coils:
+            yield self.solve(coil, didt, tolerance, earlier=earlier)
 
 
 def solve_efield(conductivity: ArrayLike, affine: ArrayLike, coil: Coil, didt: float,

@@ -92,18 +92,15 @@ def crop(conductivity: ArrayLike, affine: ArrayLike) -> tuple[np.ndarray, Grid]:
     if shear > _ORTHOGONAL:
         raise InputError(f"The affine is sheared (axes off the right angle by {shear:.2g}): "
                          "resample the map to orthogonal voxels.")  # fmt: skip
-    conducting = conductivity != 0  # NaN conducts here, so that the check below sees it
-    spans = []
-    for axis in range(3):
-        used = np.flatnonzero(conducting.any(axis=tuple({0, 1, 2} - {axis})))
-        if not used.size:
-            raise InputError("No voxel conducts: the conductivity is zero everywhere.")
-        spans.append((int(used[0]), int(used[-1]) + 1))
-    sigma = np.ascontiguousarray(conductivity[tuple(slice(*span) for span in spans)], np.float32)
+    # NaN conducts here, so that the check below sees it.
+    boxes = ndimage.find_objects((conductivity != 0).astype(np.uint8))
+    if not boxes:
+        raise InputError("No voxel conducts: the conductivity is zero everywhere.")
+    sigma = np.ascontiguousarray(conductivity[boxes[0]], np.float32)
     check_finite("conductivity", sigma)
     if sigma.min() < 0:
         raise InputError(f"conductivity holds {np.count_nonzero(sigma < 0)} negative values.")
-    first = np.array([span[0] for span in spans])
+    first = np.array([part.start for part in boxes[0]])
     corner = affine[:3, :3] @ (first - 1.5) + affine[:3, 3]
     grid = Grid(first, np.array(sigma.shape), step * 1e-3, axes, corner * 1e-3)
     return sigma, grid

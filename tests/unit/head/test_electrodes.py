@@ -71,12 +71,6 @@ def test_flat_disc_needs_no_scaling(slab):
     np.testing.assert_allclose(found.weights[0], expected / areas, atol=1e-8)
 
 
-def test_whole_triangles_without_exact_area(slab):
-    found = place_discs(slab, ["a"], np.array([[0.0, 0.0, 0.01]]), exact_area=False)
-    assert set(found.weights[0]) == {1.0}
-    assert found.areas(slab.nodes)[0] == pytest.approx(DISC, rel=0.15)
-
-
 def test_inner_surfaces_carry_no_electrode():
     labels, affine = shells([40], 2.0)
     half = (np.array(labels.shape) - 1) // 2
