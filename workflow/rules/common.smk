@@ -229,16 +229,12 @@ def mni_warp():
 def normalised(subjects):
     """Normalised T1w and T2w of subjects, by contrast."""
     name = anat("space-grid_desc-normalised_{contrast}.nii.gz")
-    return {
-        each: expand(name, contrast=each, subject=subjects) for each in ("T1w", "T2w")
-    }
+    return {each: expand(name, contrast=each, subject=subjects) for each in ("T1w", "T2w")}
 
 
 def own_maps(subject):
     """Estimated maps of a subject in the T1w's own grid, one per table."""
-    return expand(
-        condmap("condnet", "{table}", "space-T1w_"), subject=subject, table=TABLES
-    )
+    return expand(condmap("condnet", "{table}", "space-T1w_"), subject=subject, table=TABLES)
 
 
 def generated_only(**files):
@@ -266,11 +262,7 @@ def kept_bases():
 
 def uncorrected_model():
     """The reduced model as merging leaves it: the final one, unless it is to be corrected."""
-    return (
-        temp(rom("desc-uncorrected_rom.h5"))
-        if STUDY["rom"]["corrected"]
-        else rom("rom.h5")
-    )
+    return temp(rom("desc-uncorrected_rom.h5")) if STUDY["rom"]["corrected"] else rom("rom.h5")
 
 
 # Files that the study names.
