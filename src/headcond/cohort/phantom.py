@@ -15,15 +15,7 @@ from scipy import ndimage
 
 from headcond.checks import InputError, check_positive
 from headcond.cohort import anatomy
-from headcond.cohort.contrast import (
-    LENS,
-    T1W,
-    T2W,
-    acquire,
-    odds_ratio,
-    signal,
-    water_field,
-)
+from headcond.cohort.contrast import LENS, T1W, T2W, acquire, odds_ratio, signal, water_field
 from headcond.cohort.shapes import open_axes
 from headcond.mri.resampling import block_mean, majority
 from headcond.random import generator
