@@ -62,6 +62,7 @@ class Checkpoint:
         return np.array([min(table.values()) for table in self.tables.values()])
 
 
+# Fields of a checkpoint that are plain values.
 _PLAIN = [field.name for field in dataclasses.fields(Checkpoint) if field.name != "network"]
 
 

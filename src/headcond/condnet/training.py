@@ -214,8 +214,8 @@ def train_axis(
             evaluated.append(DataLoader(others.to(device), batch_size=size))
         try:
             loader = DataLoader(dataset, batch_size=size, sampler=shuffle)
-            found = state if state.exists() else None
-            trainer.fit(module, loader, evaluated, ckpt_path=found, weights_only=True)
+            resumed = state if state.exists() else None
+            trainer.fit(module, loader, evaluated, ckpt_path=resumed, weights_only=True)
         except SIGTERMException as stop:
             # Unhandled, it ends the program with status 0, as if the training were finished.
             raise InterruptedError(

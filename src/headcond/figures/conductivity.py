@@ -132,11 +132,11 @@ def plot_axis_spread(
     high = float(np.percentile(deviation[head], 99)) if head.any() else 1.0
     shown = {"estimated": estimated, "deviation": deviation, "relative deviation": relative}
     units = (_UNIT, "standard deviation (S/m)", "standard deviation (% of the estimate)")
-    unit, limits, colour_map = (
+    unit, spans, colour_map = (
         dict(zip(shown, values, strict=True))
         for values in (units, (norm, (0.0, high), (0.0, 100.0)), (name, "magma", "magma"))
     )
-    return plot_slices(shown, affine, centre, unit=unit, limits=limits, colour_map=colour_map)
+    return plot_slices(shown, affine, centre, unit=unit, limits=spans, colour_map=colour_map)
 
 
 def plot_profile(
