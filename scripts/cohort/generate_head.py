@@ -15,23 +15,14 @@ def main(t1, t2, labels, truth, lens, facts, seed, subject, voxel_size_mm, prove
     results.write_volume(labels, head.labels, head.affine, units="headcond13 tissue", **about)
     results.write_volume(truth, head.conductivity, head.affine, units="S/m", **about)
     results.write_volume(lens, head.lens, head.affine, units="mask", **about)
-    volume_ml = abs(float(voxel_size_mm)) ** 3 / 1e3
-    results.write_json(
-        facts,
-        {
-            "subject": subject,
-            "origin": "generated",
-            "mni": head.mni,
-            "fiducials_mm": head.fiducials,
-            "t2_motion": head.t2_motion,
-            "cut_voxels": {},
-            "tissue_ml": {
-                name: float((head.labels == index).sum() * volume_ml)
-                for index, name in enumerate(TISSUES, 1)
-            },
-            "provenance": provenance,
-        },
-    )
+    voxel_ml = abs(float(voxel_size_mm)) ** 3 / 1e3
+    volumes = {
+        name: float((head.labels == index).sum() * voxel_ml)
+        for index, name in enumerate(TISSUES, 1)
+    }
+    record = {"subject": subject, "origin": "generated", "mni": head.mni}
+    record |= {"fiducials_mm": head.fiducials, "t2_motion": head.t2_motion, "cut_voxels": {}}
+    results.write_json(facts, {**record, "tissue_ml": volumes, "provenance": provenance})
 
 
 if __name__ == "__main__":

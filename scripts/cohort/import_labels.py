@@ -34,21 +34,13 @@ def main(labels, labels_out, t1, t2, facts, seed, subject, scheme, voxel_size_mm
         )  # fmt: skip
         results.write_volume(path, image, affine, units="arbitrary, simulated", **about)
     results.write_volume(labels_out, tissue, affine, units="headcond13 tissue", **about)
-    results.write_json(
-        facts,
-        {
-            "subject": subject,
-            "origin": "real labels, simulated contrast",
-            "mni": None,
-            "cut_voxels": head.cut,
-            "changed_voxels": head.counts,
-            "tissue_ml": {
-                name: float(np.count_nonzero(tissue == index) * voxel_size_mm**3 / 1e3)
-                for index, name in enumerate(TISSUES, 1)
-            },
-            "provenance": provenance,
-        },
-    )
+    volumes = {
+        name: float(np.count_nonzero(tissue == index) * voxel_size_mm**3 / 1e3)
+        for index, name in enumerate(TISSUES, 1)
+    }
+    record = {"subject": subject, "origin": "real labels, simulated contrast", "mni": None}
+    record |= {"cut_voxels": head.cut, "changed_voxels": head.counts, "tissue_ml": volumes}
+    results.write_json(facts, {**record, "provenance": provenance})
 
 
 if __name__ == "__main__":

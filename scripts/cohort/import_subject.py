@@ -35,22 +35,13 @@ def main(scan_t1, scan_t2, label_map, t1, t2, labels, facts, subject, scheme, pr
         labels, head.labels13, head.affine, units="headcond13 tissue", provenance=provenance
     )
     voxel_ml = abs(np.linalg.det(head.affine[:3, :3])) / 1e3
-    results.write_json(
-        facts,
-        {
-            "subject": subject,
-            "origin": "real scans and labels",
-            "mni": None,
-            "cut_voxels": head.cut,
-            "changed_voxels": head.counts,
-            "warnings": warnings,
-            "tissue_ml": {
-                name: float(np.count_nonzero(head.labels13 == index) * voxel_ml)
-                for index, name in enumerate(TISSUES, 1)
-            },
-            "provenance": provenance,
-        },
-    )
+    volumes = {
+        name: float(np.count_nonzero(head.labels13 == index) * voxel_ml)
+        for index, name in enumerate(TISSUES, 1)
+    }
+    record = {"subject": subject, "origin": "real scans and labels", "mni": None}
+    record |= {"cut_voxels": head.cut, "changed_voxels": head.counts, "warnings": warnings}
+    results.write_json(facts, {**record, "tissue_ml": volumes, "provenance": provenance})
 
 
 if __name__ == "__main__":

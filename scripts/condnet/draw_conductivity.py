@@ -17,13 +17,9 @@ def main(t1, t2, maps, conductivity, models, table, frequency, note, provenance)
     head = volumes["estimated"] > 0
     box = bounding_box(head)
     images = {"T1w": results.read_volume(t1)[0][box], "T2w": results.read_volume(t2)[0][box]}
-    figure = plot_maps(
-        images,
-        {title: volume[box] for title, volume in volumes.items()},
-        affine,
-        central_voxel(head[box], affine),
-        conductivity_limits(conductivity_table(table, frequency)),
-    )
+    shown = {title: volume[box] for title, volume in volumes.items()}
+    limits = conductivity_limits(conductivity_table(table, frequency))
+    figure = plot_maps(images, shown, affine, central_voxel(head[box], affine), limits)
     save(figure, conductivity, note, provenance=provenance)
 
 

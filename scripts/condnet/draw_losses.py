@@ -8,14 +8,8 @@ from headcond.study.step import run
 
 def main(histories, losses, axes, note, provenance):
     """Write Fig. 4 of the CondNet paper for this study."""
-    save(
-        plot_losses(
-            {axis: results.read_table(path) for axis, path in zip(axes, histories, strict=True)}
-        ),
-        losses,
-        note,
-        provenance=provenance,
-    )
+    tables = dict(zip(axes, map(results.read_table, histories), strict=True))
+    save(plot_losses(tables), losses, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -15,13 +15,9 @@ def main(condnet, deviation, spread, table, frequency, tau, note, provenance):
     values = conductivity_table(table, frequency)
     apart = rescale(results.read_components(deviation)[0][:1], [max(values.values())], tau)[0]
     box = bounding_box(estimated > 0)
-    figure = plot_axis_spread(
-        estimated[box],
-        apart[box],
-        affine,
-        central_voxel(estimated[box] > 0, affine),
-        conductivity_limits(values),
-    )
+    centre = central_voxel(estimated[box] > 0, affine)
+    limits = conductivity_limits(values)
+    figure = plot_axis_spread(estimated[box], apart[box], affine, centre, limits)
     save(figure, spread, note, provenance=provenance)
 
 

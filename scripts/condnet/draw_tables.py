@@ -20,15 +20,11 @@ def main(
         volumes["true"], _ = results.read_volume(true)
     head = next(iter(volumes.values())) > 0
     box = bounding_box(head)
-    used = [conductivity_table(table, frequency) for table in tables]
-    figure = plot_maps(
-        {"T1w": results.read_volume(t1)[0][box], "T2w": results.read_volume(t2)[0][box]},
-        {title: volume[box] for title, volume in volumes.items()},
-        affine,
-        central_voxel(head[box], affine),
-        shared_limits([conductivity_limits(values) for values in used]),
-        details=True,
-    )
+    images = {"T1w": results.read_volume(t1)[0][box], "T2w": results.read_volume(t2)[0][box]}
+    shown = {title: volume[box] for title, volume in volumes.items()}
+    limits = shared_limits([conductivity_limits(conductivity_table(t, frequency)) for t in tables])
+    centre = central_voxel(head[box], affine)
+    figure = plot_maps(images, shown, affine, centre, limits, details=True)
     save(figure, several, note, provenance=provenance)
 
 

@@ -14,8 +14,7 @@ def main(maps, volumes, subjects, models, table, frequency, note, provenance):
     rows, affines, paths = {}, {}, iter(maps)
     for subject in subjects:
         rows[subject] = {}
-        for name in models:
-            title = map_name(name)
+        for title in map(map_name, models):
             rows[subject][title], affines[subject] = results.read_volume(next(paths))
     limits = conductivity_limits(conductivity_table(table, frequency))
     save(plot_renders(rows, affines, limits), volumes, note, provenance=provenance)

@@ -24,12 +24,8 @@ def main(
     check_unseen(trained, unseen)
     first, affine = results.read_volume(t1)
     second, _ = results.read_volume(t2)
-    result = predict_axis(
-        trained,
-        np.stack([first, second]),
-        grid=describe_grid(first.shape, affine),
-        normalisation=normalisation,
-    )
+    grid, images = describe_grid(first.shape, affine), np.stack([first, second])
+    result = predict_axis(trained, images, grid=grid, normalisation=normalisation)
     results.write_volume(
         prediction, np.moveaxis(result, 0, -1), affine, units="1", provenance=provenance
     )

@@ -9,12 +9,10 @@ from headcond.study.step import run
 def main(labels, maps, patches, models, provenance):
     """Write one row per voxel of every patch."""
     tissue, affine = results.read_volume(labels, dtype="uint8")
-    found = find_patches(tissue, affine)
-    volumes = {
-        name: results.read_volume(path)[0] for name, path in zip(models, maps, strict=True)
-    }  # fmt: skip
+    volumes = {name: results.read_volume(path)[0] for name, path in zip(models, maps, strict=True)}
+    table = sample(find_patches(tissue, affine), volumes)
     units = {"depth_mm": "mm"} | dict.fromkeys(models, "S/m")
-    results.write_table(patches, sample(found, volumes), units=units, provenance=provenance)
+    results.write_table(patches, table, units=units, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -5,11 +5,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from headcond.experiments.estimation import (
-    compare_references,
-    opposite_patterns,
-    spongy_fraction,
-)
+from headcond.experiments.estimation import compare_references, opposite_patterns, spongy_fraction
 from headcond.experiments.published import TABLE_2_TRUTH
 from headcond.fem.operator import AffineOperator
 from headcond.fem.solvers import make_solver

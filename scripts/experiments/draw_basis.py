@@ -19,11 +19,8 @@ def main(head, model, bases, basis_figure, note, provenance):
     pair = ReducedModel.read(model).pairs[0]
     (folder,) = Path(bases).glob(f"pair-*-{file_label(pair.source)}")
     basis = load_basis(folder)[: len(mesh.nodes)]
-    fields = {
-        f"{pair.source} to {pair.sink}, vector {number}": basis[:, number - 1]
-        for number in SHOWN
-        if number <= pair.snapshots
-    }
+    shown = [number for number in SHOWN if number <= pair.snapshots]
+    fields = {f"{pair.source} to {pair.sink}, vector {n}": basis[:, n - 1] for n in shown}
     middle = 0.5 * (mesh.nodes.min(axis=0) + mesh.nodes.max(axis=0))
     figure = plot_potential_cuts(mesh.nodes, mesh.tetrahedra, fields, middle)
     save(figure, basis_figure, note, provenance=provenance)

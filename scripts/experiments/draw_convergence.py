@@ -17,9 +17,7 @@ def main(
     table = pd.concat([results.read_table(path) for path in errors], ignore_index=True)
     steps = pd.concat([results.read_table(path) for path in histories], ignore_index=True)
     found = summarise_errors(table, steps)
-    rule = {
-        norm: enough_snapshots(part, noise) or "n/a" for norm, part in found.groupby("norm")
-    }  # fmt: skip
+    rule = {norm: enough_snapshots(part, noise) or "n/a" for norm, part in found.groupby("norm")}
     results.write_table(
         convergence, found, units={"passive_error": "V"}, provenance=provenance,
         certified={"energy": True, "euclidean": "no: interpolated stability factors"},

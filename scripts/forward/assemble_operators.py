@@ -19,13 +19,9 @@ def main(head, operators, anisotropic, radial, relative_impedance, provenance):
     scale = np.array([relative_impedance.get(name, 1.0) for name in electrodes.labels])
     operator = assemble(mesh, electrodes, anisotropic, normals, scale)
     operator.write(operators)
-    results.write_sidecar(
-        operators,
-        units={"tissue blocks": "m", "contact block": "m^2"},
-        names=list(operator.names),
-        unknowns=operator.size,
-        provenance=provenance,
-    )
+    units = {"tissue blocks": "m", "contact block": "m^2"}
+    facts = {"names": list(operator.names), "unknowns": operator.size, "provenance": provenance}
+    results.write_sidecar(operators, units=units, **facts)
 
 
 if __name__ == "__main__":

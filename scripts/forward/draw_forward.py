@@ -11,7 +11,6 @@ from headcond.head.quality import skull_thickness
 from headcond.study.step import run
 
 SHOWN = 98  # percentile of the potential's size at which its colours end: peaks stay under discs
-
 THICKEST = 0.02  # m; bones of the face lie further from the braincase
 
 
@@ -24,22 +23,12 @@ def main(head, solution, potential, thickness, note, provenance):
     values = 1e6 * field[surface].mean(axis=1)
     limit = np.percentile(np.abs(values), SHOWN)
     clipped = np.clip(values, -limit, limit)
-    save(
-        plot_surface(mesh.nodes, surface, values=clipped, unit="potential (µV)"),
-        potential,
-        note,
-        provenance=provenance,
-    )
+    figure = plot_surface(mesh.nodes, surface, values=clipped, unit="potential (µV)")
+    save(figure, potential, note, provenance=provenance)
     triangles, depth = skull_thickness(mesh)
-    depth = np.minimum(depth, THICKEST)
-    save(
-        plot_surface(
-            mesh.nodes, triangles, values=1e3 * depth, unit="skull thickness (mm)", signed=False
-        ),
-        thickness,
-        note,
-        provenance=provenance,
-    )
+    depth, unit = 1e3 * np.minimum(depth, THICKEST), "skull thickness (mm)"
+    figure = plot_surface(mesh.nodes, triangles, values=depth, unit=unit, signed=False)
+    save(figure, thickness, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -12,22 +12,14 @@ def main(head, mesh, electrodes, note, provenance):
     """Write the cuts through the mesh, and the head with electrodes from three sides."""
     made, discs = read_head(head)
     brain = made.nodes[made.tetrahedra[made.tissue == len(made.tissue_names)]].mean(axis=(0, 1))
-    save(
-        plot_mesh_cuts(made.nodes, made.tetrahedra, made.tissue, made.tissue_names, brain),
-        mesh,
-        note,
-        provenance=provenance,
-    )
+    figure = plot_mesh_cuts(made.nodes, made.tetrahedra, made.tissue, made.tissue_names, brain)
+    save(figure, mesh, note, provenance=provenance)
     surface = made.surface()
     covered = {tuple(sorted(face)) for faces in discs.faces for face in faces.tolist()}
     marked = np.array([tuple(sorted(face)) in covered for face in surface.tolist()])
     points = dict(zip(discs.labels, discs.centres, strict=True))
-    save(
-        plot_surface(made.nodes, surface, marked=marked, points=points),
-        electrodes,
-        note,
-        provenance=provenance,
-    )
+    figure = plot_surface(made.nodes, surface, marked=marked, points=points)
+    save(figure, electrodes, note, provenance=provenance)
 
 
 if __name__ == "__main__":

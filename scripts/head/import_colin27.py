@@ -22,11 +22,8 @@ def main(segmentation, classes, anatomy, eit_labels, head_mni, provenance):
         eit_labels, np.pad(labels, MARGIN), affine, units="eit6 tissue", details=details,
         provenance=provenance,
     )  # fmt: skip
-    known = {
-        "matrix": np.eye(4),
-        "quality": {"source": f"world of {Path(classes).name}"},
-        "cut_voxels": details["cut"],
-    }
+    quality = {"source": f"world of {Path(classes).name}"}
+    known = {"matrix": np.eye(4), "quality": quality, "cut_voxels": details["cut"]}
     results.write_json(head_mni, {**known, "provenance": provenance})
 
 

@@ -9,12 +9,9 @@ from headcond.study.step import run
 def main(errors, estimates, modes, note, provenance):
     """Write boxes of the relative error, per tissue and mode."""
     table = results.read_table(errors)
-    save(
-        plot_relative_errors(table, list(table["parameter"].unique()), modes),
-        estimates,
-        f"{note}; {table['sample'].nunique()} random conductivities",
-        provenance=provenance,
-    )
+    figure = plot_relative_errors(table, list(table["parameter"].unique()), modes)
+    note = f"{note}; {table['sample'].nunique()} random conductivities"
+    save(figure, estimates, note, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -54,8 +54,7 @@ def main(measurement, model, folder, choices, frequencies, provenance):
             raise InputError(f"{measurement}{where}: {error}") from error
     estimates, residuals = (
         pd.concat(
-            [getattr(f, name).assign(frequency=key) for key, f in fitted.items()],
-            ignore_index=True,
+            [getattr(f, name).assign(frequency=key) for key, f in fitted.items()], ignore_index=True
         )
         for name in ("estimates", "residuals")
     )

@@ -21,13 +21,12 @@ def main(
 ):
     """Write the noisy electrode potentials of every sample and pair, and the truth."""
     reduced = ReducedModel.read(model)
-    full = FullModel(
-        AffineOperator.read(operators),
-        reduced.box,
-        pairs=[(pair.source, pair.sink) for pair in reduced.pairs],
-        current=reduced.current,
-        solver_factory=partial(make_solver, backend=backend, preconditioner=preconditioner),
-    )
+    how = {
+        "pairs": [(pair.source, pair.sink) for pair in reduced.pairs],
+        "current": reduced.current,
+    }
+    solver = partial(make_solver, backend=backend, preconditioner=preconditioner)
+    full = FullModel(AffineOperator.read(operators), reduced.box, solver_factory=solver, **how)
     draw = generator(seed, "inverse", "truth")
     sigma = draw.uniform(full.lower, full.upper, (samples, len(full.names)))
     clean = full.voltages(sigma)

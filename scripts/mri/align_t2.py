@@ -30,18 +30,11 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     # cubic spline keeps it sharp, but may swing below 0.
     laid = np.linalg.inv(found.transform) @ moving_affine
     second = np.clip(resample(moving, laid, affine, tuple(shape), order=3), 0, None)
-    about = {"units": "arbitrary", "provenance": provenance}
-    results.write_volume(grid_t1, first, affine, **about)
-    results.write_volume(grid_t2, second, affine, **about)
-    results.write_json(
-        alignment,
-        {
-            "transform": found.transform,
-            "quality": found.quality,
-            "outside_grid_percent": 100 * lost / head,
-            "provenance": provenance,
-        },
-    )
+    for path, image in ((grid_t1, first), (grid_t2, second)):
+        results.write_volume(path, image, affine, units="arbitrary", provenance=provenance)
+    facts = {"transform": found.transform, "quality": found.quality}
+    facts |= {"outside_grid_percent": 100 * lost / head, "provenance": provenance}
+    results.write_json(alignment, facts)
 
 
 if __name__ == "__main__":

@@ -13,13 +13,10 @@ def main(t1, labels, mni, template, warp, provenance):
     """Write the displacement that comes after the affine map, mm, and how well it fits."""
     image, affine = results.read_volume(t1)
     tissue, _ = results.read_volume(labels, dtype="uint8")
-    displacement, grid, quality = to_mni_deformed(
-        image,
-        affine,
-        np.isin(tissue, [tissue_id(name) for name in BRAIN]),
-        np.array(results.read_json(mni)["matrix"]),
-        results.read_volume(template) if template else None,
-    )
+    brain = np.isin(tissue, [tissue_id(name) for name in BRAIN])
+    matrix = np.array(results.read_json(mni)["matrix"])
+    target = results.read_volume(template) if template else None
+    displacement, grid, quality = to_mni_deformed(image, affine, brain, matrix, target)
     results.write_volume(
         warp, displacement, grid, units="mm, RAS, from the affine map's MNI point to MNI",
         quality=quality, provenance=provenance,

@@ -69,22 +69,14 @@ if __name__ == "__main__":
     parser.add_argument("options", type=json.loads)
     given = parser.parse_args()
     ranks = world(given.ranks)
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format=f"%(asctime)s rank {ranks.Get_rank()} %(message)s",
-    )
+    layout = f"%(asctime)s rank {ranks.Get_rank()} %(message)s"
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format=layout)
 
     def train() -> None:
         """Train with a record of the settings, and of the ranks, over which sums round."""
-        batch = {"batch": given.files["batch"]}
-        record = step.provenance(
-            "train_basis",
-            given.source,
-            {**given.options, **batch},
-            batch,
-            {"operators": given.files["operators"]},
-        )
+        batch, inputs = ({key: given.files[key]} for key in ("batch", "operators"))
+        params = given.options | batch
+        record = step.provenance("train_basis", given.source, params, batch, inputs)
         record["ranks"] = ranks.Get_size()
         main(**given.files, **given.options, communicator=ranks, provenance=record)
 

@@ -34,11 +34,9 @@ def main(
     save(figure, efield, note, provenance=provenance)
     nodes, faces = head_surface(head, affine)
     matrix = np.array(results.read_json(placement)["coil_to_world"])
-    wire = make_coil(coil).transformed(matrix)
-    points = wire.source_points()
-    centre_m = matrix[:3, 3]
-    handle = np.stack([centre_m, centre_m + 0.08 * matrix[:3, 1]])
-    figure = plot_surface(nodes, faces, cloud=points, lines=[handle])
+    windings = make_coil(coil).transformed(matrix).source_points()
+    handle = np.stack([matrix[:3, 3], matrix[:3, 3] + 0.08 * matrix[:3, 1]])
+    figure = plot_surface(nodes, faces, cloud=windings, lines=[handle])
     save(figure, coil_figure, note, provenance=provenance)
 
 

@@ -24,17 +24,10 @@ def main(labels, mni, placement, position, handle, distance, coil, matsimnibs, p
             "placed_by": f"{position}, handle towards {handle}",
             "position_mm": {name: cap[name] for name in (position, handle)},
         }
-    results.write_json(
-        placement,
-        {
-            "coil_to_world": matrix,
-            "units": "m; x right wing, y handle, z into the head",
-            "coil": wire.name,
-            **about,
-            **distances(tissue, affine, matrix, wire),
-            "provenance": provenance,
-        },
-    )
+    units = "m; x right wing, y handle, z into the head"
+    facts = {"coil_to_world": matrix, "units": units, "coil": wire.name, **about}
+    facts |= distances(tissue, affine, matrix, wire)
+    results.write_json(placement, {**facts, "provenance": provenance})
 
 
 if __name__ == "__main__":

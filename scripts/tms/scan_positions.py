@@ -26,13 +26,8 @@ def main(
     maps = {name: results.read_volume(path)[0] for name, path in paths.items()}
     rows = compare_positions(maps, affine, placed, regions, didt, tolerance)
     rows.insert(0, "subject", subject)
-    units = {
-        "angle": "degrees",
-        **dict.fromkeys(("across", "along"), "mm"),
-        "field": "V/m",
-        "mean_percent": "% of the region's largest field",
-        "seconds": "s",
-    }
+    units = {"angle": "degrees", "across": "mm", "along": "mm", "field": "V/m"}
+    units |= {"mean_percent": "% of the region's largest field", "seconds": "s"}
     results.write_table(table, rows, units=units, provenance=provenance)
 
 

@@ -72,6 +72,8 @@ PREPARATION = {
     "images": ["T1w", "T2w"],
 }
 POSITIONS = STUDY["tms"]["further_positions"]
+# Placements that the study gives by a matrix, by subject.
+MATRICES = STUDY["tms"].get("matrices", {})
 # The grid of the fields may be finer than that of the networks.
 REFINEMENT = paths.refinement(STUDY)
 FINE = "space-field_" if REFINEMENT > 1 else ""
@@ -189,12 +191,6 @@ def networks(name):
     return f"{root}/{name}"
 
 
-def trained(name):
-    """A file of a subject in the study that `rom.trained` names."""
-    root = absolute(STUDY["rom"]["trained"])
-    return f"{root}/{{subject}}/{name}"
-
-
 def condmap(model, table=TABLES[0], space=""):
     """A conductivity map on the networks' grid, or on that of the fields."""
     return cond(f"{space}table-{table}_desc-{model}_condmap.nii.gz")
@@ -229,16 +225,12 @@ def mni_warp():
 def normalised(subjects):
     """Normalised T1w and T2w of subjects, by contrast."""
     name = anat("space-grid_desc-normalised_{contrast}.nii.gz")
-    return {
-        each: expand(name, contrast=each, subject=subjects) for each in ("T1w", "T2w")
-    }
+    return {each: expand(name, contrast=each, subject=subjects) for each in ("T1w", "T2w")}
 
 
 def own_maps(subject):
     """Estimated maps of a subject in the T1w's own grid, one per table."""
-    return expand(
-        condmap("condnet", "{table}", "space-T1w_"), subject=subject, table=TABLES
-    )
+    return expand(condmap("condnet", "{table}", "space-T1w_"), subject=subject, table=TABLES)
 
 
 def generated_only(**files):
@@ -266,11 +258,7 @@ def kept_bases():
 
 def uncorrected_model():
     """The reduced model as merging leaves it: the final one, unless it is to be corrected."""
-    return (
-        temp(rom("desc-uncorrected_rom.h5"))
-        if STUDY["rom"]["corrected"]
-        else rom("rom.h5")
-    )
+    return temp(rom("desc-uncorrected_rom.h5")) if STUDY["rom"]["corrected"] else rom("rom.h5")
 
 
 # Files that the study names.
@@ -284,11 +272,6 @@ def absolute(path):
 def colin27(name):
     """A file of the Colin27 head."""
     return f"{absolute(STUDY['head']['folder'])}/{name}"
-
-
-def mesh_file(wildcards):
-    """The mesh file that the study names for a head."""
-    return absolute(STUDY["head"]["files"][wildcards.subject])
 
 
 def label_map(wildcards):
@@ -306,7 +289,7 @@ def finer_labels(wildcards):
 def bids_files(wildcards):
     """Scans and label map of a subject in a BIDS-like folder."""
     files = paths.bids_files(STUDY, wildcards.subject)
-    return {key: str(path.resolve()) for key, path in files.items()}
+    return {key: absolute(path) for key, path in files.items()}
 
 
 def mni_template(wildcards):
@@ -317,11 +300,7 @@ def mni_template(wildcards):
 
 def named_scan(contrast):
     """Input function: the scan that the study names for a person without labels."""
-
-    def find(wildcards):
-        return absolute(COHORT["scans"][wildcards.subject][contrast])
-
-    return find
+    return lambda wildcards: absolute(COHORT["scans"][wildcards.subject][contrast])
 
 
 def measured_file(wildcards):
@@ -329,11 +308,6 @@ def measured_file(wildcards):
     name = STUDY["inverse"]["measured"]
     name = name[wildcards.subject] if isinstance(name, dict) else name
     return absolute(name) if name else []
-
-
-def given_matrix(wildcards):
-    """The placement that the study gives for a subject by a matrix, if it gives one."""
-    return STUDY["tms"].get("matrices", {}).get(wildcards.subject, [])
 
 
 # Inputs and params that depend on the subject or the map.

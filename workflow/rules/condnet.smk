@@ -57,9 +57,7 @@ rule predict_axis:
         **SCALE,
         source=source("condnet/predict_axis.py"),
         normalisation=PREPARATION,
-        unseen=lambda wildcards: [
-            name for name in COHORT["test"] if name == wildcards.subject
-        ],
+        unseen=lambda wildcards: [name for name in COHORT["test"] if name == wildcards.subject],
     script:
         "../../scripts/condnet/predict_axis.py"
 

@@ -158,9 +158,7 @@ rule draw_inversion:
     input:
         sweep_table=eit("inversion.tsv"),
         baseline_table=(
-            eit("baseline.tsv")
-            if STUDY["inverse"]["experiment"]["baseline_pairs"]
-            else []
+            eit("baseline.tsv") if STUDY["inverse"]["experiment"]["baseline_pairs"] else []
         ),
     output:
         inversion=figure("{subject}_inversion"),
@@ -257,9 +255,7 @@ rule compare_disturbances:
         head=head("head.h5"),
         model=rom("rom.h5"),
         truth=eit("truth.tsv"),
-        voltages=expand(
-            eit("head-{change}_voltages.tsv"), change=CHANGES, allow_missing=True
-        ),
+        voltages=expand(eit("head-{change}_voltages.tsv"), change=CHANGES, allow_missing=True),
     output:
         disturbances=eit("disturbances.tsv"),
         disturbances_figure=figure("{subject}_disturbances"),

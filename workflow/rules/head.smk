@@ -49,7 +49,7 @@ if STUDY["head"]["source"] == "file":
 
     rule import_mesh:
         input:
-            given=mesh_file,
+            given=lambda wildcards: absolute(STUDY["head"]["files"][wildcards.subject]),
         output:
             head=head("head.h5"),
             mesh=head("mesh.vtu"),
@@ -69,8 +69,7 @@ if STUDY["head"]["source"] == "file":
         script:
             "../../scripts/head/import_mesh.py"
 
-
-if STUDY["head"]["source"] != "file":
+else:
 
     rule build_mesh:
         input:

@@ -140,7 +140,7 @@ if "trained" in STUDY["rom"]:
 
     rule adopt_model:
         input:
-            given=[trained(name) for name in ADOPTED],
+            given=[f"{absolute(STUDY['rom']['trained'])}/{{subject}}/{name}" for name in ADOPTED],
         output:
             adopted=[result(f"{{subject}}/{name}") for name in ADOPTED],
         log:

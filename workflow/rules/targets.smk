@@ -4,9 +4,7 @@
 def per_subject(subjects, *names):
     """Figures of subjects, by the name under which the report shows them."""
     return {
-        f"{name}_{subject}": figure(f"{subject}_{name}")
-        for subject in subjects
-        for name in names
+        f"{name}_{subject}": figure(f"{subject}_{name}") for subject in subjects for name in names
     }
 
 

@@ -44,7 +44,7 @@ rule place_coil:
         **keys("tms", "position", "handle", "distance"),
         source=source("tms/place_coil.py"),
         coil=COIL,
-        matsimnibs=given_matrix,
+        matsimnibs=lambda wildcards: MATRICES.get(wildcards.subject, []),
     script:
         "../../scripts/tms/place_coil.py"
 

@@ -12,7 +12,6 @@ from headcond.checks import (
     InputError,
     check_affine,
     check_option,
-    check_positive,
     check_shape,
     voxel_sizes,
 )
@@ -20,13 +19,14 @@ from headcond.cohort.labels import close_skull, cut_faces, largest_component, sp
 from headcond.files import matlab
 from headcond.tissues import EIT_TISSUES, label_scheme
 
+TABLE_THICKNESS = 1.5
+"""Thickness of the compact tables, mm, at the voxels' centres."""
+
 _SCALP, _COMPACT, _SPONGY, _CSF, _GM, _WM = range(1, len(EIT_TISSUES) + 1)
 _ALL_NEIGHBOURS = np.ones((3, 3, 3), bool)
 
 
-def read_colin27(
-    folder: str | Path, table_thickness: float = 1.5
-) -> tuple[np.ndarray, np.ndarray, dict]:
+def read_colin27(folder: str | Path) -> tuple[np.ndarray, np.ndarray, dict]:
     """Read the six-tissue EIT head of Colin27 (Holmes et al. 1998) from FieldTrip's files.
 
     `standard_seg.mat` gives the shells (scalp, skull, inside of the skull),
@@ -39,7 +39,7 @@ def read_colin27(
     - inside of the skull: CSF as labelled; grey and glial matter are GM; white matter WM;
       meninges and sinuses (labelled as soft tissue there) become CSF; bone labelled
       within 2 mm of the skull shell is inner table and joins the skull.
-    - skull: compact bone, and spongy bone at `table_thickness` or more below its surface
+    - skull: compact bone, and spongy bone at `TABLE_THICKNESS` or more below its surface
       on both sides. Neither file separates bone from the air of sinuses: they are bone.
     - scalp: everything else in the head by the shells, or by BrainWeb where the T1 volume is
       not 0 (next to the head its labels are wrong), opened with a ball of 2 mm; air enclosed
@@ -49,7 +49,6 @@ def read_colin27(
     Parameters
     ----------
     folder : with standard_seg.mat, brainweb_discrete.mat and standard_mri.mat.
-    table_thickness : of the compact tables, mm, at the voxels' centres.
 
     Returns
     -------
@@ -64,7 +63,6 @@ def read_colin27(
     InputError
         If a file or field is missing or the grids differ.
     """
-    table_thickness = check_positive("table_thickness", table_thickness)
     folder = Path(folder)
     shells, _ = _matlab(folder / "standard_seg.mat", "mri", "seg")
     classes, affine = _matlab(folder / "brainweb_discrete.mat", "atlas", "tissue")
@@ -93,22 +91,22 @@ def read_colin27(
     labels = np.where(filled, _SCALP, 0).astype(np.uint8)
     labels[skull & filled] = _COMPACT
     labels[inside] = _CSF
-    details["meninges_to_csf"] = int(
-        np.count_nonzero(inside & ~tissue["csf"] & ~tissue["gm"] & ~tissue["wm"])
-    )
+    meninges = inside & ~tissue["csf"] & ~tissue["gm"] & ~tissue["wm"]
+    details["meninges_to_csf"] = int(np.count_nonzero(meninges))
     labels[inside & tissue["gm"]] = _GM
     labels[inside & tissue["wm"]] = _WM
     labels, details["leaks_filled"] = close_skull(labels)
     skull = labels == _COMPACT
-    labels[spongy_bone(skull, sizes, table_thickness)] = _SPONGY
+    labels[spongy_bone(skull, sizes, TABLE_THICKNESS)] = _SPONGY
     cover = ndimage.binary_dilation(skull, _ALL_NEIGHBOURS) & (labels == 0)
     labels[cover] = _SCALP
+    volumes = {
+        name: float(np.count_nonzero(labels == i) * np.prod(sizes) / 1e3)
+        for i, name in enumerate(EIT_TISSUES, 1)
+    }
     details |= {
         "scalp_cover_added": int(np.count_nonzero(cover)),
-        "volumes_ml": {
-            name: float(np.count_nonzero(labels == i + 1) * np.prod(sizes) / 1e3)
-            for i, name in enumerate(EIT_TISSUES)
-        },
+        "volumes_ml": volumes,
         "cut": cut_faces(labels, sizes),
         "mri_offset_mm": (mri_affine[:3, 3] - affine[:3, 3]).tolist(),
         "t1": t1.astype(np.float32),

@@ -315,9 +315,7 @@ def largest_component(mask: np.ndarray) -> np.ndarray:
     pieces, number = ndimage.label(mask)
     if number <= 1:
         return mask.copy()
-    sizes = np.bincount(pieces.ravel())
-    sizes[0] = 0
-    return pieces == sizes.argmax()
+    return pieces == 1 + np.bincount(pieces.ravel())[1:].argmax()
 
 
 def _small_enclosed(air: np.ndarray, limit: float) -> np.ndarray:

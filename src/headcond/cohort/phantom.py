@@ -8,6 +8,7 @@ conductivity estimated from the images can be compared with more than uniform ti
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from nibabel.affines import from_matvec
@@ -15,15 +16,7 @@ from scipy import ndimage
 
 from headcond.checks import InputError, check_positive
 from headcond.cohort import anatomy
-from headcond.cohort.contrast import (
-    LENS,
-    T1W,
-    T2W,
-    acquire,
-    odds_ratio,
-    signal,
-    water_field,
-)
+from headcond.cohort.contrast import LENS, T1W, T2W, acquire, odds_ratio, signal, water_field
 from headcond.cohort.shapes import open_axes
 from headcond.mri.resampling import block_mean, majority
 from headcond.random import generator
@@ -96,7 +89,8 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
         raise InputError(f"voxel_size is {voxel_size} mm; above 2.5 mm skull and skin have holes.")
     if subdivisions < 1:
         raise InputError(f"subdivisions must be 1 or more, got {subdivisions}.")
-    person_stream = generator(seed, "head", subject, "person")
+    stream = partial(generator, seed, "head", subject)
+    person_stream = stream("person")
     person = anatomy.draw_person(person_stream)
     centre = np.array(_FIELD_CENTRE) + person_stream.uniform(-1, 1, 3)
 
@@ -108,34 +102,21 @@ def generate_head(seed: int, subject: str, voxel_size: float = 2.0, subdivisions
     world = [fine_affine[i, 3] + fine_size * np.arange(fine_shape[i]) for i in range(3)]
     axes = open_axes(*(w / scale for w, scale in zip(world, person.scale, strict=True)))
     floor = (centre[2] - FIELD_OF_VIEW[2] / 2 + 6.0) / person.scale[2]
-    classes, surface = anatomy.draw_anatomy(
-        axes, person, floor, generator(seed, "head", subject, "shape")
-    )
+    classes, surface = anatomy.draw_anatomy(axes, person, floor, stream("shape"))
 
-    water = water_field(classes, fine_size, generator(seed, "head", subject, "water"))
+    water = water_field(classes, fine_size, stream("water"))
     sigma = true_conductivity(classes, water)
-    labels = majority(
-        np.where(classes == LENS, tissue_id("vitreous_humour"), classes),
-        subdivisions,
-        zero_last=False,
-    )
-    t1 = acquire(
-        signal(classes, water, *T1W),
-        generator(seed, "head", subject, "t1"),
-        *T1W,
-        subdivisions,
-        BIAS_STRENGTH,
-        NOISE,
-    )
-    motion, t2_affine = _second_scan(shape, affine, generator(seed, "head", subject, "motion"))
+    tissues = np.where(classes == LENS, tissue_id("vitreous_humour"), classes)
+    labels = majority(tissues, subdivisions, zero_last=False)
+    scanner = subdivisions, BIAS_STRENGTH, NOISE
+    t1 = acquire(signal(classes, water, *T1W), stream("t1"), *T1W, *scanner)
+    motion, t2_affine = _second_scan(shape, affine, stream("motion"))
     fine_t2_affine = t2_affine @ _subdivide(subdivisions)
     to_fine = np.linalg.inv(motion @ fine_affine) @ fine_t2_affine
     moved = ndimage.affine_transform(
         signal(classes, water, *T2W), to_fine[:3, :3], to_fine[:3, 3], order=1, prefilter=False
     )
-    t2 = acquire(
-        moved, generator(seed, "head", subject, "t2"), *T2W, subdivisions, BIAS_STRENGTH, NOISE
-    )
+    t2 = acquire(moved, stream("t2"), *T2W, *scanner)
     return Head(
         labels=labels,
         affine=affine,

@@ -24,11 +24,11 @@ def open_axes(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> Axes:
 
 def window(axes: Axes, low: Sequence[float], high: Sequence[float]) -> tuple:
     """Slices of the part of a grid between two corners (mm), and its axes."""
-    cuts = []
-    for axis, start, stop in zip(axes, low, high, strict=True):
-        cuts.append(slice(*(int(i) for i in np.searchsorted(axis.ravel(), (start, stop)))))
-    parts = open_axes(*(axis.ravel()[cut] for axis, cut in zip(axes, cuts, strict=True)))
-    return tuple(cuts), parts
+    cuts = tuple(
+        slice(*np.searchsorted(axis.ravel(), (start, stop)).tolist())
+        for axis, start, stop in zip(axes, low, high, strict=True)
+    )
+    return cuts, open_axes(*(axis.ravel()[cut] for axis, cut in zip(axes, cuts, strict=True)))
 
 
 def ellipsoid(axes: Axes, centre: Sequence[float], radii: Sequence[float]) -> np.ndarray:

@@ -62,6 +62,10 @@ class Checkpoint:
         return np.array([min(table.values()) for table in self.tables.values()])
 
 
+# Fields of a checkpoint that are plain values.
+_PLAIN = [field.name for field in dataclasses.fields(Checkpoint) if field.name != "network"]
+
+
 def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     """Write `checkpoint` atomically, as tensors and plain values only.
 
@@ -70,12 +74,7 @@ def save_checkpoint(path: str | Path, checkpoint: Checkpoint) -> None:
     InputError
         If a field holds anything else, so that the file could not be read safely.
     """
-    content = {
-        field.name: getattr(checkpoint, field.name)
-        for field in dataclasses.fields(checkpoint)
-        if field.name != "network"
-    }
-    content = {name: plain_values(name, value) for name, value in content.items()}
+    content = {name: plain_values(name, getattr(checkpoint, name)) for name in _PLAIN}
     state = {
         name: value.detach().cpu().contiguous()
         for name, value in checkpoint.network.state_dict().items()
@@ -107,12 +106,11 @@ def load_checkpoint(path: str | Path) -> Checkpoint:
             f"{path}: expected a checkpoint of format {FORMAT!r}, found {version!r}: "
             "train the axis again with this version."
         )
-    names = [field.name for field in dataclasses.fields(Checkpoint) if field.name != "network"]
     try:
         with torch.device("meta"):  # no weights to draw: the caller's random state is untouched
             network = CondNet(**content["network"])
         network.load_state_dict(content["state_dict"], assign=True)
-        fields = {name: content[name] for name in names}
+        fields = {name: content[name] for name in _PLAIN}
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise InputError(
             f"{path}: its network cannot be built ({error}). Remove it, and the next run trains "

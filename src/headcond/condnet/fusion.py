@@ -127,9 +127,9 @@ def head_mask(t1: np.ndarray, t2: np.ndarray, voxel_size: float) -> np.ndarray:
     middle = np.median(dark)
     noise = 1.4826 * np.median(np.abs(dark - middle))
     # filled first: a closed skull parts the brain from the scalp
-    parts, _ = ndimage.label(_fill(bright > np.clip(middle + 4 * noise, otsu / 2, otsu)))
+    parts, _ = ndimage.label(fill_slices(bright > np.clip(middle + 4 * noise, otsu / 2, otsu)))
     head = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    return _fill(_close(head, radius))
+    return fill_slices(_close(head, radius))
 
 
 def mask_air(conductivity: np.ndarray, head: np.ndarray, lowest: ArrayLike) -> np.ndarray:
@@ -190,7 +190,7 @@ def otsu_threshold(values: ArrayLike) -> float:
     return float(edges[1 + np.argmax(between)])
 
 
-def _fill(mask: np.ndarray) -> np.ndarray:
+def fill_slices(mask: np.ndarray) -> np.ndarray:
     """Fill what is enclosed within a slice along any axis."""
     filled = mask.copy()
     for axis in range(3):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import datetime
 import logging
 import math
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -121,11 +121,8 @@ class AxisTraining(pl.LightningModule):
             f"{stage} {loss:.5f} (floor {self._floors[stage]:.5f})"
             for stage, loss in losses.items()
         )
-        logger.info(
-            "%s network: epoch %d of %d, loss %s, about %s left",
-            *(self._identity["axis"], done, self._epochs, text),
-            datetime.timedelta(seconds=round(left)),
-        )
+        facts = self._identity["axis"], done, self._epochs, text, timedelta(seconds=round(left))
+        logger.info("%s network: epoch %d of %d, loss %s, about %s left", *facts)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add identity and history to the state."""

@@ -66,11 +66,8 @@ class CondNet(nn.Module):
         map_kernels: Kernels = 5,
     ) -> None:
         super().__init__()
-        for name, value, least in (
-            ("inputs", inputs, 1),
-            ("outputs", outputs, 1),
-            ("depth", depth, 2),
-        ):
+        counts = (("inputs", inputs, 1), ("outputs", outputs, 1), ("depth", depth, 2))
+        for name, value, least in counts:
             if not isinstance(value, int) or value < least:
                 raise InputError(
                     f"CondNet: {name} must be a whole number of at least {least}, got {value!r}."
@@ -87,14 +84,9 @@ class CondNet(nn.Module):
     @property
     def settings(self) -> dict[str, int | list[int]]:
         """Keyword arguments that build the same network again."""
-        return {
-            "inputs": self.inputs,
-            "outputs": self.outputs,
-            "depth": self.depth,
-            "encoder_kernels": list(self.encoder_kernels),
-            "decoder_kernels": list(self.decoder_kernels),
-            "map_kernels": list(self.map_kernels),
-        }
+        names = ("encoder_kernels", "decoder_kernels", "map_kernels")
+        kernels = {name: list(getattr(self, name)) for name in names}
+        return {"inputs": self.inputs, "outputs": self.outputs, "depth": self.depth, **kernels}
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Return normalised conductivities (B, V, H, W) in [0, 1] of images (B, U, H, W).
@@ -183,15 +175,12 @@ class Decoder(nn.Module):
         for i in range(depth - 1, 0, -1):
             hub = inputs * 2**depth if i == depth - 1 else (inputs + 1) * 2 ** (i + 1)
             mapped = 2**i if i > 1 else 1
-            blocks.append(
-                nn.ModuleDict(
-                    {
-                        "convolution": _convolution(hub, 2 ** (i + 2), kernels[i - 1]),
-                        "up": _deconvolution(2 ** (i + 2), 2 ** (i + 1)),
-                        "map": _same(2 ** (i + 1), mapped, map_kernels[i - 1]),
-                    }
-                )
-            )
+            block = {
+                "convolution": _convolution(hub, 2 ** (i + 2), kernels[i - 1]),
+                "up": _deconvolution(2 ** (i + 2), 2 ** (i + 1)),
+                "map": _same(2 ** (i + 1), mapped, map_kernels[i - 1]),
+            }
+            blocks.append(nn.ModuleDict(block))
         self.blocks = nn.ModuleList(blocks)
 
     def forward(self, hub: torch.Tensor, skips: Sequence[torch.Tensor]) -> torch.Tensor:

@@ -90,11 +90,8 @@ def head_scores(scores: pd.DataFrame) -> dict[str, float]:
     tissues of `dice`.
     """
     distinct = scores.drop_duplicates("dice_tissues")
-    return {
-        "median_percent": float(scores["median_percent"].mean()),
-        "log10_mae": float(scores["log10_mae"].mean()),
-        "dice": float(distinct["dice"].mean()),
-    }
+    means = {name: float(scores[name].mean()) for name in ("median_percent", "log10_mae")}
+    return means | {"dice": float(distinct["dice"].mean())}
 
 
 def summarise_heads(scores: pd.DataFrame) -> pd.DataFrame:
@@ -133,8 +130,7 @@ def summarise_heads(scores: pd.DataFrame) -> pd.DataFrame:
     for name in METRICS:
         found[f"{name}_mean"] = groups[name].mean()
         found[f"{name}_std"] = groups[name].std()
-    found = found.reset_index()
-    return found.astype({name: str for name in (*keys, "tissue")})
+    return found.reset_index().astype({name: str for name in (*keys, "tissue")})
 
 
 def value_ranges(maps: Mapping[str, np.ndarray], mask: np.ndarray) -> pd.DataFrame:

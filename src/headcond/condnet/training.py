@@ -156,9 +156,8 @@ def train_axis(
     tables = plain_values("tables", tables)
     dataset = SliceDataset(images, targets, axis, settings.empty)
     _check_data(images, targets, tables, tau, grid)
-    others = None
-    if unseen is not None:
-        others = SliceDataset(*unseen, axis, settings.empty)
+    others = SliceDataset(*unseen, axis, settings.empty) if unseen else None
+    if others:
         _check_data(*unseen, tables, tau, grid)
         if both := sorted({*others.subjects} & {*dataset.subjects}):
             raise InputError(f"The unseen head {both[0]} is one of the training heads too.")
@@ -177,16 +176,16 @@ def train_axis(
     state = Path(folder) / STATE_FILE
     _check_state(state, identity, settings.epochs)
 
-    floors = {
-        "train": entropy_floor(dataset, training),
-        "validation": entropy_floor(dataset, validation),
-    }
+    sets = {"train": training, "validation": validation}
+    floors = {name: entropy_floor(dataset, items) for name, items in sets.items()}
     if others:
         floors["unseen"] = entropy_floor(others, np.arange(len(others)))
 
     # forked: neither the weights nor the loaders touch the caller's random state
     with torch_threads(threads), torch.random.fork_rng(devices=[]), quiet_lightning():
-        network = _new_network(settings, axis, inputs, len(tables))
+        torch.manual_seed(int(generator(settings.seed, "weights", axis).integers(2**63)))
+        names = ("depth", "encoder_kernels", "decoder_kernels", "map_kernels")
+        network = CondNet(inputs, len(tables), **{name: getattr(settings, name) for name in names})
         module = AxisTraining(
             network,
             epochs=settings.epochs,
@@ -214,13 +213,9 @@ def train_axis(
         if others:
             evaluated.append(DataLoader(others.to(device), batch_size=size))
         try:
-            trainer.fit(
-                module,
-                DataLoader(dataset, batch_size=size, sampler=shuffle),
-                evaluated,
-                ckpt_path=state if state.exists() else None,
-                weights_only=True,
-            )
+            loader = DataLoader(dataset, batch_size=size, sampler=shuffle)
+            resumed = state if state.exists() else None
+            trainer.fit(module, loader, evaluated, ckpt_path=resumed, weights_only=True)
         except SIGTERMException as stop:
             # Unhandled, it ends the program with status 0, as if the training were finished.
             raise InterruptedError(
@@ -228,12 +223,11 @@ def train_axis(
                 "last finished epoch, and the next call resumes from there."
             ) from stop
 
+    held = np.unique(dataset.index[validation, 0])
     record = {
         "settings": dataclasses.asdict(settings),
         "subjects": dataset.subjects,
-        "validation_subjects": [
-            dataset.subjects[i] for i in np.unique(dataset.index[validation, 0])
-        ],
+        "validation_subjects": [dataset.subjects[i] for i in held],
         "training_slices": len(training),
         "validation_slices": len(validation),
         "unseen_subjects": others.subjects if others else [],
@@ -255,18 +249,6 @@ def entropy_floor(dataset: SliceDataset, items: np.ndarray) -> float:
         target = dataset[item][1].double()
         sums.append((torch.special.entr(target) + torch.special.entr(1 - target)).mean().item())
     return math.fsum(sums) / len(sums)
-
-
-def _new_network(settings: TrainingSettings, axis: str, inputs: int, outputs: int) -> CondNet:
-    torch.manual_seed(int(generator(settings.seed, "weights", axis).integers(2**63)))
-    return CondNet(
-        inputs,
-        outputs,
-        settings.depth,
-        settings.encoder_kernels,
-        settings.decoder_kernels,
-        settings.map_kernels,
-    )
 
 
 def _check_data(
@@ -314,18 +296,15 @@ def _check_state(state: Path, identity: dict[str, Any], epochs: int) -> None:
             "%s is damaged (%s): the training begins again; it is kept as %s", state, damage, aside
         )
         return
-    check_as_trained(
-        "training",
-        identity,
-        content["identity"],
-        f"{state} is the state of another training: use another folder.",
-    )
-    if len(content["history"]) > epochs:
+    remedy = f"{state} is the state of another training: use another folder."
+    check_as_trained("training", identity, content["identity"], remedy)
+    done = len(content["history"])
+    if done > epochs:
         raise InputError(
-            f"{state} has finished {len(content['history'])} epochs already, but "
-            f"epochs is {epochs}: use another folder."
+            f"{state} has finished {done} epochs already, but epochs is {epochs}: "
+            "use another folder."
         )
-    logger.info("Resuming after epoch %d, from %s", len(content["history"]), state)
+    logger.info("Resuming after epoch %d, from %s", done, state)
 
 
 def _digest(*volumes: Mapping[str, np.ndarray]) -> str:

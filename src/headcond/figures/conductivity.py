@@ -14,6 +14,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarForm
 from headcond.checks import voxel_sizes
 from headcond.figures.slices import (
     PLANES,
+    box_centre,
     colour_bar,
     conductivity_colours,
     plot_slices,
@@ -67,8 +68,7 @@ def plot_losses(histories: Mapping[str, pd.DataFrame]) -> Figure:
 
 def central_voxel(mask: np.ndarray, affine: np.ndarray) -> np.ndarray:
     """Voxel (3,) in the centre of a head's box, `OFF_MIDLINE` left of the midline (RAS+ grid)."""
-    filled = [np.flatnonzero(mask.any(axis=tuple({0, 1, 2} - {axis}))) for axis in range(3)]
-    centre = np.array([int(indices[[0, -1]].mean()) for indices in filled])
+    centre = box_centre(mask)
     centre[0] -= round(OFF_MIDLINE / voxel_sizes(affine)[0])
     return centre
 
@@ -96,14 +96,10 @@ def plot_maps(
     """
     name, norm = conductivity_colours(limits)
     volumes = {**images, **maps}
-    figure = plot_slices(
-        volumes,
-        affine,
-        centre,
-        unit={title: _INTENSITY if title in images else _UNIT for title in volumes},
-        limits={title: (0.0, 1.0) if title in images else norm for title in volumes},
-        colour_map={title: "gray" if title in images else name for title in volumes},
-    )
+    unit = dict.fromkeys(images, _INTENSITY) | dict.fromkeys(maps, _UNIT)
+    spans = dict.fromkeys(images, (0.0, 1.0)) | dict.fromkeys(maps, norm)
+    colours = dict.fromkeys(images, "gray") | dict.fromkeys(maps, name)
+    figure = plot_slices(volumes, affine, centre, unit=unit, limits=spans, colour_map=colours)
     if details:
         shown = [panel for panel in figure.axes if panel.get_label() != "<colorbar>"]
         first = next(iter(maps.values()))
@@ -134,18 +130,13 @@ def plot_axis_spread(
     deviation = np.where(head, deviation, 0.0)
     relative = 100 * np.divide(deviation, estimated, out=np.zeros_like(deviation), where=head)
     high = float(np.percentile(deviation[head], 99)) if head.any() else 1.0
-    return plot_slices(
-        {"estimated": estimated, "deviation": deviation, "relative deviation": relative},
-        affine,
-        centre,
-        unit={
-            "estimated": _UNIT,
-            "deviation": "standard deviation (S/m)",
-            "relative deviation": "standard deviation (% of the estimate)",
-        },
-        limits={"estimated": norm, "deviation": (0.0, high), "relative deviation": (0.0, 100.0)},
-        colour_map={"estimated": name, "deviation": "magma", "relative deviation": "magma"},
+    shown = {"estimated": estimated, "deviation": deviation, "relative deviation": relative}
+    units = (_UNIT, "standard deviation (S/m)", "standard deviation (% of the estimate)")
+    unit, spans, colour_map = (
+        dict(zip(shown, values, strict=True))
+        for values in (units, (norm, (0.0, high), (0.0, 100.0)), (name, "magma", "magma"))
     )
+    return plot_slices(shown, affine, centre, unit=unit, limits=spans, colour_map=colour_map)
 
 
 def plot_profile(
@@ -179,17 +170,10 @@ def plot_profile(
     panel = axes[0, -1]
     position = (np.arange(next(iter(volumes.values())).shape[0]) - centre[0]) * sizes[0]
     for colour, (title, volume) in zip(COLOURS, volumes.items(), strict=False):
-        panel.step(
-            position,
-            volume[:, centre[1], centre[2]],
-            "--" if title == "uniform" else "-",
-            where="mid",
-            color=colour,
-            label=title,
-            linewidth=1.2,
-        )
-    panel.set_xlabel("position along the left-right line (mm)")
-    panel.set_ylabel(_UNIT)
+        curve, line = volume[:, centre[1], centre[2]], "--" if title == "uniform" else "-"
+        look = {"color": colour, "label": title, "linewidth": 1.2}
+        panel.step(position, curve, line, where="mid", **look)
+    panel.set(xlabel="position along the left-right line (mm)", ylabel=_UNIT)
     filled = np.flatnonzero(next(iter(volumes.values()))[:, centre[1], centre[2]])
     if filled.size:
         panel.set_xlim(position[filled[0]] - 5, position[filled[-1]] + 5)
@@ -212,9 +196,8 @@ def most_detailed_square(plane: np.ndarray, sizes: np.ndarray) -> tuple[np.ndarr
     """
     border = np.zeros(plane.shape, np.float32)
     for axis in range(2):
-        changed = np.diff(plane, axis=axis) != 0
         pad = [(0, int(other == axis)) for other in range(2)]
-        border += np.pad(changed, pad)
+        border += np.pad(np.diff(plane, axis=axis) != 0, pad)
     edge = np.minimum(np.maximum(np.rint(DETAIL / sizes).astype(int), 1), plane.shape)
     # Sums over every square inside the plane, by corners of the running sum.
     total = np.pad(border.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
@@ -234,8 +217,7 @@ def _magnify(panel: Axes, corner: np.ndarray, edge: np.ndarray, *, framed: bool)
     colours = {"norm": image.norm, "cmap": image.cmap, "interpolation": "nearest"}
     inset.imshow(data, origin="lower", aspect=panel.get_aspect(), **colours)
     inset.set(xticks=[], yticks=[])
-    for spine in inset.spines.values():
-        spine.set(visible=True, color="white", linewidth=0.8)
+    inset.spines[:].set(visible=True, color="white", linewidth=0.8)
     if framed:
         xs = np.array([x, x + width, x + width, x, x]) - 0.5
         ys = np.array([y, y, y + height, y + height, y]) - 0.5

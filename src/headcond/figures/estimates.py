@@ -72,10 +72,9 @@ def plot_conductivities(
         panel.set_xticks(places, _legible(each["pattern"]), rotation=90, fontsize=5)
         margin = 0.06 * (high - low)
         panel.set_ylim(low - margin, high + margin)
+        line = {"color": "0.6", "linestyle": ":", "linewidth": 1}
         for end in (low, high):
-            panel.axhline(
-                end, color="0.6", linestyle=":", linewidth=1, label="limits of the parameter box"
-            )
+            panel.axhline(end, label="limits of the parameter box", **line)
         panel.set_title(tissue_name(name))
     _finish(figure, axes, len(names), "injection pattern", 2)
     return figure
@@ -101,9 +100,8 @@ def plot_spectrum(table: pd.DataFrame) -> Figure:
             ends = part[part["joint_at_wall"].astype(bool)]
             line["label"] = "all patterns, at a limit of the parameter box"
             panel.plot(ends["frequency"], ends["joint"], "x", **line)
-        panel.set_xscale("log")
+        panel.set(xscale="log", title=tissue_name(name))
         panel.set_ylim(bottom=0)
-        panel.set_title(tissue_name(name))
     _finish(figure, axes, len(names), "frequency (Hz)", 2)
     return figure
 
@@ -129,14 +127,12 @@ def plot_residuals(table: pd.DataFrame, frequency: float) -> Figure:
     panel.plot(1e3 * rows["fitted"], 1e3 * rows["measured"], ".", color=COLOURS[0], markersize=3)
     ends = 1e3 * np.array([rows["fitted"].min(), rows["fitted"].max()])
     panel.plot(ends, ends, "-", color="0.4", linewidth=1)
-    panel.set_xlabel("fitted voltage (mV)")
-    panel.set_ylabel("measured voltage (mV)")
+    panel.set(xlabel="fitted voltage (mV)", ylabel="measured voltage (mV)")
     panel = axes[0, 1]
     limit = factor * limit
     image = panel.imshow(factor * wide, cmap="RdBu_r", vmin=-limit, vmax=limit, aspect="auto")
     figure.colorbar(image, ax=panel, label=f"measured - fitted voltage ({unit})")
-    panel.set_xlabel("electrode")
-    panel.set_ylabel("injection pattern")
+    panel.set(xlabel="electrode", ylabel="injection pattern")
     panel.set_xticks(range(len(electrodes)), _legible(electrodes), rotation=90, fontsize=4)
     panel.set_yticks(range(len(patterns)), _legible(patterns), fontsize=4)
     sizes = ((axes[1, 0], patterns, by_pattern), (axes[1, 1], electrodes, by_electrode))

@@ -74,18 +74,18 @@ def plot_errors(table: pd.DataFrame, noise: float) -> Figure:
     figure, axes = new_figure(8.6, 7.2, 2, 2) if len(swept) else new_figure(12.0, 3.8, 1, 3)
     panel = axes[0, 0]
     _by_tissue(panel, each[each["noise"] == noise], "snapshots", names)
+    mode = each["mode"].iloc[0]
+    bounds = last[(last["mode"] == mode) & (last["noise"] == noise)].set_index("parameter")["bound"]
     for colour, name in zip(COLOURS, names, strict=False):
-        one = last[(last["mode"] == each["mode"].iloc[0]) & (last["noise"] == noise)]
-        bound = one.set_index("parameter")["bound"][name]
-        panel.axhline(bound, linestyle=":", color=colour, linewidth=1)
-    title = f"{MODE_NAMES[each['mode'].iloc[0]]}, noise {1e6 * noise:.2g} µV"
+        panel.axhline(bounds[name], linestyle=":", color=colour, linewidth=1)
+    title = f"{MODE_NAMES[mode]}, noise {1e6 * noise:.2g} µV"
     panel.set(xlabel="snapshots per pair", title=title, ylabel=_ERROR)
     panel.legend(fontsize=7, ncols=2)
     if len(swept):
         count = swept["snapshots"].max()
         rows = each[each["snapshots"] == count]
         _by_noise(axes[0, 1], rows.assign(microvolt=1e6 * rows["noise"]), names)
-        axes[0, 1].set_title(f"{MODE_NAMES[each['mode'].iloc[0]]}, {count} snapshots")
+        axes[0, 1].set_title(f"{MODE_NAMES[mode]}, {count} snapshots")
     heights, panel = axes.flat[-2:]
     last = last[last["noise"] == noise]
     bars = [
@@ -102,8 +102,7 @@ def plot_errors(table: pd.DataFrame, noise: float) -> Figure:
         values = last[last["mode"] == mode].set_index("parameter")[column].reindex(names)
         shift = width * (n - (len(bars) - 1) / 2)
         heights.bar(places + shift, values, width, color=COLOURS[n], label=label)
-    heights.set_yscale("log")
-    heights.set_ylabel(f"% of the true conductivity, noise {1e6 * noise:.2g} µV")
+    heights.set(yscale="log", ylabel=f"% of the true conductivity, noise {1e6 * noise:.2g} µV")
     low, high = heights.get_ylim()
     heights.set_ylim(low, 30 * high)  # space for the legend
     for n, (mode, label) in enumerate(MODE_NAMES.items()):
@@ -114,13 +113,11 @@ def plot_errors(table: pd.DataFrame, noise: float) -> Figure:
             ratio, error = part["rms_over_bound"], 2 * part["sampling_error"]
             panel.errorbar(places + 0.2 * (n - 0.5), ratio, error, fmt="o", **points)
     panel.axhline(1.0, color="0.5", linewidth=1)
-    panel.set_ylim(0, max(2.0, 1.3 * panel.get_ylim()[1]))
-    panel.set_xlim(-0.5, len(names) - 0.5)
-    panel.set_ylabel("RMS error / Cramér-Rao bound,\nestimates inside the box")
+    limits = {"ylim": (0, max(2.0, 1.3 * panel.get_ylim()[1])), "xlim": (-0.5, len(names) - 0.5)}
+    panel.set(ylabel="RMS error / Cramér-Rao bound,\nestimates inside the box", **limits)
+    labels = [tissue_name(name).replace(" ", "\n") for name in names]
     for panel in axes.flat[-2:]:
-        panel.set_xticks(
-            places, [tissue_name(name).replace(" ", "\n") for name in names], fontsize=7
-        )
+        panel.set_xticks(places, labels, fontsize=7)
         if panel.get_legend_handles_labels()[0]:
             panel.legend(fontsize=7, loc="upper left")
         else:
@@ -138,8 +135,7 @@ def _by_noise(panel: Axes, rows: pd.DataFrame, names: list[str]) -> None:
     ticks = sorted(rows["microvolt"].unique())
     panel.set_xticks(ticks, [f"{tick:.2g}" for tick in ticks])
     panel.minorticks_off()
-    panel.set_xlabel("noise of one electrode (µV)")
-    panel.set_ylabel(_ERROR)
+    panel.set(xlabel="noise of one electrode (µV)", ylabel=_ERROR)
 
 
 def mean_history(baseline: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
@@ -250,8 +246,7 @@ def plot_disturbances(table: pd.DataFrame) -> Figure:
             panel.plot(part["mean"], places, "o", color=colour, markersize=5, label=label)
             mark = {"color": colour, "markersize": 9, "label": f"Cramér-Rao bound, {label}"}
             panel.plot(part["bound"], places, "|", **mark)
-        panel.set_xscale("log")
-        panel.set_title(tissue_name(name))
+        panel.set(xscale="log", title=tissue_name(name))
         panel.grid(axis="x", alpha=0.3)
     for panel in list(axes.flat)[len(names) :]:
         panel.set_axis_off()

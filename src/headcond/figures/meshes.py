@@ -44,10 +44,8 @@ def plot_mesh_cuts(
             PolyCollection(shown, facecolors=colours, edgecolors=edge, linewidths=0.15)
         )
         panel.autoscale_view()
-        panel.set_aspect("equal")
-        panel.set_title(title)
-        panel.set_xlabel(f"{'xyz'[across]} (mm)")
-        panel.set_ylabel(f"{'xyz'[up]} (mm)")
+        xlabel, ylabel = f"{'xyz'[across]} (mm)", f"{'xyz'[up]} (mm)"
+        panel.set(aspect="equal", title=title, xlabel=xlabel, ylabel=ylabel)
     tissue_legend(figure, axes[0, 0], names, loc="outside lower center", ncols=len(names))
     return figure
 
@@ -79,9 +77,8 @@ def plot_potential_cuts(
             )  # fmt: skip
             panel.add_collection(image)
             panel.autoscale_view()
-            panel.set_aspect("equal")
+            panel.set(aspect="equal", xlabel=f"{'xyz'[across]} (mm)")
             panel.set_title(f"{title}\n{name}" if row == 0 else name)
-            panel.set_xlabel(f"{'xyz'[across]} (mm)")
         axes[row, 0].set_ylabel(f"{'xyz'[up]} (mm)")
     figure.colorbar(image, ax=axes, shrink=0.6, label=f"potential / {percentile:g}th percentile")
     return figure
@@ -181,11 +178,8 @@ def plot_surface(
         for line in lines:
             panel.plot(*flat(line).T, "-", color=COLOURS[1], linewidth=2.5)
         panel.autoscale_view()
-        panel.set_aspect("equal")
-        panel.set_title(title)
-        panel.set(xticks=[], yticks=[])
-        for spine in panel.spines.values():
-            spine.set_visible(False)
+        panel.set(aspect="equal", title=title, xticks=[], yticks=[])
+        panel.spines[:].set_visible(False)
     if image is not None:
         figure.colorbar(image, ax=axes[0].tolist(), label=unit, shrink=0.7)
     return figure

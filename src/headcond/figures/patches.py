@@ -74,16 +74,12 @@ def plot_patches(
         range(len(numbers)), [values[names[number]] for number in numbers], "o",
         markerfacecolor="none", markeredgecolor="black", markersize=9, label="conductivity table",
     )  # fmt: skip
-    boxes.set_xticks(
-        range(len(numbers)),
-        [f"{number} {tissue_name(names[number]).replace(' ', chr(10))}" for number in numbers],
-    )
-    boxes.set_yscale("log")
+    labels = [f"{n} " + tissue_name(names[n]).replace(" ", "\n") for n in numbers]
+    boxes.set_xticks(range(len(numbers)), labels)
+    boxes.set(yscale="log", ylabel="conductivity (S/m)")
     boxes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     boxes.yaxis.set_major_formatter("{x:g}")
     boxes.yaxis.set_minor_formatter(NullFormatter())
-    boxes.set_ylabel("conductivity (S/m)")
-    figure.legend(
-        *boxes.get_legend_handles_labels(), ncols=len(maps) + 1, loc="outside upper right"
-    )
+    handles = boxes.get_legend_handles_labels()
+    figure.legend(*handles, ncols=len(maps) + 1, loc="outside upper right")
     return figure

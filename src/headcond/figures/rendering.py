@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from scipy import ndimage
 
 from headcond.checks import InputError, voxel_sizes
-from headcond.figures.slices import bounding_box, colour_bar, conductivity_colours
+from headcond.condnet.fusion import fill_slices
+from headcond.figures.slices import bounding_box, box_centre, colour_bar, conductivity_colours
 from headcond.figures.style import new_figure
 
 VIEW = (-0.72, 1.0, 0.62)
@@ -41,29 +42,24 @@ def plot_renders(
     limits : ends of the one logarithmic colour scale, S/m.
     """
     titles = list(next(iter(rows.values())))
-    figure, axes = new_figure(
-        3.7 * len(titles) + 0.9, 3.9 * len(rows) + 0.2, len(rows), len(titles)
-    )
+    lines, columns = len(rows), len(titles)
+    figure, axes = new_figure(3.7 * columns + 0.9, 3.9 * lines + 0.2, lines, columns)
     for row, (head, maps) in enumerate(rows.items()):
         box = bounding_box(next(iter(maps.values())) > 0)
         sizes = voxel_sizes(affines[head])
         for column, title in enumerate(titles):
             panel = axes[row, column]
-            panel.imshow(
-                render(np.ascontiguousarray(maps[title][box]), sizes, limits),
-                interpolation="lanczos",
-            )
+            picture = render(np.ascontiguousarray(maps[title][box]), sizes, limits)
+            panel.imshow(picture, interpolation="lanczos")
             panel.set(xticks=[], yticks=[])
-            for spine in panel.spines.values():
-                spine.set_visible(False)
+            panel.spines[:].set_visible(False)
             if row == 0:
                 panel.set_title(title)
             if column == 0:
                 panel.set_ylabel(head)
     name, norm = conductivity_colours(limits)
-    colour_bar(
-        figure, ScalarMappable(norm, name), list(axes.ravel()), "conductivity (S/m)", shrink=0.6
-    )
+    image, label = ScalarMappable(norm, name), "conductivity (S/m)"
+    colour_bar(figure, image, list(axes.ravel()), label, shrink=0.6)
     return figure
 
 
@@ -104,8 +100,7 @@ def render(
     smooth = ndimage.gaussian_filter(solid.astype(np.float32), 1.5 / sizes)
     view = np.array(VIEW) / np.linalg.norm(VIEW)
     # The cut goes through voxel centres, so that a face shows voxels and not their borders.
-    filled = [np.flatnonzero(solid.any(axis=tuple(set(range(3)) - {axis}))) for axis in range(3)]
-    centre = np.array([int(indices[[0, -1]].mean()) for indices in filled]) * sizes
+    centre = box_centre(solid) * sizes
     inward = np.sign(view)
 
     def inside(points: np.ndarray) -> np.ndarray:
@@ -127,11 +122,7 @@ def outline(mask: np.ndarray) -> np.ndarray:
     parts, count = ndimage.label(mask)
     if count > 1:
         mask = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
-    filled = mask.copy()
-    for axis in range(3):
-        for plane in np.moveaxis(filled, axis, 0):
-            plane |= ndimage.binary_fill_holes(plane)
-    return filled
+    return fill_slices(mask)
 
 
 def _rays(
@@ -191,13 +182,11 @@ def _shade(
     index = np.rint((points - 0.05 * inward) / sizes).astype(int)
     cut = (np.abs(near.min(axis=1)) < 0.05) & solid[tuple(index.T)]
     sigma = conductivity[tuple(index.T)]
-    normal = -np.stack(
-        [
-            _sample(smooth, (points + step) / sizes) - _sample(smooth, (points - step) / sizes)
-            for step in np.diag(sizes)
-        ],
-        axis=1,
-    )
+    slopes = [
+        _sample(smooth, (points + step) / sizes) - _sample(smooth, (points - step) / sizes)
+        for step in np.diag(sizes)
+    ]
+    normal = -np.stack(slopes, axis=1)
     normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
     skin = np.flatnonzero(~cut)
     below = [points[skin] - depth * normal[skin] for depth in SKIN]

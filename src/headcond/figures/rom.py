@@ -47,11 +47,10 @@ def plot_bound_and_error(table: pd.DataFrame) -> Figure:
     low = min(shown["error"].min(), shown["bound"].min()) / 2
     high = max(shown["error"].max(), shown["bound"].max()) * 2
     panel.plot([low, high], [low, high], "-", color="0.4", linewidth=1, label="bound = error")
-    panel.set(xlim=(low, high), ylim=(low, high))
+    panel.set(xlim=(low, high), ylim=(low, high), ylabel="certified bound (W$^{1/2}$)")
+    panel.set_xlabel("true error, energy norm (W$^{1/2}$)")
     # Horizontal numbers between powers of ten would overlap.
     panel.tick_params(axis="x", which="both", rotation=45)
-    panel.set_xlabel("true error, energy norm (W$^{1/2}$)")
-    panel.set_ylabel("certified bound (W$^{1/2}$)")
     panel.legend(loc="upper left")
     return figure
 
@@ -74,8 +73,7 @@ def plot_convergence(table: pd.DataFrame) -> Figure:
             largest = {"color": colour, "markersize": 3, "label": f"{label}, largest"}
             top.semilogy(count, part[f"{name}_max"], "o-", **largest)
             top.semilogy(count, part[f"{name}_mean"], "--", color=colour, label=f"{label}, mean")
-        top.set_title(_NORMS[norm])
-        top.set_ylabel("relative bound and true error\nin this norm")
+        top.set(title=_NORMS[norm], ylabel="relative bound and true error\nin this norm")
         top.legend()
         names = {"max": "largest", "mean": "mean", "min": "smallest"}
         for colour, (name, label) in zip(COLOURS, names.items(), strict=False):
@@ -91,8 +89,8 @@ def plot_convergence(table: pd.DataFrame) -> Figure:
         lost = part["orthogonality_max"].clip(lower=1e-17)
         bottom.semilogy(count, lost, "o-", color=COLOURS[0], markersize=3)
         method = "repeated" if norm == "energy" else "classical"
-        bottom.set_ylabel(f"largest |V'XV - I|,\n{method} Gram-Schmidt")
-        bottom.set_xlabel("snapshots")
+        ylabel = f"largest |V'XV - I|,\n{method} Gram-Schmidt"
+        bottom.set(ylabel=ylabel, xlabel="snapshots")
         for panel in axes[:, column]:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     low = min(panel.get_ylim()[0] for panel in axes[2])
@@ -129,8 +127,7 @@ def plot_error_measures(table: pd.DataFrame, noise: float) -> Figure:
             panel.axhline(1e6 * noise, color="0.4", linewidth=1)
             place = {"xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
             panel.annotate("noise of one electrode", (0.98, 1e6 * noise), color="0.4", **place)
-        panel.set_xlabel("snapshots")
-        panel.set_ylabel(label)
+        panel.set(xlabel="snapshots", ylabel=label)
         panel.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes[0, 0].legend(fontsize=7)
     return figure
@@ -160,8 +157,8 @@ def plot_stopping(errors: pd.DataFrame, histories: pd.DataFrame, noise: float) -
         error, points = part["relative_error"], {"color": COLOURS[1], "markersize": 3}
         top.semilogy(error.max(), "o-", label="error, largest", **points)
         top.semilogy(error.mean(), "o--", label="error, mean", **points)
-        top.set_title(_NORMS[norm])
-        top.set_ylabel("relative bound at training points,\nrelative error at test points")
+        ylabel = "relative bound at training points,\nrelative error at test points"
+        top.set(title=_NORMS[norm], ylabel=ylabel)
         top.legend(fontsize=7)
         largest = part["passive_error"].max() / noise
         mean, points = part["passive_error"].mean() / noise, {"color": COLOURS[2], "markersize": 3}
@@ -170,12 +167,10 @@ def plot_stopping(errors: pd.DataFrame, histories: pd.DataFrame, noise: float) -
         bottom.axhline(0.1, color="0.4", linewidth=1, label="a tenth of the noise")
         reached = largest.index[np.minimum.accumulate((largest <= 0.1).to_numpy()[::-1])[::-1]]
         if len(reached):
-            bottom.axvline(
-                reached[0], color="0.4", linewidth=1, linestyle=":",
-                label=f"{reached[0]} snapshots",
-            )  # fmt: skip
-        bottom.set_ylabel("error at passive electrodes\n/ noise of one electrode")
-        bottom.set_xlabel("snapshots")
+            line = {"color": "0.4", "linewidth": 1, "linestyle": ":"}
+            bottom.axvline(reached[0], label=f"{reached[0]} snapshots", **line)
+        ylabel = "error at passive electrodes\n/ noise of one electrode"
+        bottom.set(ylabel=ylabel, xlabel="snapshots")
         bottom.legend(fontsize=7)
         for panel in axes[:, column]:
             panel.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullFormatter
+from scipy import ndimage
 
 from headcond.checks import voxel_sizes
 from headcond.figures.style import TISSUE_COLOURS, new_figure, tissue_legend, upper_limit
@@ -37,13 +38,16 @@ def conductivity_colours(limits: tuple[float, float]) -> tuple[str, LogNorm]:
 
 def bounding_box(mask: np.ndarray, margin: int = 3) -> tuple[slice, slice, slice]:
     """Slices of the smallest box around `mask`, widened by `margin` voxels."""
-    box = []
-    for axis in range(3):
-        filled = np.flatnonzero(mask.any(axis=tuple(i for i in range(3) if i != axis)))
-        box.append(
-            slice(max(filled[0] - margin, 0), min(filled[-1] + margin + 1, mask.shape[axis]))
-        )
-    return tuple(box)
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    return tuple(
+        slice(max(side.start - margin, 0), min(side.stop + margin, length))
+        for side, length in zip(box, mask.shape, strict=True)
+    )
+
+
+def box_centre(mask: np.ndarray) -> np.ndarray:
+    """Voxel (3,) in the centre of the smallest box around `mask`."""
+    return np.array([(side.start + side.stop - 1) // 2 for side in bounding_box(mask, 0)])
 
 
 def show_plane(
@@ -62,13 +66,10 @@ def show_plane(
     options = {"cmap": "gray", "interpolation": "nearest"} | options
     image = panel.imshow(picture.T, origin="lower", aspect=sizes[up] / sizes[across], **options)
     panel.set(xticks=[], yticks=[], facecolor="black")
-    for spine in panel.spines.values():
-        spine.set_visible(False)
-    for text, place, align in (
-        (_ENDS[across][0], (0.01, 0.5), "left"),
-        (_ENDS[across][1], (0.99, 0.5), "right"),
-        (_ENDS[up][1], (0.5, 0.97), "center"),
-    ):
+    panel.spines[:].set_visible(False)
+    (left, right), (_, top) = _ENDS[across], _ENDS[up]
+    ends = ((left, 0.01, 0.5, "left"), (right, 0.99, 0.5, "right"), (top, 0.5, 0.97, "center"))
+    for text, *place, align in ends:
         letter = panel.text(*place, text, transform=panel.transAxes, ha=align, va="center")
         letter.set(color="white", fontsize=7, path_effects=_OUTLINE)
     return image

@@ -38,17 +38,9 @@ def plot_differences(
         if name != reference
     }
     top = max(upper_limit(np.abs(part[head]), 99.5) for part in shown.values())
-    return plot_slices(
-        shown,
-        affine,
-        centre,
-        unit="difference (% of the largest |E|)",
-        limits=(-top, top),
-        colour_map="RdBu_r",
-        mark=outline is None,
-        outline=outline,
-        outline_colour="black",
-    )
+    scale = {"unit": "difference (% of the largest |E|)", "limits": (-top, top)}
+    border = {"mark": outline is None, "outline": outline, "outline_colour": "black"}
+    return plot_slices(shown, affine, centre, colour_map="RdBu_r", **scale, **border)
 
 
 def plot_hand_knobs(

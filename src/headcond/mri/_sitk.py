@@ -30,10 +30,8 @@ def matrix_from_transform(transform: SimpleITK.Transform) -> np.ndarray:
     """RAS matrix (4, 4) of a linear SimpleITK transform, read off its action on points."""
     origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
     matrix = np.eye(4)
-    for axis in range(3):
-        # A long lever keeps the subtraction from cancelling digits.
-        point = np.zeros(3)
-        point[axis] = 1000.0
+    # A long lever keeps the subtraction from cancelling digits.
+    for axis, point in enumerate(1000.0 * np.eye(3)):
         matrix[:3, axis] = (np.array(transform.TransformPoint(point.tolist())) - origin) / 1000.0
     matrix[:3, 3] = origin
     return _FLIP @ matrix @ _FLIP

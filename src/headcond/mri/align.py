@@ -90,14 +90,13 @@ def rigid(
         "field": _field_centre(moving, moving_affine) - _field_centre(fixed, fixed_affine),
         "head": _sitk.centre_of_mass(_sitk.otsu(moving), moving_affine) - centre,
     }
-    coarse = tuple(slice(None, None, max(1, n // 64)) for n in fixed.shape)
-    coarse_affine = fixed_affine @ np.diag([*(s.step for s in coarse), 1.0])
+    steps = [max(1, n // 64) for n in fixed.shape]
+    coarse = fixed[tuple(slice(None, None, step) for step in steps)]
+    grid = coarse.shape, fixed_affine @ np.diag([*steps, 1.0])
     information = {}
     for name, shift in starts.items():
-        there = _sitk.resample(
-            moving, moving_affine, fixed[coarse].shape, coarse_affine, from_matvec(np.eye(3), shift)
-        )
-        information[name] = _sitk.mutual_information(fixed[coarse], there)
+        there = _sitk.resample(moving, moving_affine, *grid, from_matvec(np.eye(3), shift))
+        information[name] = _sitk.mutual_information(coarse, there)
     start = max(information, key=information.__getitem__)
 
     transform = SimpleITK.Euler3DTransform()
@@ -107,12 +106,11 @@ def rigid(
     sampling = min(1.0, 1e5 / fixed.size)
     method = _sitk.registration(2.0, MAXIMUM_ITERATIONS, sampling, seed, levels)
     method.SetInitialTransform(transform, inPlace=True)
-    _sitk.execute(
-        method,
+    images = (
         _sitk.image_from_array(fixed, fixed_affine),
         _sitk.image_from_array(moving, moving_affine),
-        AlignmentError,
     )
+    _sitk.execute(method, *images, AlignmentError)
     matrix = _sitk.matrix_from_transform(transform)
 
     resampled = _sitk.resample(moving, moving_affine, fixed.shape, fixed_affine, matrix)

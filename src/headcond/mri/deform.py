@@ -108,10 +108,9 @@ def displaced(points: ArrayLike, displacement: np.ndarray, grid: np.ndarray) -> 
     """MNI points p + u(p), mm, of affinely registered points p (..., 3); u is 0 off its grid."""
     points = np.asarray(points, float)
     index = (points - grid[:3, 3]) @ np.linalg.inv(grid[:3, :3]).T
+    index = np.moveaxis(index, -1, 0)
     shift = [
-        ndimage.map_coordinates(
-            displacement[..., axis], np.moveaxis(index, -1, 0), order=1, output=float
-        )
+        ndimage.map_coordinates(displacement[..., axis], index, order=1, output=float)
         for axis in range(3)
     ]
     return points + np.stack(shift, axis=-1)
@@ -138,8 +137,6 @@ def _demons(fixed: SimpleITK.Image, moving: SimpleITK.Image) -> SimpleITK.Image:
         method.SetNumberOfIterations(iterations)
         method.SetSmoothDisplacementField(True)
         method.SetStandardDeviations(_SMOOTHING)
-        if field is None:
-            field = method.Execute(coarse, other)
-        else:
-            field = method.Execute(coarse, other, SimpleITK.Resample(field, coarse))
+        start = [] if field is None else [SimpleITK.Resample(field, coarse)]
+        field = method.Execute(coarse, other, *start)
     return SimpleITK.Cast(SimpleITK.Resample(field, fixed), SimpleITK.sitkVectorFloat64)

@@ -208,8 +208,8 @@ def _optimise(
     centre = transform.GetCenter()
     moved = np.array(lps.TransformPoint(centre)) - np.array(centre)
     transform.SetTranslation(moved.tolist())
+    sampling = float(min(1.0, 1e5 / rim.sum()))
     for levels, step in (((4,), 2.0), ((2, 1), 0.5)):
-        sampling = float(min(1.0, 1e5 / rim.sum()))
         method = _sitk.registration(step, 200, sampling, seed, levels)
         method.SetMetricFixedMask(region)
         method.SetInitialTransform(transform, inPlace=True)

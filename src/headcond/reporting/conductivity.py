@@ -172,15 +172,12 @@ def _subject_parts(
         "spread": "Standard deviation of the predictions of the three slicing axes, in S/m and in "
         "% of their mean.",
     }
-    shown = [(name, f"{name}_{subject}") for name in captions if f"{name}_{subject}" in figures]
-    return [
-        Part(
-            f"Conductivity of {subject}" if number == 0 else "",
-            figure=figures[key],
-            caption=origin + captions[name],
-        )
-        for number, (name, key) in enumerate(shown)
-    ]
+    parts, title = [], f"Conductivity of {subject}"
+    for name, caption in captions.items():
+        if f"{name}_{subject}" in figures:
+            parts.append(Part(title, (), None, figures[f"{name}_{subject}"], origin + caption))
+            title = ""
+    return parts
 
 
 _VERDICT = {True: "OUTSIDE", False: "inside", None: "not tested"}

@@ -54,7 +54,6 @@ def estimate_section(
             "Relative error (%) per tissue. Boxes: quartiles; whiskers: 5th to 95th percentile; "
             "dots: estimates beyond. Errors below 1e-4 % are drawn at 1e-4 %."
         )
-        figure = figures[f"estimates_{subject}"]
-        title = f"Estimates of {subject}"
+        figure, title = figures[f"estimates_{subject}"], f"Estimates of {subject}"
         parts.append(Part(title, (text,), pd.DataFrame(rows), figure, caption))
     return Section("estimates", "Conductivity from voltages", tuple(parts))

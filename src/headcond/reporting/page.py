@@ -63,14 +63,10 @@ def render(
     """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
     environment.filters |= {"cells": _cells, "base64": _encoded}
-    page = environment.from_string(Path(template).read_text()).render(
-        study=study,
-        notes=list(notes),
-        versions=versions(),
-        times=times,
-        settings=yaml.safe_dump(dict(study), sort_keys=False),
-        sections=sections,
-    )
+    settings = yaml.safe_dump(dict(study), sort_keys=False)
+    header = {"notes": list(notes), "versions": versions(), "times": times, "settings": settings}
+    page = environment.from_string(Path(template).read_text())
+    page = page.render(study=study, sections=sections, **header)
     with atomic(path) as temporary:
         temporary.write_text(page)
     write_sidecar(path, provenance=provenance)
@@ -88,12 +84,8 @@ def run_times(folder: str | Path) -> pd.DataFrame:
         row = pd.read_csv(path, sep="\t", na_values="-").iloc[-1]
         rows.append((path.parent.name, row["s"], row["max_rss"]))
     jobs = pd.DataFrame(rows, columns=["rule", "seconds", "memory"]).groupby("rule", sort=False)
-    table = jobs.agg(
-        jobs=("seconds", "size"),
-        total=("seconds", "sum"),
-        longest=("seconds", "max"),
-        memory=("memory", "max"),
-    )
+    table = jobs["seconds"].agg(jobs="size", total="sum", longest="max")
+    table["memory"] = jobs["memory"].max()
     table = table.sort_values("total", ascending=False).reset_index()
     return table.rename(columns=_TIMES)
 

@@ -55,11 +55,10 @@ def rom_section(
             "largest error at a passive electrode (µV)": 1e6 * table["passive_error"].max(),
         }
         if "reading_bound" in table:
+            error, bound = table["corrected_passive_error"].max(), table["reading_bound"].max()
             summary |= {
-                "largest error corrected by dual solutions (µV)": (
-                    1e6 * table["corrected_passive_error"].max()
-                ),
-                "largest bound of a corrected error (µV)": (1e6 * table["reading_bound"].max()),
+                "largest error corrected by dual solutions (µV)": 1e6 * error,
+                "largest bound of a corrected error (µV)": 1e6 * bound,
                 "corrected errors above their bound": int(table["reading_violated"].sum()),
             }
         text = (
@@ -107,10 +106,7 @@ def convergence_table(summary: pd.DataFrame) -> pd.DataFrame:
         "judged": ("bounds compared", 1),
         "orthogonality_max": ("orthogonality, |V'XV - I|", 1.0),
     }
-    table = {
-        "norm": summary["norm"],
-        "certified": summary["norm"].map({"energy": "yes", "euclidean": "no"}),
-        "snapshots": summary["snapshots"],
-    }
+    certified = summary["norm"].map({"energy": "yes", "euclidean": "no"})
+    table = {"norm": summary["norm"], "certified": certified, "snapshots": summary["snapshots"]}
     table |= {label: scale * summary[name] for name, (label, scale) in columns.items()}
     return pd.DataFrame(table)

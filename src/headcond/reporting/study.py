@@ -45,9 +45,8 @@ def study_sections(
     if "forward" in pipelines:
         sections.append(forward.forward_section(study, figures, tables("residuals")))
     if "eit" in pipelines:
-        sections.append(
-            rom.rom_section(study, figures, tables("validations"), tables("convergences"))
-        )
+        trained = tables("validations"), tables("convergences")
+        sections.append(rom.rom_section(study, figures, *trained))
         sections.append(estimates.estimate_section(study, figures, tables("relative_errors")))
     if files.get("sweeps"):
         swept = tables("sweeps"), tables("baselines")
@@ -79,23 +78,15 @@ def _sidecar(path: str | Path) -> dict[str, Any]:
 def _tms(
     study: Mapping[str, Any], figures: Mapping[str, str], files: Mapping[str, Any]
 ) -> list[Section]:
-    losses = map(read_table, files["networks"])
+    kinds = ("facts", "alignments", "domains", "placements", "registrations")
+    records = {kind: by_subject(files[kind], read_json) for kind in kinds}
+    losses = dict(zip(study["condnet"]["axes"], map(read_table, files["networks"]), strict=True))
+    scores = read_table(files["scores"])
     lens = read_table(files["lens"]) if files.get("lens") else None
     return [
-        cohort.cohort_section(
-            study,
-            figures,
-            by_subject(files["facts"], read_json),
-            by_subject(files["alignments"], read_json),
-        ),
-        conductivity_section(
-            study,
-            figures,
-            dict(zip(study["condnet"]["axes"], losses, strict=True)),
-            read_table(files["scores"]),
-            lens,
-        ),
-        domain_section(by_subject(files["domains"], read_json), LEVEL),
+        cohort.cohort_section(study, figures, records["facts"], records["alignments"]),
+        conductivity_section(study, figures, losses, scores, lens),
+        domain_section(records["domains"], LEVEL),
         tms.field_section(
             study,
             figures,
@@ -104,8 +95,8 @@ def _tms(
             {Path(path).name: _sidecar(path) for path in files["efields"]},
             _joined(files["tissue_fields"]),
             _joined(files["positions"]) if files.get("positions") else None,
-            by_subject(files["placements"], read_json),
-            by_subject(files["registrations"], read_json),
+            records["placements"],
+            records["registrations"],
             by_subject(files.get("warps", ()), _sidecar),
         ),
     ]
