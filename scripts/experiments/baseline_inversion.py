@@ -11,7 +11,7 @@ from headcond.fem.solvers import make_solver
 from headcond.files import results
 from headcond.inverse.full_order import FullModel
 from headcond.random import generator
-from headcond.study.models import study_box
+from headcond.study.rom_inputs import study_box
 from headcond.study.step import run
 
 

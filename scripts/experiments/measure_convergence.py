@@ -11,7 +11,7 @@ from headcond.files import results
 from headcond.random import generator
 from headcond.rom.model import ReducedModel
 from headcond.rom.stability import Stability
-from headcond.study.models import study_box
+from headcond.study.rom_inputs import study_box
 from headcond.study.step import resumable, run
 
 

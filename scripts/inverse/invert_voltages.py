@@ -7,7 +7,7 @@ from headcond.inverse.estimates import cramer_rao
 from headcond.inverse.optimise import estimate
 from headcond.inverse.protocol import make_protocol, readings
 from headcond.inverse.reduced import ReducedForward
-from headcond.inverse.simulation import error_table, estimate_table, read_potentials
+from headcond.inverse.simulation import error_table, read_potentials, simulated_estimates
 from headcond.rom.model import ReducedModel
 from headcond.study.step import run
 
@@ -25,7 +25,7 @@ def main(model, voltages, truth, estimates, errors, noise, reference, method, mo
     for mode in modes:
         result = estimate(reduced, data, protocol, noise, pairs=mode, method=method)
         bound = cramer_rao(reduced, sigma, protocol, noise, pairs=mode)
-        found.append(estimate_table(result, *layout, mode))
+        found.append(simulated_estimates(result, *layout, mode))
         judged.append(error_table(result, sigma, bound, *layout, mode))
     units = {name: "S/m" for name in reduced.names}
     results.write_table(

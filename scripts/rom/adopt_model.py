@@ -7,7 +7,7 @@ from pathlib import Path
 from headcond.fem.operator import AffineOperator
 from headcond.files import results
 from headcond.rom.model import ReducedModel
-from headcond.study.models import check_geometry, check_trained, study_box
+from headcond.study.rom_inputs import check_geometry, check_trained, study_box
 from headcond.study.step import run
 
 

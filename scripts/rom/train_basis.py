@@ -22,7 +22,7 @@ from headcond.parallel import world
 from headcond.rom.pair_training import pair_folder
 from headcond.rom.training import train_pairs
 from headcond.study import step
-from headcond.study.models import study_box, study_settings
+from headcond.study.rom_inputs import study_box, study_settings
 
 
 def main(

@@ -5,8 +5,8 @@ import numpy as np
 from headcond.checks import voxel_sizes
 from headcond.files import results
 from headcond.metrics import global_error_table
-from headcond.study.fields import head_regions
 from headcond.study.step import run
+from headcond.study.tms_inputs import head_regions
 from headcond.tms.field_errors import comparisons, peak_table
 
 

@@ -7,8 +7,8 @@ from headcond.figures.slices import bounding_box
 from headcond.figures.style import save
 from headcond.figures.tms import plot_differences
 from headcond.files import results
-from headcond.study.fields import head_regions
 from headcond.study.step import run
+from headcond.study.tms_inputs import head_regions
 
 
 def main(labels, mni, warp, efields, difference, models, hand_knob, note, provenance):

@@ -7,8 +7,8 @@ from headcond.figures.names import map_name
 from headcond.figures.slices import bounding_box, plot_slices
 from headcond.figures.style import save, upper_limit
 from headcond.files import results
-from headcond.study.fields import head_regions, make_coil
 from headcond.study.step import run
+from headcond.study.tms_inputs import head_regions, make_coil
 from headcond.tms.surface import head_surface
 
 

@@ -6,8 +6,8 @@ from headcond.figures.names import map_name
 from headcond.figures.style import save
 from headcond.figures.tms import plot_hand_knobs
 from headcond.files import results
-from headcond.study.fields import head_regions
 from headcond.study.step import run
+from headcond.study.tms_inputs import head_regions
 
 
 def main(labels, mni, warp, efields, sagittal, subjects, models, hand_knob, note, provenance):

@@ -4,8 +4,8 @@ import numpy as np
 
 from headcond.caps import cap_positions
 from headcond.files import results
-from headcond.study.fields import make_coil
 from headcond.study.step import run
+from headcond.study.tms_inputs import make_coil
 from headcond.tms.placement import distances, from_matrix, place
 
 

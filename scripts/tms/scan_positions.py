@@ -5,8 +5,8 @@ import numpy as np
 
 from headcond.caps import cap_positions
 from headcond.files import results
-from headcond.study.fields import head_regions, make_coil
 from headcond.study.step import run
+from headcond.study.tms_inputs import head_regions, make_coil
 from headcond.tms.positions import coil_positions, compare_positions
 
 

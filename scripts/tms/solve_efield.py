@@ -7,8 +7,8 @@ import numpy as np
 
 from headcond.checks import voxel_sizes
 from headcond.files import results
-from headcond.study.fields import make_coil
 from headcond.study.step import run
+from headcond.study.tms_inputs import make_coil
 from headcond.tms.regions import check_tissue
 from headcond.tms.spfd import solve_efield
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from headcond.study import sources
+from headcond.study import source_digests
 
 ROOT = Path(__file__).resolve().parents[2]
 IMPORTS = {
@@ -119,11 +119,11 @@ def test_profiles_name_rules_that_exist(checkout):
 
 def digests(folder):
     """Digest of the code behind every rule."""
-    for cached in (sources.reached, sources.source_digest):
+    for cached in (source_digests.reached, source_digests.source_digest):
         cached.cache_clear()
     scripts = sorted((folder / "scripts").glob("*/*.py"))
     return {
-        path.stem: sources.source_digest(folder, f"{path.parent.name}/{path.name}")
+        path.stem: source_digests.source_digest(folder, f"{path.parent.name}/{path.name}")
         for path in scripts
         if path.stem not in HELPERS
     }
@@ -138,7 +138,7 @@ def digests(folder):
         ("src/headcond/fem/backends.py", {"train_basis", "validate_rom", "simulate_voltages"},
          {"build_mesh", "train_axis"}),
         ("scripts/tms/solve_efield.py", {"solve_efield"}, {"train_axis", "place_coil"}),
-        ("src/headcond/study/fields.py", {"place_coil", "draw_efield"}, {"train_axis"}),
+        ("src/headcond/study/tms_inputs.py", {"place_coil", "draw_efield"}, {"train_axis"}),
         ("src/headcond/reporting/study.html", {"report_study"}, {"draw_rom"}),
         ("src/headcond/tms/regions.py", {"compare_efield", "draw_efield"}, {"train_axis"}),
     ],

@@ -8,7 +8,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(workflow.basedir, "src")))
 from headcond.study import config as studies
 from headcond.study import paths
-from headcond.study.sources import source_digest
+from headcond.study.source_digests import source_digest
 from headcond.checks import InputError
 
 studies.use_this_environment()

@@ -55,7 +55,7 @@ def read_potentials(
     return values.to_numpy().reshape(len(samples), len(pairs), -1)
 
 
-def estimate_table(
+def simulated_estimates(
     estimates: Estimates, pairs: Sequence[tuple[str, str]], samples: Sequence[int], mode: str
 ) -> pd.DataFrame:
     """Estimates with their misfit: a row per sample and, in mode "each", pair.
@@ -86,7 +86,7 @@ def error_table(
 
     Parameters
     ----------
-    estimates : see `estimate_table`.
+    estimates : see `simulated_estimates`.
     truth : (samples, parameters) S/m.
     bound : standard deviations of `cramer_rao` at the truth, S/m, shaped as the estimates.
     """

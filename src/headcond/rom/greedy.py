@@ -90,7 +90,7 @@ def greedy(
     while True:
         largest = np.full(len(problem.sample), -np.inf)
         for pair in active:
-            absolute, relative = pair.estimate()
+            absolute, relative = pair.error_bounds()
             bound = relative if settings.reading_noise is None else absolute
             certified = absolute.max() ** 2 / settings.current  # error of the drive voltage, V
             if settings.tolerance is not None and relative.max() <= settings.tolerance:

@@ -200,7 +200,7 @@ class PairTraining:
             self.problem.spread,
         )  # fmt: skip
 
-    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+    def error_bounds(self) -> tuple[np.ndarray, np.ndarray]:
         """Absolute and relative error bounds (S,), (S,) over the training sample; recorded.
 
         Both are infinite before the first snapshot.

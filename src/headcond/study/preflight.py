@@ -138,7 +138,7 @@ _NODE, _HEAD = 500.0, 0.009
 _STUDY, _SUBJECT = 30e6, 10e6
 
 
-def estimate(study: Mapping[str, Any]) -> dict[str, float]:
+def disk_demand(study: Mapping[str, Any]) -> dict[str, float]:
     """Largest number of bytes of a checked study's results, by subject, and of `study` itself.
 
     Temporary images count once, and so do the bases that Experiment 1 or corrected readings need
@@ -169,7 +169,7 @@ def estimate(study: Mapping[str, Any]) -> dict[str, float]:
 
 def shortage(study: Mapping[str, Any]) -> str:
     """A warning if the disk may be too small for the results; '' if not."""
-    place, need = folder(study), estimate(study)
+    place, need = folder(study), disk_demand(study)
     total = sum(need.values())
     there = next(part for part in (place, *place.parents) if part.exists())
     free = shutil.disk_usage(there).free

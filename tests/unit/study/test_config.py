@@ -173,7 +173,7 @@ def test_a_mesh_file_may_bring_its_electrodes(default, tmp_path):
     }  # fmt: skip
     default["head"]["electrodes"] |= {"cap": "file", "sink": "E1"}
     config.check(default)
-    preflight.estimate(default)
+    preflight.disk_demand(default)
     for section in ("rom", "forward"):
         changed = broken(default, [section, "pairs"], ["E2", "E1"])
         with pytest.raises(InputError, match=rf"{section}\.pairs: E1 is the sink"):

@@ -22,7 +22,7 @@ def test_the_estimate_is_above_what_was_measured(name):
     default, chosen = (
         yaml.safe_load((config.REPOSITORY / file).read_text()) for file in ("config.yaml", name)
     )
-    need = preflight.estimate(config.merge(default, chosen))
+    need = preflight.disk_demand(config.merge(default, chosen))
     for subject, taken in MEASURED[name].items():
         assert taken < need[subject] / 1e6 < 2.5 * taken, subject
 
