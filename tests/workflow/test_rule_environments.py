@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Import names that differ from conda-forge's.
 NAMES = {
     "pytorch": "torch", "pytorch-lightning": "pytorch_lightning", "scikit-image": "skimage",
-    "simpleitk": "SimpleITK", "pyyaml": "yaml",
+    "simpleitk": "SimpleITK", "pyyaml": "yaml", "lazy-loader": "lazy_loader",
 }  # fmt: skip
 WITH = {"numba": {"llvmlite"}}  # what a package never comes without
 
