@@ -122,7 +122,7 @@ def _synthseg(path: Path) -> Anatomy:
         classes[here] = number
     soft = (ids == _UNDIVIDED) & np.isin(classes, (class_id("fat"), class_id("muscle")))
     distance = ndimage.distance_transform_edt(head.labels13 != tissue_id("skin"))
-    quarters = np.minimum(np.rint(distance / DEPTH_UNIT), DIVIDED - 1)
+    quarters = np.minimum(np.ceil(distance / DEPTH_UNIT), DIVIDED - 1)
     depth = np.where(soft, quarters, DIVIDED).astype(np.uint8)
     return Anatomy(path.name.split(".")[0], classes, depth, head.affine, True)
 

@@ -1,4 +1,4 @@
-"""Cross-entropy plus soft Dice over billions of probabilities, in two passes over the logits.
+"""Cross-entropy and soft Dice of millions of voxels, in two passes over the logits.
 
 torch keeps a float32 copy of all probabilities for each step of this loss; at 1 mm that costs
 more than the network. Here every voxel's probabilities are computed in registers, once for the
@@ -15,6 +15,7 @@ import torch
 
 from headcond.segmentation.classes import UNKNOWN
 from headcond.segmentation.network import CLASSES
+from headcond.segmentation.scores import FEWEST
 
 _ROWS = 64  # voxels at a time: their probabilities stay in the first cache
 _LIMIT = np.float32(60.0)  # |logit|, so that exp stays within float32
@@ -145,10 +146,6 @@ def _gradient(
             )
 
 
-FEWEST = 200
-"""Judged voxels that a class needs in an example to count in the Dice score."""
-
-
 class _Loss(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: torch.Tensor, target: np.ndarray) -> torch.Tensor:
@@ -179,7 +176,7 @@ class _Loss(torch.autograd.Function):
 
 
 def segmentation_loss(cells: torch.Tensor, target: np.ndarray) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mean cross-entropy and one minus the mean soft Dice score of the classes in the target.
+    """Mean cross-entropy, and one minus the mean soft Dice score over classes of `FEWEST` voxels.
 
     Parameters
     ----------

@@ -95,7 +95,7 @@ def _windows(
 def _starts(length: int, side: int) -> list[int]:
     """First voxels of windows that cover an axis, even and overlapping by half or more."""
     count = 1 if length == side else int(np.ceil((length - side) / (side / 2))) + 1
-    return [int(2 * (start // 2)) for start in np.linspace(0, length - side, count)]
+    return [int(start) for start in np.linspace(0, length - side, count)]
 
 
 def _fade(window: tuple[int, ...]) -> torch.Tensor:

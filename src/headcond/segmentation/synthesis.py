@@ -34,6 +34,7 @@ TRUNCATED = 0.25
 HAZY = 0.30
 LESIONS = 0.25
 QUANTISED = 0.10
+ZEROED = 0.20  # background set to 0 by a threshold
 
 _TARGET = np.full(256, UNKNOWN, np.uint8)
 _TARGET[: len(CLASSES)] = TISSUE_OF_CLASS
@@ -223,6 +224,8 @@ def _image(
     noise = generator.uniform(0, 0.05) * top
     key = generator.integers(2**62)
     acquire(image, classes, gain, haze, np.float32(haze_level), np.float32(noise), key)
+    if generator.random() < ZEROED:
+        image[image < generator.uniform(1, 4) * noise] = 0
     if unseen is not None:
         image[unseen] = 0
     image = normalise(image)

@@ -7,12 +7,14 @@ ends with the same weights, bit by bit on one machine with one thread.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import logging
 import math
 import os
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -282,19 +284,36 @@ def train(
             network = SegmentationNetwork()
     module = Training(network, anatomies, held_back, schedule, seed, validate_every)
     total = math.ceil(schedule.steps / ROUND)
-    trainer = pl.Trainer(
-        accelerator="cpu",
-        devices=1,
-        max_epochs=total if rounds is None else min(rounds, total),
-        reload_dataloaders_every_n_epochs=1,
-        gradient_clip_val=CLIP,
-        callbacks=[_StateFile(folder)],
-        logger=False,
-        enable_checkpointing=True,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        plugins=[LightningEnvironment()],
-    )
     last = folder / STATE
-    trainer.fit(module, ckpt_path=last if last.exists() else None, weights_only=False)
+    with _quiet_lightning():
+        trainer = pl.Trainer(
+            accelerator="cpu",
+            devices=1,
+            max_epochs=total if rounds is None else min(rounds, total),
+            reload_dataloaders_every_n_epochs=1,
+            gradient_clip_val=CLIP,
+            callbacks=[_StateFile(folder)],
+            logger=False,
+            enable_checkpointing=True,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            plugins=[LightningEnvironment()],
+        )
+        trainer.fit(module, ckpt_path=last if last.exists() else None, weights_only=False)
     return module.average.eval(), module.history
+
+
+@contextlib.contextmanager
+def _quiet_lightning() -> Iterator[None]:
+    """Leave out Lightning's remarks on devices and its own use of torch."""
+    remarks = logging.getLogger("pytorch_lightning")
+    level = remarks.level
+    remarks.setLevel(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            # the examples are drawn in memory: worker processes would only copy them
+            warnings.filterwarnings("ignore", message=".*does not have many workers")
+            warnings.filterwarnings("ignore", message=".*LeafSpec")
+            yield
+    finally:
+        remarks.setLevel(level)

@@ -9,9 +9,8 @@ import torch
 
 from headcond.random import generator
 from headcond.segmentation.anatomy import Anatomy
-from headcond.segmentation.classes import UNKNOWN
-from headcond.segmentation.loss import FEWEST
-from headcond.segmentation.network import CLASSES, SegmentationNetwork
+from headcond.segmentation.network import SegmentationNetwork
+from headcond.segmentation.scores import dice_scores
 from headcond.segmentation.synthesis import draw
 from headcond.tissues import TISSUES
 
@@ -34,7 +33,7 @@ def dice_of_tissues(
 
     Returns
     -------
-    Tissue -> mean over the heads that show `FEWEST` judged voxels of it; NaN if none does.
+    Tissue -> mean over the heads that show enough voxels of it (`dice_scores`); NaN if none does.
     """
     scores: dict[str, list[float]] = {name: [] for name in TISSUES}
     for anatomy in anatomies:
@@ -46,23 +45,4 @@ def dice_of_tissues(
             scores[name].append(score)
     return {
         name: float(np.mean(values)) if values else float("nan") for name, values in scores.items()
-    }
-
-
-def dice_scores(labels: np.ndarray, target: np.ndarray) -> dict[str, float]:
-    """Dice score of the tissues that have `FEWEST` voxels or more in the target.
-
-    Parameters
-    ----------
-    labels, target : ids of headcond13 of one shape; voxels of the target that are `UNKNOWN` do
-        not count.
-    """
-    judged = target != UNKNOWN
-    pairs = labels[judged].astype(np.int64) * CLASSES + target[judged]
-    table = np.bincount(pairs, minlength=CLASSES**2).reshape(CLASSES, CLASSES)
-    ours, true = table.sum(axis=1), table.sum(axis=0)
-    return {
-        name: float(2 * table[number, number] / (ours[number] + true[number]))
-        for number, name in enumerate(TISSUES, start=1)
-        if true[number] >= FEWEST
     }
