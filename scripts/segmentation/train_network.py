@@ -61,9 +61,6 @@ def main() -> None:
     logging.getLogger("numba").setLevel(logging.WARNING)
     torch.set_num_threads(1)
     cache = given.state.parent / "anatomies"
-    network = None
-    if given.weights:
-        network = load_weights(given.weights).requires_grad_(True).train()
     schedule = Schedule(given.steps, given.learning_rate, late_from=given.late_from)
     network, history = train(
         anatomies(given.data, cache, TRAINED),
@@ -72,7 +69,7 @@ def main() -> None:
         seed=given.seed,
         held_back=anatomies(given.data, cache, HELD_BACK),
         validate_every=6,
-        network=network,
+        network=load_weights(given.weights) if given.weights else None,
     )
     given.state.joinpath("history.json").write_text(json.dumps(history, indent=1))
     if given.out:

@@ -11,13 +11,15 @@ import nibabel
 import numpy as np
 from scipy import ndimage
 
-from headcond.checks import InputError, check_affine, check_shape, voxel_sizes
+from headcond.checks import InputError, check_affine, check_option, check_shape, voxel_sizes
 from headcond.io import read_volume
 from headcond.mri.align import rigid
 from headcond.mri.conform import like, to_ras
 from headcond.segmentation.conductivity import conductivity_interval, conductivity_of
 from headcond.segmentation.network import SegmentationNetwork
 from headcond.segmentation.prediction import predict
+from headcond.segmentation.review import remarks, volumes
+from headcond.segmentation.schemes import to_closed_eit6, to_simnibs
 from headcond.segmentation.weights import load_weights
 from headcond.tissues import conductivity_table
 
@@ -29,6 +31,8 @@ HEAD_RANGE = (110.0, 400.0)
 """Least and largest side of the box around what is not air, mm; smaller is no whole head."""
 MARGIN = 12
 """Voxels of air kept around the head."""
+
+_SCHEMES = {"headcond13": np.asarray, "eit6": to_closed_eit6, "simnibs": to_simnibs}
 
 Scan = str | Path | nibabel.spatialimages.SpatialImage
 
@@ -77,6 +81,28 @@ class Segmentation:
     def confidence(self) -> nibabel.Nifti1Image:
         """Probability of the likeliest tissue, (nx, ny, nz) float32."""
         return nibabel.Nifti1Image(self._on_scan.max(axis=0).astype(np.float32), self.affine)
+
+    @property
+    def volumes(self) -> dict[str, float]:
+        """Volume of every tissue, mL."""
+        return volumes(self.box, VOXEL_SIZE)
+
+    @property
+    def remarks(self) -> list[str]:
+        """Sentences on what looks wrong or was uncertain; empty if nothing stands out."""
+        return remarks(self.box, VOXEL_SIZE)
+
+    def labels_as(self, scheme: str) -> nibabel.Nifti1Image:
+        """Labels on the scan's grid in another scheme, (nx, ny, nz) uint8.
+
+        Parameters
+        ----------
+        scheme : "headcond13"; "eit6", the six tissues of the EIT head in a closed skull; or
+            "simnibs", the ids of SimNIBS's `final_tissues`.
+        """
+        check_option("scheme", scheme, tuple(_SCHEMES))
+        labels = np.asarray(self.labels.dataobj)
+        return nibabel.Nifti1Image(_SCHEMES[scheme](labels).astype(np.uint8), self.affine)
 
     def conductivity(
         self, table: str | Mapping[str, float] = "B", method: str = "median"

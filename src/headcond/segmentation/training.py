@@ -256,7 +256,7 @@ def train(
     seed : of everything random.
     held_back : heads that are validated on and never trained on.
     validate_every : rounds of `ROUND` steps between two validations.
-    network : where to start from; without one, fresh weights that follow from the seed.
+    network : where to start from, left as it is; without one, fresh weights from the seed.
     rounds : stop after so many rounds in all, before the schedule ends.
 
     Returns
@@ -282,6 +282,7 @@ def train(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(int(generator(seed, "segmentation", "weights").integers(2**31)))
             network = SegmentationNetwork()
+    network = copy.deepcopy(network).requires_grad_(True).train()
     module = Training(network, anatomies, held_back, schedule, seed, validate_every)
     total = math.ceil(schedule.steps / ROUND)
     last = folder / STATE
@@ -299,7 +300,7 @@ def train(
             enable_model_summary=False,
             plugins=[LightningEnvironment()],
         )
-        trainer.fit(module, ckpt_path=last if last.exists() else None, weights_only=False)
+        trainer.fit(module, ckpt_path=last if last.exists() else None, weights_only=True)
     return module.average.eval(), module.history
 
 

@@ -23,12 +23,10 @@ def same(one, other):
 
 
 def run(anatomy, folder, tiny, **options):
-    import copy
-
     held = dataclasses.replace(anatomy, name="held back")
     return train(
         [anatomy], SHORT, folder, seed=5, held_back=[held], validate_every=1,
-        network=copy.deepcopy(tiny), **options,
+        network=tiny, **options,
     )  # fmt: skip
 
 
