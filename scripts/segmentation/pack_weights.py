@@ -1,9 +1,7 @@
 """Calibrate trained weights and write them with their card, or add scores to the card.
 
-    python scripts/segmentation/pack_weights.py --weights trained.safetensors \\
-        --anatomies build/anatomies --out src/headcond/segmentation/data/weights.safetensors
-    python scripts/segmentation/pack_weights.py --scores build/segmentation.tsv \\
-        --out src/headcond/segmentation/data/weights.safetensors
+`--weights` with `--anatomies` (the cache of the training) writes weights and card to `--out`;
+`--scores` puts the means of the table of `benchmarks/segmentation.py` into the card of `--out`.
 """
 
 from __future__ import annotations
