@@ -240,6 +240,14 @@ def _read(name: str, scan: Scan) -> tuple[np.ndarray, np.ndarray]:
         if data.ndim == 4 and data.shape[3] == 1:
             data = data[..., 0]
         where = f"The {name} scan"
+        header = scan.header
+        if isinstance(scan, nibabel.Nifti1Pair) and not (
+            int(header["qform_code"]) or int(header["sform_code"])
+        ):
+            raise InputError(
+                f"{where}: its header does not say which way its axes run, so left and right are "
+                "unknown. Convert it again from the scanner's files."
+            )
     elif isinstance(scan, str | Path):
         data, affine = read_volume(scan)
         where = str(scan)

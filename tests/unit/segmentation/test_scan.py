@@ -93,3 +93,17 @@ def test_no_scan_is_refused(tiny):
         segment(None, network=tiny)
     with pytest.raises(InputError, match="file or a nibabel image"):
         segment(np.zeros((3, 3, 3)), network=tiny)
+
+
+def test_an_unknown_orientation_is_refused(scan, tiny):
+    bare = nibabel.Nifti1Image(scan.get_fdata(dtype=np.float32), None)
+    with pytest.raises(InputError, match="left and right"):
+        segment(bare, network=tiny)
+
+
+def test_labels_in_other_schemes(scan, tiny, small_windows):
+    head = segment(scan, network=tiny)
+    assert head.labels_as("simnibs").shape == scan.shape
+    with pytest.raises(InputError, match="Did you mean 'simnibs'"):
+        head.labels_as("simnib")
+    assert set(head.volumes) and isinstance(head.remarks, list)
