@@ -53,7 +53,8 @@ def save_weights(
     path = Path(path)
     arrays = {}
     for name, value in sorted(network.state_dict().items()):
-        half = value.detach().cpu().contiguous().numpy().astype(np.float16)
+        with np.errstate(over="ignore"):
+            half = value.detach().cpu().contiguous().numpy().astype(np.float16)
         if not np.isfinite(half).all():
             raise InputError(f"The weight {name} is not finite in half precision.")
         arrays[name] = half

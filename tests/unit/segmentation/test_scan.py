@@ -8,7 +8,7 @@ from headcond.checks import InputError
 from headcond.segmentation.scan import head_box, segment
 
 
-def ball(size=2.0, radius=80.0, cells=96):
+def ball(size=2.0, radius=60.0, cells=70):
     axis = (np.arange(cells) - (cells - 1) / 2) * size
     distance = np.sqrt(axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2)
     data = np.where(distance < radius, 400 + 2 * distance, 0).astype(np.float32)
@@ -28,7 +28,7 @@ def small_windows(monkeypatch):
     from headcond.segmentation import scan as module
 
     predict = module.predict
-    monkeypatch.setattr(module, "predict", lambda *a, **k: predict(*a, window=(64, 96, 96), **k))
+    monkeypatch.setattr(module, "predict", lambda *a, **k: predict(*a, window=(144, 144, 144), **k))
 
 
 def test_results_are_on_the_scans_grid(scan, tiny, tmp_path, small_windows):
@@ -57,7 +57,7 @@ def test_a_t2_scan_alone_will_do(scan, tiny, small_windows):
 
 
 def test_the_box_holds_the_head():
-    data, affine = ball(cells=128)
+    data, affine = ball(radius=80.0, cells=128)
     shape, target = head_box("T1", data, affine)
     assert np.allclose(target[:3, :3], np.eye(3))
     corner, end = target[:3, 3], target[:3, 3] + np.array(shape)
@@ -80,7 +80,7 @@ def changed(scan, change):
         (lambda d, a: (d - 1000, a), "CT"),
         (lambda d, a: (np.stack([d, d], -1), a), "shape"),
         (lambda d, a: (d, a @ np.diag([10, 10, 10, 1])), "voxels measure"),
-        (lambda d, a: (d, a @ np.diag([0.5, 0.5, 0.5, 1])), "not a whole head"),
+        (lambda d, a: (d, a @ np.diag([0.7, 0.7, 0.7, 1])), "not a whole head"),
     ],
 )
 def test_what_is_no_head_is_refused(scan, tiny, change, message):
