@@ -19,10 +19,10 @@ import pandas as pd
 import torch
 from scipy import ndimage
 
-from headcond.cohort.contrast import T1W, T2W, acquire, block_mean, signal
+from headcond.cohort.contrast import T1W, T2W, acquire, signal
 from headcond.cohort.labels import labelled_region
 from headcond.condnet.scores import head_scores, tissue_scores
-from headcond.mri.conform import like, majority
+from headcond.mri.resampling import block_mean, majority, resample
 from headcond.random import generator
 from headcond.segmentation.anatomy import Anatomy, load_anatomy, read_anatomy, save_anatomy
 from headcond.segmentation.classes import NOT_JUDGED, TISSUE_OF_CLASS, UNKNOWN
@@ -62,7 +62,7 @@ def truth(anatomy: Anatomy, factor: int) -> np.ndarray:
         return target
     shape = [side // factor for side in target.shape]
     target = target[tuple(slice(0, side * factor) for side in shape)]
-    return majority(target.reshape(shape[0], factor, shape[1], factor, shape[2], factor))
+    return majority(target, factor)
 
 
 def scans(anatomy: Anatomy, factor: int) -> list[np.ndarray]:
@@ -159,7 +159,7 @@ def at_2mm(network, pair: list, flip: bool) -> np.ndarray:
     shape = tuple(2 * side for side in next(p for p in pair if p is not None).shape)
     coarse = np.diag([2.0, 2.0, 2.0, 1.0])
     coarse[:3, 3] = 0.5
-    fine = [None if scan is None else like(scan, coarse, np.eye(4), shape) for scan in pair]
+    fine = [None if scan is None else resample(scan, coarse, np.eye(4), shape) for scan in pair]
     found = predict(network, *fine, flip=flip)
     return np.stack([block_mean(part.astype(np.float32), 2) for part in found])
 

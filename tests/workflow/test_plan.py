@@ -32,7 +32,10 @@ ON_DEMAND = {
 # Those that a study on real label maps asks for by a key.
 ON_LABELS = {"refine_labels", "warp_template"}
 # Modules, and commands for one's own data.
-HELPERS = {"estimate", "import_ucl", "import_rompeit", "demodulate", "to_parquet"}
+HELPERS = {
+    "estimate", "import_ucl", "import_rompeit", "demodulate", "to_parquet", "train_network",
+    "pack_weights",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")

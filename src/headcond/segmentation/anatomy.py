@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from headcond.checks import InputError, check_option
-from headcond.cohort.labels import prepare, read_labels
+from headcond.cohort.labels import prepare_labels, read_labels
 from headcond.segmentation.classes import CLASSES, NOT_JUDGED, class_id
 from headcond.tissues import tissue_id
 
@@ -72,7 +72,7 @@ def read_anatomy(path: str | Path, source: str) -> Anatomy:
 
     Notes
     -----
-    SynthSeg's maps go through `headcond.cohort.labels.prepare`, which closes holes and puts the
+    SynthSeg's maps go through `headcond.cohort.labels.prepare_labels`, which closes holes and puts the
     missing dura inside the skull. The depth of its undivided soft tissue is kept, so that every
     synthetic image may draw the border between fat and muscle anew.
 
@@ -109,7 +109,7 @@ def load_anatomy(path: str | Path) -> Anatomy:
 
 def _synthseg(path: Path) -> Anatomy:
     ids, affine = read_labels(path, "synthseg")
-    head = prepare(ids, affine, "synthseg", 1.0, margin=8)
+    head = prepare_labels(ids, affine, "synthseg", 1.0, margin=8)
     image = nibabel.as_closest_canonical(nibabel.Nifti1Image(ids, affine))
     ids = _onto(np.asarray(image.dataobj), image.affine, head.affine, head.labels13.shape)
     classes = np.zeros(head.labels13.shape, np.uint8)

@@ -12,9 +12,9 @@ import numpy as np
 from scipy import ndimage
 
 from headcond.checks import InputError, check_affine, check_option, check_shape, voxel_sizes
-from headcond.io import read_volume
+from headcond.files.results import read_volume
 from headcond.mri.align import rigid
-from headcond.mri.conform import like, to_ras
+from headcond.mri.resampling import resample, to_ras
 from headcond.segmentation.conductivity import conductivity_interval, conductivity_of
 from headcond.segmentation.network import SegmentationNetwork
 from headcond.segmentation.prediction import predict
@@ -59,7 +59,7 @@ class Segmentation:
         """Probabilities on the scan's grid, (14, ...) float16; outside the box is air."""
         out = np.empty((len(self.box), *self.shape), np.float16)
         for number in range(1, len(self.box)):
-            out[number] = like(
+            out[number] = resample(
                 self.box[number].astype(np.float32), self.box_affine, self.affine, self.shape
             )
         out[0] = np.clip(1 - out[1:].sum(axis=0, dtype=np.float32), 0, 1)
@@ -169,11 +169,11 @@ def segment(
     image, affine = reference
     shape, target = head_box("T1" if first else "T2", image, affine)
     scans = [None, None]
-    scans[0 if first else 1] = like(image, affine, target, shape)
+    scans[0 if first else 1] = resample(image, affine, target, shape)
     if first and second:
         moved = rigid(second[0], second[1], image, affine)
         # World points of the T1 scan -> those of the T2 scan, so the T2 scan is read only once.
-        scans[1] = like(second[0], second[1], moved.transform @ target, shape)
+        scans[1] = resample(second[0], second[1], moved.transform @ target, shape)
     box = predict(network, scans[0], scans[1], flip=flip)
     return Segmentation(box, target, tuple(image.shape), affine)
 

@@ -19,7 +19,7 @@ from safetensors.numpy import load as parse
 from safetensors.numpy import save as serialise
 
 from headcond.checks import InputError
-from headcond.io import atomic
+from headcond.files.results import atomic
 from headcond.segmentation.network import SegmentationNetwork
 
 FORMAT = "headcond segmentation 1"
