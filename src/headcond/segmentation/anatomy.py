@@ -72,8 +72,8 @@ def read_anatomy(path: str | Path, source: str) -> Anatomy:
 
     Notes
     -----
-    SynthSeg's maps go through `headcond.cohort.labels.prepare_labels`, which closes holes and puts the
-    missing dura inside the skull. The depth of its undivided soft tissue is kept, so that every
+    SynthSeg's maps go through `headcond.cohort.labels.prepare_labels`, which closes holes and puts
+    the missing dura inside the skull. The depth of its undivided soft tissue is kept, so that every
     synthetic image may draw the border between fat and muscle anew.
 
     BrainWeb's models call thalamus, brain stem and cerebellum grey or white by their brightness,
