@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from headcond.checks import check_shape
+from headcond.checks import check_option, check_shape
 from headcond.inverse.full_order import FullModel
 from headcond.inverse.objective import make_objective
-from headcond.inverse.protocol import Protocol, reading_jacobian, readings
-
-# Largest component of the gradient of f, per relative change of a conductivity. f is half a
-# chi-square, so this is far below the noise.
-_TOLERANCE = 1e-2
+from headcond.inverse.protocol import Protocol, reading_jacobian, readings, readings_adjoint
 
 
 @dataclass(frozen=True)
@@ -52,14 +49,16 @@ def traditional(
     pair: int,
     *,
     fixed: Mapping[str, float] | None = None,
+    start: ArrayLike | None = None,
+    gradient: str = "direct",
+    tolerance: float = 1e-2,
     max_iterations: int = 100,
 ) -> TraditionalEstimate:
     """Estimate conductivities from one pair by the traditional method (ROM-pEIT, Experiment 2).
 
-    Unconstrained BFGS from the box centre on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in
-    units of its start, with the gradient J^T W^T W (v - v_meas) (eq. 11), which takes one system
-    per free parameter. If a conductivity is not positive the operator is not definite and f is
-    infinite, so that the line search shortens the step.
+    Unconstrained BFGS on f = 1/2 ||W (v(sigma) - v_meas)||^2 over sigma in units of its start,
+    with the gradient J^T W^T W (v - v_meas) (eq. 11). If a conductivity is not positive the
+    operator is not definite and f is infinite, so that the line search shortens the step.
 
     Parameters
     ----------
@@ -68,15 +67,24 @@ def traditional(
     protocol, noise : as in `optimise.estimate`.
     pair : index of the injection pair.
     fixed : conductivities in S/m that are not estimated, by name.
+    start : (P,) S/m; the box centre by default.
+    gradient : "direct" solves one system per free parameter as the paper does, "adjoint"
+        a single one; the values are the same.
+    tolerance : on the largest component of the gradient of f, per relative change of a
+        conductivity. f is half a chi-square, so 1e-2 is far below the noise.
     max_iterations : BFGS iterations.
 
     Raises
     ------
     InputError
-        As `objective.make_objective`.
+        As `objective.make_objective`, or for an unknown option.
     """
-    data = check_shape("data", np.asarray(data, float), protocol.mask.shape)
-    problem = make_objective(model, data[None], protocol, noise, fixed=fixed)
+    check_option("gradient", gradient, ("direct", "adjoint"))
+    check_shape("data", np.asarray(data), (len(protocol.pairs), len(protocol.electrodes)))
+    problem = make_objective(
+        model, np.asarray(data, float)[None], protocol, noise,
+        fixed=fixed, start=None if start is None else np.asarray(start, float),
+    )  # fmt: skip
     origin = problem.fixed[0, pair].copy()
     free, column = problem.free, np.array([pair])
     part, whiten = protocol.select(column), problem.whitener.select(column)
@@ -99,9 +107,12 @@ def traditional(
     def slope(y: np.ndarray) -> np.ndarray:
         sigma = point(y)
         residual = misfit(sigma)
-        slopes = model.parameter_slopes(sigma, pair, free)[None]
-        weighted = whiten.jacobian(reading_jacobian(slopes, part))[0]
-        return (weighted.T @ residual[0]) * origin[free]
+        if gradient == "direct":
+            slopes = model.parameter_slopes(sigma, pair, free)[None]
+            weighted = whiten.jacobian(reading_jacobian(slopes, part))[0]
+            return (weighted.T @ residual[0]) * origin[free]
+        dual = readings_adjoint(whiten.adjoint(residual), part)[0]
+        return model.adjoint_gradient(sigma, pair, dual)[free] * origin[free]
 
     history, systems = [], []
 
@@ -110,7 +121,7 @@ def traditional(
         systems.append(model.systems_solved - first_system)
 
     y, half, converged, reason = quasi_newton(
-        value, slope, np.ones(len(free)), _TOLERANCE, max_iterations, record
+        value, slope, np.ones(len(free)), tolerance, max_iterations, record
     )
     sigma = point(y)
     reason = "" if converged else f"not converged: {reason}"

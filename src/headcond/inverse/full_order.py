@@ -53,7 +53,6 @@ class FullModel:
         self.electrodes = operator.electrodes
         self.current = check_positive("current", current)
         self.systems_solved = 0
-        self._all = range(len(self.pairs))
         self._loads = np.stack([operator.load(*pair, current) for pair in self.pairs], axis=1)
         self._blocks = box.blocks(operator)[: len(box.names)]
         self._factory = solver_factory
@@ -61,7 +60,7 @@ class FullModel:
 
     def voltages(self, sigma: ArrayLike) -> np.ndarray:
         """Electrode potentials (..., pairs, L) in V for sigma (..., P) in S/m; M systems each."""
-        return self._map(sigma, lambda point: self._read(self._fields(point, self._all)))
+        return self._map(sigma, lambda point: self._read(self._fields(point, range(self._count))))
 
     def jacobian(self, sigma: ArrayLike) -> np.ndarray:
         """Derivatives (..., pairs, L, P) in V/(S/m): dU/dsigma_k = -E A^-1 A_k u.
@@ -69,7 +68,7 @@ class FullModel:
         Solves A^-1 A_k u for every pair and parameter, or the adjoint A^-1 E^T for every
         electrode, whichever takes fewer systems.
         """
-        return self._map(sigma, lambda point: self._slopes(point, self._all))
+        return self._map(sigma, lambda point: self._slopes(point, range(self._count)))
 
     def voltages_each(self, sigma: ArrayLike, pairs: Sequence[int]) -> np.ndarray:
         """Potentials (n, L) of the pairs of indices (n,), each at its own sigma (n, P)."""
@@ -80,11 +79,34 @@ class FullModel:
         """Derivatives (n, L, P) of the pairs' potentials, each at its own sigma (n, P)."""
         return np.stack([self._slopes(point, [m])[0] for point, m in self._points(sigma, pairs)])
 
+    def adjoint_gradient(self, sigma: np.ndarray, pair: int, dual: np.ndarray) -> np.ndarray:
+        """Gradient (P,) of dual . U(sigma) under one pair, by one adjoint system.
+
+        Parameters
+        ----------
+        sigma : (P,) S/m.
+        pair : index.
+        dual : (L,) weights of the electrode potentials; they sum to zero.
+        """
+        field = self._fields(sigma, [pair])[:, 0]
+        load = np.zeros(self.operator.size)
+        load[self.operator.nodes :] = dual
+        weight = np.abs(load).sum()
+        if weight == 0:
+            return np.zeros(len(self.names))
+        adjoint = self._solve(load[:, None] / weight, "adjoint")[:, 0] * weight
+        return np.array([-(adjoint @ (block @ field)) for block in self._blocks])
+
     def parameter_slopes(
         self, sigma: np.ndarray, pair: int, parameters: Sequence[int]
     ) -> np.ndarray:
         """Derivatives (L, F) of one pair's potentials by F parameters: F systems (eq. 11)."""
-        return self._direct(self._fields(sigma, [pair]), parameters)[0]
+        fields = self._fields(sigma, [pair])
+        return self._direct(fields, parameters)[0]
+
+    @property
+    def _count(self) -> int:
+        return len(self.pairs)
 
     def _prepare(self, sigma: np.ndarray) -> None:
         # The last matrix is kept with its solver and fields: voltages, then the Jacobian there.

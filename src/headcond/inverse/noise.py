@@ -62,6 +62,11 @@ class Whitener:
         return Whitener(self.scale[index], self.shift[index], self.weights[index], self.dof[index],
                         self.correlation)  # fmt: skip
 
+    def adjoint(self, values: np.ndarray) -> np.ndarray:
+        """Apply the transpose to whitened values (..., pairs, L)."""
+        scaled = self.scale * values
+        return rank_one(scaled, np.ones_like(self.scale), self.weights, self.shift)
+
 
 def whitener(
     protocol: Protocol, std: float | np.ndarray, weighting: str = "covariance"

@@ -148,6 +148,12 @@ def reading_jacobian(jacobian: np.ndarray, protocol: Protocol) -> np.ndarray:
     return rank_one(jacobian, protocol.mask, protocol.mask, protocol.weights, trailing=True)
 
 
+def readings_adjoint(values: np.ndarray, protocol: Protocol) -> np.ndarray:
+    """Transpose of `readings`: weights of readings (..., pairs, L) to those of potentials."""
+    values = np.where(protocol.mask, values, 0.0)
+    return rank_one(values, np.ones(protocol.mask.shape), protocol.weights, protocol.mask)
+
+
 def check_data(data: np.ndarray, protocol: Protocol) -> np.ndarray:
     """Return measured readings (..., pairs, L) in V, zero outside the protocol's mask.
 

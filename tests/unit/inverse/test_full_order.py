@@ -105,7 +105,10 @@ def test_merged_skull_equals_equal_bones(model, sigma):
     np.testing.assert_allclose(got[..., 1], slopes[..., 1] + slopes[..., 2], atol=1e-9)
 
 
-def test_gradient_of_the_traditional_function_passes_taylor(model, protocol, sigma, monkeypatch):
+@pytest.mark.parametrize("gradient", ["direct", "adjoint"])
+def test_gradient_of_the_traditional_function_passes_taylor(
+    model, protocol, sigma, gradient, monkeypatch
+):
     data = readings(model.voltages(sigma[0]), protocol)
     seen = {}
 
@@ -114,7 +117,7 @@ def test_gradient_of_the_traditional_function_passes_taylor(model, protocol, sig
         return start, value(start), True, ""
 
     monkeypatch.setattr("headcond.experiments.traditional.quasi_newton", catch)
-    traditional(model, data, protocol, STD, 1)
+    traditional(model, data, protocol, STD, 1, gradient=gradient)
     start, direction = seen["start"], np.array([0.02, -0.05, 0.04])
     f, linear = seen["value"](start), seen["slope"](start) @ direction
     steps = np.array([0.4, 0.2, 0.1])
@@ -127,16 +130,20 @@ def test_traditional_agrees_with_gauss_newton_and_counts(model, protocol, sigma)
     data = readings(add_noise(model.voltages(sigma[0]), STD, rng), protocol)
     truth = {"brain": sigma[0, 2]}
     best = estimate(model, data, protocol, STD, fixed=truth)
-    run = traditional(model, data, protocol, STD, 0, fixed=truth)
-    assert run.converged and run.kept
-    np.testing.assert_allclose(run.sigma, best.sigma[0], rtol=1e-4)
-    assert run.chi_square == pytest.approx(best.chi_square[0], abs=1e-3)
-    assert run.dof == best.dof[0]
+    found = {}
+    for gradient in ("direct", "adjoint"):
+        found[gradient] = traditional(model, data, protocol, STD, 0, fixed=truth, gradient=gradient)
+        assert found[gradient].converged and found[gradient].kept
+        np.testing.assert_allclose(found[gradient].sigma, best.sigma[0], rtol=1e-4)
+        assert found[gradient].chi_square == pytest.approx(best.chi_square[0], abs=1e-3)
+        assert found[gradient].dof == best.dof[0]
+    run = found["direct"]
     assert len(run.history) == len(run.systems) > 3
     np.testing.assert_allclose(run.history[0, :2], 0.5 * (model.lower + model.upper)[:2])
     # The first point costs one forward system and one per free parameter, an accepted one too.
     assert run.systems[0] == 1 + 2
     assert np.all(np.diff(run.systems) >= 3)
+    assert found["adjoint"].systems[0] == 2
 
 
 def test_traditional_failure_is_stated(model, protocol, sigma):

@@ -69,10 +69,11 @@ def test_chi_square_does_not_depend_on_the_reference(seed):
     np.testing.assert_allclose(found[1:], np.broadcast_to(found[0], (3, 3)), rtol=1e-10)
 
 
-def test_jacobian_and_select(protocol):
+def test_adjoint_jacobian_and_select(protocol):
     rng = np.random.default_rng(5)
     white = whitener(protocol, np.array([1.0, 2.0, 3.0]))
-    a = rng.standard_normal((4, 3, 8))
+    a, b = rng.standard_normal((2, 4, 3, 8))
+    assert np.sum(b * white(a)) == pytest.approx(np.sum(white.adjoint(b) * a), rel=1e-12)
     np.testing.assert_allclose(white.jacobian(a[..., None])[..., 0], white(a), atol=1e-15)
     np.testing.assert_array_equal(white.select([2, 0])(a[:, [2, 0]]), white(a)[:, [2, 0]])
     np.testing.assert_allclose(whitener(protocol, 2.0)(a)[:, 1], white(a)[:, 1])

@@ -9,6 +9,7 @@ from headcond.inverse.protocol import (
     make_protocol,
     reading_jacobian,
     readings,
+    readings_adjoint,
 )
 
 ELECTRODES = ("A", "B", "C", "D", "E", "F")
@@ -51,13 +52,16 @@ def test_offset_and_injecting_electrodes_do_not_matter(reference):
 
 
 @pytest.mark.parametrize("reference", ["average", "C"])
-def test_jacobian_is_that_of_the_linear_map(reference):
+def test_jacobian_and_adjoint_are_those_of_the_linear_map(reference):
     rng = np.random.default_rng(1)
     protocol = make_protocol(PAIRS, ELECTRODES, reference, missing={None: ["E"]})
-    slopes = rng.standard_normal((4, 2, 6, 3))
+    slopes, dual = rng.standard_normal((4, 2, 6, 3)), rng.standard_normal((4, 2, 6))
     got = reading_jacobian(slopes, protocol)
     for k in range(3):
         np.testing.assert_allclose(got[..., k], readings(slopes[..., k], protocol), atol=1e-15)
+    left = np.sum(dual * readings(slopes[..., 0], protocol))
+    right = np.sum(readings_adjoint(dual, protocol) * slopes[..., 0])
+    assert left == pytest.approx(right, abs=1e-12)
 
 
 def test_select_repeats_pairs():
