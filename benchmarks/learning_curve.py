@@ -214,7 +214,6 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("learning"), help="stem of the files")
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", stream=sys.stderr)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     settings = config.read(*options.study)
     cohort, axes = settings["cohort"], settings["condnet"]["axes"]
     if max(options.heads) > len(cohort["train"]):

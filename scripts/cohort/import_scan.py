@@ -6,7 +6,7 @@ from headcond.study.step import run
 
 
 def main(scan_t1, scan_t2, t1, t2, provenance):
-    """Check both scans and write them beside the study's other subjects."""
+    """Check both scans and write them next to the study's other subjects."""
     for scan, target in zip(read_pair(scan_t1, scan_t2), (t1, t2), strict=True):
         results.write_volume(
             target, scan.data, scan.affine, units="arbitrary", warnings=scan.warnings,

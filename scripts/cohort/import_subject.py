@@ -28,7 +28,7 @@ def main(scan_t1, scan_t2, label_map, t1, t2, labels, facts, subject, scheme, pr
     )
     if lost > MOST_OUTSIDE * voxels:
         raise InputError(
-            f"{label_map}: {100 * lost / voxels:.0f} % of the labels lie outside the field of view "
+            f"{label_map}: {100 * lost / voxels:.0f} % of the labels are outside the field of view "
             f"of {scan_t1}. Labels belong into the world of the T1w: check both affines."
         )
     results.write_volume(

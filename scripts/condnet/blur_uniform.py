@@ -1,4 +1,4 @@
-"""Blur the uniform map until it resembles the estimated one: the control beside it."""
+"""Blur the uniform map until it resembles the estimated one, as the control."""
 
 from headcond.files import results
 from headcond.metrics import blur_inside, fit_blur

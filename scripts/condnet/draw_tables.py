@@ -1,4 +1,4 @@
-"""Draw the maps of several conductivity tables, all of one network, beside each other."""
+"""Draw the maps of several conductivity tables, all of one network, next to each other."""
 
 from headcond.figures.conductivity import central_voxel, plot_maps, shared_limits
 from headcond.figures.slices import bounding_box, conductivity_limits

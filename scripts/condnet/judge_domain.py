@@ -11,7 +11,7 @@ from headcond.study.step import run
 
 
 def main(domain, t1, t2, spread, judgement, normalisation, provenance):
-    """Write the mark with its reasons, and the spread between the axes beside it."""
+    """Write the mark with its reasons, and the spread between the axes."""
     known = results.read_json(domain)
     (first, affine), (second, _) = results.read_volume(t1), results.read_volume(t2)
     grid = describe_grid(first.shape, affine)
@@ -21,7 +21,7 @@ def main(domain, t1, t2, spread, judgement, normalisation, provenance):
     found = compare_head(known, image_statistics(first, second, grid["voxel_size"][0]))
     if found["outside"]:
         logging.getLogger("headcond").warning(
-            "%s lies outside the training domain: %s.", t1, " and ".join(found["reasons"])
+            "%s is outside the training domain: %s.", t1, " and ".join(found["reasons"])
         )
     # Told, not judged: the networks know the training heads, whose spread is therefore no measure.
     scaled = results.read_components(spread)[0][:, head_mask(first, second, grid["voxel_size"][0])]

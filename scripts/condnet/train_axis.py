@@ -1,6 +1,5 @@
 """Train the network of one slicing axis."""
 
-import logging
 import os
 
 import numpy as np
@@ -13,15 +12,13 @@ from headcond.files import results
 from headcond.study import step
 from headcond.tissues import conductivity_map, conductivity_table
 
-logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-
 
 def read_head(T1w, T2w, labels, tables, tau):
     """Images (2, nx, ny, nz), targets (V, nx, ny, nz) and affine of a subject."""
     t1, affine = results.read_volume(T1w)
     tissue, label_affine = results.read_volume(labels, dtype="uint8")
     if tissue.shape != t1.shape or not np.allclose(label_affine, affine, atol=1e-3):
-        raise InputError(f"{labels} and {T1w} do not lie on one grid.")
+        raise InputError(f"{labels} and {T1w} have different grids.")
     uniform = np.stack([conductivity_map(tissue, table) for table in tables])
     target = targets(uniform, [max(table.values()) for table in tables], tau)
     return np.stack([t1, results.read_volume(T2w)[0]]), target, affine

@@ -28,7 +28,7 @@ def main(
     save(plot_stopping(table, steps, noise), stopping_figure, note, provenance=provenance)
     violated = int(found.loc[found["norm"] == "energy", "violated"].sum())
     if violated:
-        raise RuntimeError(f"{violated} energy bounds lie below the true error: see {convergence}.")
+        raise RuntimeError(f"{violated} energy bounds are below the true error: see {convergence}.")
 
 
 if __name__ == "__main__":

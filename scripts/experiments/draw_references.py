@@ -1,4 +1,4 @@
-"""Draw Experiment 4: scatter of the skull's estimates by reference, beside the spongy bone."""
+"""Draw Experiment 4: scatter of the skull's estimates by reference, next to the spongy bone."""
 
 from headcond.figures.experiments import plot_references
 from headcond.figures.style import save

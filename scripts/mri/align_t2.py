@@ -23,7 +23,7 @@ def main(t1, t2, grid_t1, grid_t2, alignment, seed, shape, voxel_size_mm, proven
     lost, head = lost_foreground(fixed, fixed_affine, affine, tuple(shape))
     if lost > MOST_LOST * head:
         raise InputError(
-            f"{t1}: {100 * lost / head:.0f} % of the head lie outside the study's grid; raise "
+            f"{t1}: {100 * lost / head:.0f} % of the head are outside the study's grid; raise "
             "mri.shape or cohort.voxel_size_mm."
         )
     # T2w is interpolated once, straight from its own voxels, laid where the head is in T1w; a

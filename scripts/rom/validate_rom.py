@@ -27,14 +27,14 @@ def main(operators, model, validation, seed, points, backend, preconditioner, pr
     )
     if not table["judged"].any():
         raise RuntimeError(
-            f"No bound could be judged, every error lies at the truths' accuracy: see {validation}."
+            f"No bound could be compared, every error is within the accuracy of the truth: see {validation}."
         )
     violated = int(table["violated"].sum())
     if reduced.cross is not None:
         violated += int(table["reading_violated"].sum())
     if violated:
         raise RuntimeError(
-            f"{violated} of {len(table)} bounds lie below the true error: see {validation}."
+            f"{violated} of {len(table)} bounds are below the true error: see {validation}."
         )
 
 

@@ -7,7 +7,8 @@ from headcond.caps import cap_positions
 from headcond.files import results
 from headcond.study.step import run
 from headcond.study.tms_inputs import head_regions, make_coil
-from headcond.tms.positions import coil_positions, compare_positions
+from headcond.study.tms_positions import coil_positions
+from headcond.tms.positions import compare_positions
 
 
 def main(

@@ -157,7 +157,7 @@ def test_labels_in_another_world_than_the_scans_are_refused(tmp_path):
     far[:3, 3] = [70, 0, 0]
     there = write(tmp_path / "there.nii.gz", labels, far)
     with pytest.raises(
-        InputError, match=r"there\.nii\.gz: \d+ % of the labels lie outside.*a\.nii"
+        InputError, match=r"there\.nii\.gz: \d+ % of the labels are outside.*a\.nii"
     ):
         import_subject.main(t1, t2, there, *paths, "sub-01", "simnibs", {})
 
