@@ -27,7 +27,7 @@ def main(operators, model, validation, seed, points, backend, preconditioner, pr
     )
     if not table["judged"].any():
         raise RuntimeError(
-            f"No bound could be compared, every error is within the accuracy of the truth: see {validation}."
+            f"No bound was compared: every error is within the truth's accuracy, see {validation}."
         )
     violated = int(table["violated"].sum())
     if reduced.cross is not None:
