@@ -136,4 +136,4 @@ def test_a_launcher_that_does_not_fit_is_refused(cluster):
         [cluster / "srun", "--mpi=none", "-n", "2", sys.executable, "-c", program],
         capture_output=True, text=True, timeout=WAIT, check=False,
     )  # fmt: skip
-    assert done.returncode != 0 and "2 MPI ranks were asked for" in done.stderr, done.stderr
+    assert done.returncode != 0 and "2 MPI ranks were started" in done.stderr, done.stderr

@@ -57,6 +57,11 @@ class Disturbed:
     changes: dict[str, Any]
 
 
+def change_name(change: str) -> str:
+    """Difference between the head of the voltages and the model's, in words."""
+    return CHANGES.get(change) or f"{change.removeprefix('fewer')} electrodes, same mesh"
+
+
 def disturbed_head(
     change: str,
     labels: np.ndarray,

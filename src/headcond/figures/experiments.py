@@ -7,7 +7,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from headcond.figures.names import MODE_NAMES, change_name, tissue_name
+from headcond.experiments.wrong_heads import change_name
+from headcond.figures.names import MODE_NAMES, tissue_name
 from headcond.figures.style import COLOURS, new_figure, shared_legend
 
 _ERROR = "mean relative error (%)\ndotted: median Cramér-Rao bound"

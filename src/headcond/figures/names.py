@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from headcond.experiments.wrong_heads import CHANGES
-
 MAP_NAMES = {"condnet": "estimated", "subvoxel": "sub-voxel"} | {
     f"{key}-{table}": f"{name} ({table})"
     for key, name in (("condnet", "estimated"), ("uniform", "uniform"))
@@ -30,8 +28,3 @@ def tissue_name(name: str) -> str:
     ('GM', 'compact bone')
     """
     return _TISSUES.get(name, name.replace("_", " "))
-
-
-def change_name(change: str) -> str:
-    """Difference between the head of the voltages and the model's (`experiments.wrong_heads`)."""
-    return CHANGES.get(change) or f"{change.removeprefix('fewer')} electrodes, same mesh"

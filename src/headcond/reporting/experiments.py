@@ -12,7 +12,8 @@ from headcond.experiments import published
 from headcond.experiments.estimation import spongy_correlation
 from headcond.experiments.measured import clearest_frequency
 from headcond.experiments.published import TABLE_2_TRUTH
-from headcond.figures.names import MODE_NAMES, change_name, tissue_name
+from headcond.experiments.wrong_heads import change_name
+from headcond.figures.names import MODE_NAMES, tissue_name
 from headcond.inverse.priors import PUBLISHED_MEANS
 from headcond.reporting.estimates import AT_LIMIT
 from headcond.reporting.page import Part, Section

@@ -8,13 +8,13 @@ import pytest
 from headcond.checks import InputError
 from headcond.experiments.wrong_heads import (
     CHANGES,
+    change_name,
     compare_disturbances,
     disturbed_head,
     spread_electrodes,
     thicken_skull,
 )
 from headcond.figures.experiments import plot_disturbances
-from headcond.figures.names import change_name
 from headcond.figures.style import save
 from headcond.head.electrodes import place_discs
 from headcond.head.meshing import build_mesh
