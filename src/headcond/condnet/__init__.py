@@ -5,6 +5,7 @@ A network maps two images to one normalised conductivity; here a small one witho
 >>> import numpy as np, torch
 >>> from headcond.condnet import fusion, slices
 >>> from headcond.condnet.network import CondNet
+>>> _ = torch.manual_seed(0)  # of the weights
 >>> network = CondNet(inputs=2, outputs=1, depth=2).eval()
 >>> images = np.random.default_rng(0).random((2, 8, 12, 16), np.float32)
 
