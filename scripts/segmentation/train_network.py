@@ -15,7 +15,7 @@ import torch
 
 from headcond.segmentation.anatomy import Anatomy, load_anatomy, read_anatomy, save_anatomy
 from headcond.segmentation.training import Schedule, train
-from headcond.segmentation.weights import load_weights, save_weights
+from headcond.segmentation.weights import load_weights, read_card, save_weights
 
 TRAINED = {
     "synthseg": ("01", "02", "03", "04", "05", "06", "07", "08", "10", "11"),
@@ -73,7 +73,10 @@ def main() -> None:
     )
     given.state.joinpath("history.json").write_text(json.dumps(history, indent=1))
     if given.out:
-        save_weights(given.out, network, {"schedule": str(schedule), "history": history})
+        # Of the weights that this run started from, for the card of the packed ones.
+        earlier = read_card(given.weights)["training"]["runs"] if given.weights else []
+        facts = {"schedule": str(schedule), "history": history, "runs": earlier}
+        save_weights(given.out, network, facts)
 
 
 if __name__ == "__main__":
