@@ -396,7 +396,7 @@ def test_the_slurm_profile_is_what_make_uses(checkout):
 @pytest.mark.slow
 def test_a_study_of_200_subjects_is_no_more_than_a_few_thousand_jobs_for_slurm(checkout):
     """As the page on reliability says, by the same program."""
-    program = [sys.executable, ROOT / "benchmarks" / "plan.py", "200", "--batch", "12"]
+    program = [sys.executable, ROOT / "benchmarks" / "workflow_plan.py", "200", "--batch", "12"]
     done = subprocess.run(program, cwd=checkout.folder, env=checkout.environment(),
                           capture_output=True, text=True, check=False)  # fmt: skip
     assert done.returncode == 0, done.stderr
