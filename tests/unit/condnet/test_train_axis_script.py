@@ -95,5 +95,5 @@ def test_labels_on_another_grid_are_refused(main, files, tmp_path):
     image = nibabel.load(files[2][0])
     nibabel.save(nibabel.Nifti1Image(np.asarray(image.dataobj), np.diag([4, 4, 5, 1])), moved)
     other = [*files[:2], [str(moved), *files[2][1:]]]
-    with pytest.raises(InputError, match=r"moved\.nii and .*sub-01_T1w\.nii do not lie on one"):
+    with pytest.raises(InputError, match=r"moved\.nii and .*sub-01_T1w\.nii have different grids"):
         train(main, other, tmp_path)
