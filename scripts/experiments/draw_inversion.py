@@ -10,14 +10,14 @@ def main(sweep_table, baseline_table, inversion, noises_figure, noise, note, pro
     """Write both figures; pairs and samples stand in their notes."""
     table, runs = results.read_table(sweep_table), None
     facts = results.read_json(results.sidecar_path(sweep_table))
-    told = f"{note}; reduced: {facts['pairs']} pairs x {facts['samples']} samples"
-    save(plot_errors(table, noise), noises_figure, told, provenance=provenance)
+    subtitle = f"{note}; reduced: {facts['pairs']} pairs x {facts['samples']} samples"
+    save(plot_errors(table, noise), noises_figure, subtitle, provenance=provenance)
     if baseline_table:
         runs = results.read_table(baseline_table)
         facts = results.read_json(results.sidecar_path(baseline_table))
         lost = runs[~runs["kept"]].groupby(["sample", "pair"]).ngroups
-        told += f"; traditional: {facts['pairs']} x {facts['samples']}, {lost} runs removed"
-    save(plot_errors_by_systems(table, runs, noise), inversion, told, provenance=provenance)
+        subtitle += f"; traditional: {facts['pairs']} x {facts['samples']}, {lost} runs removed"
+    save(plot_errors_by_systems(table, runs, noise), inversion, subtitle, provenance=provenance)
 
 
 if __name__ == "__main__":

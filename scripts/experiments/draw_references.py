@@ -10,8 +10,8 @@ def main(references, places, references_figure, note, provenance):
     """Write three maps of the scalp from above."""
     table = results.read_table(references)
     figure = plot_references(table, results.read_table(places))
-    told = f"{note}; up to {table['patterns'].max()} patterns for each reference"
-    save(figure, references_figure, told, provenance=provenance)
+    subtitle = f"{note}; up to {table['patterns'].max()} patterns for each reference"
+    save(figure, references_figure, subtitle, provenance=provenance)
 
 
 if __name__ == "__main__":

@@ -34,12 +34,12 @@ def main(
     names, lower, upper = trained.box.names, trained.box.lower, trained.box.upper
     box = {n: (a, b) for n, a, b in zip(names, lower, upper, strict=True)}
     shown = clearest_frequency(found.facts)
-    told = f"{found.facts[0]['description']}; {note}; {last}"
+    subtitle = f"{found.facts[0]['description']}; {note}; {last}"
     figure = figures.plot_conductivities(rows, {**box, **choices[last].limits}, shown)
-    save(figure, estimates_figure, f"{told}; {shown:g} Hz", provenance=provenance)
-    save(figures.plot_spectrum(summed), spectrum_figure, told, provenance=provenance)
+    save(figure, estimates_figure, f"{subtitle}; {shown:g} Hz", provenance=provenance)
+    save(figures.plot_spectrum(summed), spectrum_figure, subtitle, provenance=provenance)
     figure = figures.plot_residuals(left, shown)
-    save(figure, residuals_figure, f"{told}; {shown:g} Hz", provenance=provenance)
+    save(figure, residuals_figure, f"{subtitle}; {shown:g} Hz", provenance=provenance)
 
 
 if __name__ == "__main__":
